@@ -1,0 +1,88 @@
+"""The web service: `gunicorn _wsgi:app`, or `python _wsgi.py` to try it."""
+
+import argparse
+import sys
+from typing import Any
+
+import torch
+from flask import Flask
+
+from model import TimeSeriesSegmenter
+from timeseries_segmenter.errors import SettingsError
+from timeseries_segmenter.service.backend import Backend
+from timeseries_segmenter.service.logs import configure_logging, hide_bodies
+from timeseries_segmenter.service.web import extend
+from timeseries_segmenter.settings import Settings, read_settings
+
+
+def init_app(
+    model_class: type[TimeSeriesSegmenter] = TimeSeriesSegmenter, settings: Settings | None = None
+) -> Flask:
+    """label-studio-ml's Flask app, serving `model_class` with `settings`, by default the environment's.
+
+    Raises SettingsError.
+    """
+    import label_studio_ml.api
+
+    from timeseries_segmenter.service.project_manager import adapt_stock_app
+
+    backend = Backend(settings or read_settings())
+    hide_bodies()
+    adapt_stock_app()
+    bound = type(model_class.__name__, (model_class,), {"backend": backend})
+    app: Flask = label_studio_ml.api.init_app(model_class=bound)
+    extend(app, backend)
+    return app
+
+
+def serve(settings: Settings) -> Flask:
+    """The app of a running service: logs, and takes up the trainings that were interrupted."""
+    configure_logging(settings.log_level)
+    torch.set_num_threads(1)  # requests run side by side already
+    app = init_app(settings=settings)
+    backend: Backend = app.extensions["timeseries_segmenter"]
+    backend.queue.resume()
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """Make `app` when a server asks for it: importing this module alone starts nothing."""
+    if name != "app":
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    try:
+        app = serve(read_settings())
+    except SettingsError as error:
+        sys.exit(str(error))
+    globals()["app"] = app
+    return app
+
+
+def main() -> None:
+    """Serve for development; `--check` only tells whether the service would start."""
+    parser = argparse.ArgumentParser(
+        description="Time series segmenter for Label Studio, development server."
+    )
+    parser.add_argument("-p", "--port", type=int, help="port to listen on (default: PORT, 9090)")
+    parser.add_argument("--host", help="address to listen on (default: HOST, 0.0.0.0)")
+    parser.add_argument("-d", "--debug", action="store_true", help="Flask's debugger; never on a network")
+    parser.add_argument("--log-level", choices=["DEBUG", "INFO", "WARNING", "ERROR"], type=str.upper)
+    parser.add_argument("--check", action="store_true", help="make the app and exit")
+    arguments = parser.parse_args()
+    given = {
+        name: value
+        for name in ("port", "host", "log_level")
+        if (value := getattr(arguments, name)) is not None
+    }
+    try:
+        settings = read_settings(**given)
+    except SettingsError as error:
+        parser.error(str(error))
+    if arguments.check:
+        init_app(settings=settings)
+        print(f"ready to serve on port {settings.port}, models in {settings.model_dir}")
+        return
+    serve(settings).run(host=settings.host, port=settings.port, debug=arguments.debug, threaded=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The model that Label Studio connects: learns from drawn regions, draws them on the rest."""
+
+from typing import Any
+
+from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.service.backend import Backend, project_number
+from timeseries_segmenter.settings import read_settings
+
+try:
+    from label_studio_ml.model import LabelStudioMLBase
+except ModuleNotFoundError as error:
+    raise SystemExit(
+        f"The package {error.name} is missing: run `make install`, or "
+        "`pip install -r requirements.txt` and then `pip install --no-deps -r requirements-base.txt`."
+    ) from None
+
+
+class TimeSeriesSegmenter(LabelStudioMLBase):
+    """Predicts and trains for one request, as label-studio-ml 1.x and 2.x ask it.
+
+    Objects are cheap: they hold the request's project and labeling config. Models, the training
+    queue and settings are in the backend, which `_wsgi.init_app` shares among all requests; an
+    object made without one reads the settings from the environment.
+    """
+
+    backend: Backend | None = None
+
+    def __init__(
+        self,
+        project_id: str | int | None = None,
+        label_config: str | None = None,
+        backend: Backend | None = None,
+        **_: Any,
+    ) -> None:
+        """Raises ValueError for a bad project number, SettingsError for a bad environment.
+
+        The base classes of 1.x and 2.x take different arguments, and 2.x keeps versions in a
+        SQLite file that other processes don't see change: neither constructor is called.
+        """
+        self.project_id = project_number(project_id)
+        self._label_config = label_config
+        self._backend = backend or self.backend or Backend(read_settings())
+
+    @property
+    def label_config(self) -> str | None:
+        """The labeling config's XML."""
+        return self._label_config
+
+    @property
+    def model_version(self) -> str:
+        """Changes with every training; `untrained` before the first."""
+        return self._backend.store.version(self.project_id)
+
+    def get(self, key: str) -> str | None:
+        """What the app of 2.x asks for by key: `model_version`."""
+        return self.model_version if key == "model_version" else None
+
+    def set_extra_params(self, extra_params: object) -> None:
+        """Take the extra parameters of a model's settings in Label Studio; there are none to take."""
+
+    def versions(self) -> list[str]:
+        """Versions of the project's model that are kept, newest first."""
+        return self._backend.store.versions(self.project_id) or [self.model_version]
+
+    def predict(
+        self, tasks: list[dict[str, Any]], context: dict[str, Any] | None = None, **_: Any
+    ) -> list[dict[str, Any]]:
+        """One prediction per task. Raises LabelConfigError.
+
+        The project is the request's, else the context's, else that of the first task.
+        """
+        first = tasks[0].get("project") if tasks else None
+        context = context if isinstance(context, dict) else {}
+        project = self.project_id or project_number(context.get("project"), context.get("project_id"), first)
+        return self._backend.predict(project, self._parsed_config(), tasks)
+
+    def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Count an event and queue a training when it is due; the training itself runs elsewhere.
+
+        The answer holds `job` where one is queued.
+        """
+        project = data.get("project")
+        return self._backend.handle(
+            project_number(project.get("id") if isinstance(project, dict) else project, self.project_id),
+            event,
+        )
+
+    def _parsed_config(self) -> LabelConfig:
+        return parse_label_config(self._label_config or "")

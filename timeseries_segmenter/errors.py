@@ -1,0 +1,37 @@
+"""Everything this package raises on purpose. Each message names what was wrong and what to do."""
+
+
+class SegmenterError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class SettingsError(SegmenterError):
+    """An environment variable holds a value that can't be used."""
+
+
+class LabelConfigError(SegmenterError):
+    """The labeling config has no `TimeSeriesLabels` that can be learned for a `TimeSeries`."""
+
+
+class TimeFormatError(SegmenterError):
+    """A time doesn't match the `timeFormat`, or the format has an unknown directive."""
+
+
+class SeriesError(SegmenterError):
+    """A task's series can't be read: a missing column, a text cell, decreasing time."""
+
+
+class DownloadError(SegmenterError):
+    """A task's series can't be fetched, or may not be."""
+
+
+class LabelStudioError(SegmenterError):
+    """Label Studio refused, or did not answer, a request that a training needs."""
+
+
+class TrainingError(SegmenterError):
+    """There is nothing to learn from: no labelled task, or no region in any."""
+
+
+class ModelFileError(SegmenterError):
+    """A model file can't be loaded."""

@@ -1,0 +1,126 @@
+"""Class probabilities per row to segments.
+
+Ranges are the most probable path on which entering a class has a price (Viterbi, 1967).
+Instants are the peaks of the point classes' probability, one per event.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+
+from timeseries_segmenter.segment import Segment
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+PRICE_PER_ROW = 0.25  # nats per row of a class's median run: shorter runs must be that much surer
+LEAST_PROBABILITY = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What was learned from the training segments about their lengths.
+
+    `prices` are nats, one per class with background first. `points` are the classes drawn as
+    instants; `gap` is the least number of rows between two of them, `threshold` the least
+    probability of one.
+    """
+
+    prices: tuple[float, ...]
+    points: tuple[int, ...] = ()
+    gap: int = 1
+    threshold: float = 0.5
+
+    @classmethod
+    def of(cls, targets: Sequence[IntArray], classes: int, points: Sequence[int], gap: int) -> "Decoding":
+        """From the training series' classes, each `(T,)`."""
+        lengths: list[list[int]] = [[] for _ in range(classes)]
+        for target in targets:
+            starts = run_starts(target)
+            for start, length in zip(starts, np.diff([*starts, len(target)]), strict=True):
+                lengths[target[start]].append(int(length))
+        prices = [PRICE_PER_ROW * float(np.median(runs)) if runs else 0.0 for runs in lengths]
+        return cls(tuple(prices), tuple(points), gap)
+
+    def segments(self, probabilities: FloatArray, labels: Sequence[str]) -> list[Segment]:
+        """Segments of `(T, 1 + len(labels))` probabilities, by first row; background is left out."""
+        segments = self._ranges(probabilities, labels)
+        if self.points:
+            segments += self._instants(probabilities, labels)
+        return sorted(segments, key=lambda segment: segment.first)
+
+    def _ranges(self, probabilities: FloatArray, labels: Sequence[str]) -> list[Segment]:
+        if self.points:
+            probabilities = probabilities.copy()
+            probabilities[:, 0] += probabilities[:, self.points].sum(axis=1)
+            probabilities[:, self.points] = 0
+        path = self.path(probabilities)
+        starts = run_starts(path)
+        ends = [*starts[1:], len(path)]
+        return [
+            Segment(
+                int(start),
+                int(end) - 1,
+                labels[path[start] - 1],
+                float(probabilities[start:end, path[start]].mean()),
+                instant=bool(end - start == 1),
+            )
+            for start, end in zip(starts, ends, strict=True)
+            if path[start]
+        ]
+
+    def _instants(self, probabilities: FloatArray, labels: Sequence[str]) -> list[Segment]:
+        columns = list(self.points)
+        peaks = self.peaks(probabilities)
+        best = probabilities[peaks][:, columns].argmax(axis=1)
+        return [
+            Segment(
+                int(row),
+                int(row),
+                labels[columns[choice] - 1],
+                float(min(1.0, probabilities[row, columns].sum())),
+                instant=True,
+            )
+            for row, choice in zip(peaks, best, strict=True)
+        ]
+
+    def peaks(self, probabilities: FloatArray) -> IntArray:
+        """Rows at which an instant of any point class stands."""
+        point = probabilities[:, list(self.points)].sum(axis=1)
+        padded = np.pad(point, 1)  # an event on the first or last row is a peak as well
+        found, _ = find_peaks(padded, height=self.threshold, distance=max(1, self.gap))
+        return (found - 1).astype(np.int64)
+
+    def path(self, probabilities: FloatArray) -> IntArray:
+        """Best class per row, `(T,)`.
+
+        Classes change only where the most probable class does, so the search runs over runs
+        of equal argmax instead of rows.
+        """
+        starts = run_starts(probabilities.argmax(axis=1))
+        logs = np.log(np.maximum(probabilities, LEAST_PROBABILITY), dtype=np.float32)
+        gains = np.add.reduceat(logs, starts, axis=0, dtype=np.float64)
+        prices = np.array(self.prices)
+        came_from = np.empty(gains.shape, np.int64)
+        total = gains[0]
+        stay = np.arange(gains.shape[1])
+        for step in range(1, len(gains)):
+            best = total.argmax()
+            entered = total[best] - prices
+            enters = entered > total
+            came_from[step] = np.where(enters, best, stay)
+            total = np.where(enters, entered, total) + gains[step]
+        path = np.empty(len(gains), np.int64)
+        path[-1] = total.argmax()
+        for step in range(len(gains) - 1, 0, -1):
+            path[step - 1] = came_from[step, path[step]]
+        return np.repeat(path, np.diff([*starts, len(probabilities)]))
+
+
+def run_starts(classes: IntArray) -> IntArray:
+    """Rows at which a run of one class starts, the first row included."""
+    changes = np.flatnonzero(np.diff(classes)) + 1
+    return np.concatenate([[0], changes])

@@ -1,0 +1,131 @@
+"""The fitted model: standardisation, network, decoding and labels; save and load."""
+
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from timeseries_segmenter.errors import ModelFileError
+from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.network import Dimensions, Network
+from timeseries_segmenter.learning.standardisation import Standardisation
+from timeseries_segmenter.learning.windows import average_over_windows
+from timeseries_segmenter.segment import Segment
+
+FILE_FORMAT = 1
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Segmenter:
+    """Draws segments on series; made by `learning.training.fit` or `Segmenter.load`.
+
+    `window` is in samples. `labels` are the ones that were learned, class 1 first.
+    """
+
+    network: Network
+    standardisation: Standardisation
+    decoding: Decoding
+    window: int
+    labels: tuple[str, ...]
+    channels: tuple[str, ...]
+
+    def probabilities(self, values: FloatArray) -> FloatArray:
+        """Class probabilities `(T, 1 + len(labels))` of a series `(T, C)`, background first."""
+        device = next(self.network.parameters()).device
+
+        def predict(windows: FloatArray) -> FloatArray:
+            logits = self.network(torch.from_numpy(windows).to(device))
+            probabilities: FloatArray = logits.softmax(dim=2).cpu().numpy()
+            return probabilities
+
+        self.network.eval()
+        with torch.inference_mode():
+            inputs = self.standardisation.apply(values)
+            return average_over_windows(inputs, self.window, 1 + len(self.labels), predict)
+
+    def segments(self, values: FloatArray) -> list[Segment]:
+        """Segments of a series `(T, C)`, by first row."""
+        return self.decoding.segments(self.probabilities(values), self.labels)
+
+    def save(self, path: Path, metadata: dict[str, Any]) -> None:
+        """Write the model and `metadata` (plain numbers, strings, lists and dicts) to one file."""
+        torch.save(
+            {
+                "format": FILE_FORMAT,
+                "metadata": metadata,
+                "dimensions": asdict(self.network.dimensions),
+                "window": self.window,
+                "labels": list(self.labels),
+                "channels": list(self.channels),
+                "decoding": asdict(self.decoding),
+                "standardisation": {
+                    "mean": torch.from_numpy(self.standardisation.mean),
+                    "deviation": torch.from_numpy(self.standardisation.deviation),
+                    "per_series": self.standardisation.per_series,
+                },
+                "weights": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
+            },
+            path,
+        )
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device | None = None) -> "Segmenter":
+        """Read a model; raises ModelFileError where it can't be read or isn't one."""
+        content = _read(path)
+        try:
+            network = Network(Dimensions(**content["dimensions"]))
+            network.load_state_dict(content["weights"])
+            statistics = content["standardisation"]
+            decoding = content["decoding"]
+            return cls(
+                network.to(device or best_device()).eval(),
+                Standardisation(
+                    statistics["mean"].numpy().copy(),
+                    statistics["deviation"].numpy().copy(),
+                    bool(statistics["per_series"]),
+                ),
+                Decoding(
+                    tuple(decoding["prices"]),
+                    tuple(decoding["points"]),
+                    int(decoding["gap"]),
+                    float(decoding["threshold"]),
+                ),
+                int(content["window"]),
+                tuple(content["labels"]),
+                tuple(content["channels"]),
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise ModelFileError(f"{path.name} holds no model of this service: {error}") from error
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata that was saved with a model; the weights stay on disk.
+
+    Raises ModelFileError where the file can't be read or isn't a model.
+    """
+    metadata = _read(path).get("metadata")
+    if not isinstance(metadata, dict):
+        raise ModelFileError(f"{path.name} holds no metadata")
+    return metadata
+
+
+def best_device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, RuntimeError, EOFError, BadZipFile, pickle.UnpicklingError, ValueError) as error:
+        raise ModelFileError(f"{path.name} can't be read: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FILE_FORMAT:
+        raise ModelFileError(f"{path.name} is not a model of format {FILE_FORMAT}")
+    return content

@@ -1,0 +1,273 @@
+"""Labelled series to a fitted Segmenter.
+
+The learning rate warms up, holds while training improves, and then falls to zero ("warmup,
+stable, decay", Hu et al. 2024, arXiv 2404.06395): the end can follow from the figures of the
+training, and the fall, where most of the gain is, is never cut off.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from timeseries_segmenter.errors import TrainingError
+from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.examples import Example, Shapes, stride_for
+from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scores_of
+from timeseries_segmenter.learning.network import Dimensions, Network
+from timeseries_segmenter.learning.segmenter import Segmenter, best_device
+from timeseries_segmenter.learning.standardisation import Standardisation
+
+IntArray = NDArray[np.int64]
+
+BATCH = 16  # windows
+LEARNING_RATE = 4e-3
+WEIGHT_DECAY = 1e-2
+LARGEST_GRADIENT = 1.0
+WARMUP = 20  # steps
+LEAST_STEPS = 150  # before the learning rate may fall
+PATIENCE_MET = 60  # steps without improvement after which it falls, thresholds met
+PATIENCE_UNMET = 400  # the same where they are not met
+DECAY_SHARE = 0.6  # steps of the fall, as a share of those before it
+IMPROVEMENT = 0.005  # of balanced accuracy plus worst F1
+STEPS_IN_EPOCH = 50  # at most, whatever the size of the project
+NO_TARGET = -1  # class of the rows that fill up a series shorter than a window
+THRESHOLDS = np.linspace(0.1, 0.9, 17)  # of an instant's probability
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What people can set about a training."""
+
+    epochs: int = 1000
+    sequence_size: int = 50
+    hidden_size: int = 64
+    balanced_accuracy_threshold: float = 0.85
+    min_class_f1_threshold: float = 0.70
+    use_class_weights: bool = True
+    seed: int = 0
+
+    def met_by(self, scores: Scores) -> bool:
+        """Whether a training with these scores may end."""
+        return (
+            scores.balanced_accuracy >= self.balanced_accuracy_threshold
+            and scores.min_f1 >= self.min_class_f1_threshold
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Figures of one epoch, on the training windows as the network met them."""
+
+    number: int
+    loss: float
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A training's result: the model, and its scores on the series it was trained on."""
+
+    segmenter: Segmenter
+    scores: Scores
+    epochs: int
+    thresholds_met: bool
+    unlearned: tuple[str, ...]
+
+
+def fit(
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    channels: Sequence[str],
+    recipe: Recipe,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Fitted:
+    """Train a network on `examples`; class `i + 1` in them stands for `labels[i]`.
+
+    Labels without an example are not learned, and named in `Fitted.unlearned`. Raises
+    TrainingError where no example holds a labelled row.
+    """
+    occurring = {int(number) for example in examples for number in np.unique(example.classes)}
+    learned = [label for number, label in enumerate(labels, 1) if number in occurring]
+    if not learned:
+        raise TrainingError(
+            f"{len(examples)} annotated tasks, but no region with one of the labels {', '.join(labels)}: "
+            "draw at least one"
+        )
+    renumbered = np.zeros(len(labels) + 1, np.int64)
+    for number, label in enumerate(learned, 1):
+        renumbered[labels.index(label) + 1] = number
+    examples = [replace(example, classes=renumbered[example.classes]) for example in examples]
+
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        training = _Training(examples, 1 + len(learned), recipe)
+        epochs = 0
+        for epoch in training.epochs():
+            epochs = epoch.number
+            if on_epoch:
+                on_epoch(epoch)
+    segmenter = training.segmenter(tuple(learned), tuple(channels))
+    segmenter, scores = _finish(segmenter, examples, training.shapes)
+    unlearned = tuple(label for label in labels if label not in learned)
+    return Fitted(segmenter, scores, epochs, recipe.met_by(scores), unlearned)
+
+
+class _Training:
+    def __init__(self, examples: Sequence[Example], classes: int, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.classes = classes
+        self.shapes = Shapes.of(examples, classes)
+        self.targets = [self.shapes.targets(example) for example in examples]
+        self.standardisation = Standardisation.of([example.values for example in examples])
+        stride = stride_for(self.targets)
+        self.window = recipe.sequence_size * stride
+        self.device = best_device()
+        self.network = Network(
+            Dimensions(self.standardisation.inputs, classes, recipe.hidden_size, stride=stride)
+        ).to(self.device)
+        self.class_weights = self._class_weights()
+        self._lay_out(examples)
+
+    def segmenter(self, labels: tuple[str, ...], channels: tuple[str, ...]) -> Segmenter:
+        decoding = Decoding.of(self.targets, self.classes, self.shapes.points, self.shapes.gap)
+        return Segmenter(self.network.eval(), self.standardisation, decoding, self.window, labels, channels)
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train, an epoch at a time, until the learning rate has fallen to zero."""
+        optimizer = torch.optim.AdamW(self.network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        # a training that may take few epochs still needs some of them for the fall
+        last_stable = max(1, round(self.recipe.epochs / (1 + DECAY_SHARE)))
+        best, best_step, step, falls_from, ends_at = 0.0, 0, 0, None, None
+        for number in range(1, self.recipe.epochs + 1):
+            losses: list[float] = []
+            confusion = np.zeros((self.classes, self.classes), np.int64)
+            for _ in range(self.steps_in_epoch):
+                step += 1
+                rate = min(1.0, step / WARMUP)
+                if falls_from is not None and ends_at is not None:
+                    rate = max(0.0, (ends_at - step) / (ends_at - falls_from))
+                for group in optimizer.param_groups:
+                    group["lr"] = LEARNING_RATE * rate
+                loss, counts = self._step(optimizer)
+                losses.append(loss)
+                confusion += counts
+            epoch = Epoch(number, float(np.mean(losses)), scores_of(confusion))
+            yield epoch
+            if ends_at is not None:
+                if step >= ends_at:
+                    return
+                continue
+            reached = epoch.scores.balanced_accuracy + epoch.scores.min_f1
+            if reached > best + IMPROVEMENT:
+                best, best_step = reached, step
+            patience = PATIENCE_MET if self.recipe.met_by(epoch.scores) else PATIENCE_UNMET
+            if (step >= LEAST_STEPS and step - best_step >= patience) or number >= last_stable:
+                epochs_left = self.recipe.epochs - number
+                falls_from = step
+                ends_at = step + min(int(step * DECAY_SHARE), epochs_left * self.steps_in_epoch)
+
+    def _step(self, optimizer: torch.optim.Optimizer) -> tuple[float, IntArray]:
+        starts = self._sample_starts()
+        rows = starts[:, None] + self.window_rows
+        windows, targets = self.inputs[rows], self.flat_targets[rows]
+        self.network.train()
+        logits = self.network(windows)
+        loss = functional.cross_entropy(
+            logits.transpose(1, 2), targets, weight=self.class_weights, ignore_index=NO_TARGET
+        )
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+        optimizer.step()
+        known = targets != NO_TARGET
+        truth = targets[known].cpu().numpy()
+        predicted = logits.detach().argmax(dim=2)[known].cpu().numpy()
+        return float(loss.detach()), confusion_matrix(truth, predicted, self.classes)
+
+    def _lay_out(self, examples: Sequence[Example]) -> None:
+        """All series behind one another, each at least a window long; no window straddles two."""
+        inputs: list[NDArray[np.float32]] = []
+        targets: list[IntArray] = []
+        for example, target in zip(examples, self.targets, strict=True):
+            missing = max(0, self.window - len(target))
+            inputs.append(np.pad(self.standardisation.apply(example.values), ((0, missing), (0, 0))))
+            targets.append(np.pad(target, (0, missing), constant_values=NO_TARGET))
+        lengths = np.array([len(target) for target in targets])
+        self.firsts = np.cumsum(lengths) - lengths
+        self.places = lengths - self.window + 1  # at which a window can start
+        self.inputs = torch.from_numpy(np.concatenate(inputs)).to(self.device)
+        self.flat_targets = torch.from_numpy(np.concatenate(targets)).to(self.device)
+        self.window_rows = torch.arange(self.window, device=self.device)
+        self.shares = torch.from_numpy(lengths / lengths.sum())
+        windows = 2 * lengths.sum() / self.window  # overlapping by half
+        self.steps_in_epoch = int(np.clip(np.ceil(windows / BATCH), 1, STEPS_IN_EPOCH))
+
+    def _sample_starts(self) -> Tensor:
+        """First rows of a batch of windows, at random; series are drawn by their length."""
+        series = torch.multinomial(self.shares, BATCH, replacement=True).numpy()
+        # a little past both ends, and back: the outermost rows are in as many windows as the rest
+        margin = self.window // 4
+        places = self.places[series]
+        offsets = (torch.rand(BATCH).numpy() * (places + 2 * margin)).astype(np.int64) - margin
+        return torch.from_numpy(self.firsts[series] + np.clip(offsets, 0, places - 1)).to(self.device)
+
+    def _class_weights(self) -> Tensor | None:
+        if not self.recipe.use_class_weights:
+            return None
+        counts = sum(np.bincount(target, minlength=self.classes) for target in self.targets)
+        weights = np.where(counts > 0, np.sum(counts) / np.maximum(counts, 1), 0.0)
+        if self.shapes.points:
+            weights = np.sqrt(weights)  # instants are so rare that the full weight drowns the rest
+        weights /= weights.sum()
+        return torch.tensor(weights, dtype=torch.float32, device=self.device)
+
+
+def _finish(segmenter: Segmenter, examples: Sequence[Example], shapes: Shapes) -> tuple[Segmenter, Scores]:
+    """Scores of the whole model on its training series, decoding included."""
+    classes = 1 + len(segmenter.labels)
+    probabilities = [segmenter.probabilities(example.values) for example in examples]
+    if shapes.points:
+        segmenter = replace(
+            segmenter, decoding=_with_threshold(segmenter.decoding, probabilities, examples, shapes)
+        )
+    confusion = np.zeros((classes, classes), np.int64)
+    for example, probability in zip(examples, probabilities, strict=True):
+        predicted = np.zeros(len(example.classes), np.int64)
+        instants = []
+        for segment in segmenter.decoding.segments(probability, segmenter.labels):
+            predicted[segment.first : segment.last + 1] = segmenter.labels.index(segment.label) + 1
+            if segment.instant:
+                instants.append(segment.first)
+        guess = Example(example.values, predicted, np.array(instants, np.int64))
+        confusion += confusion_matrix(shapes.targets(example), shapes.targets(guess), classes)
+    return segmenter, scores_of(confusion)
+
+
+def _with_threshold(
+    decoding: Decoding,
+    probabilities: Sequence[NDArray[np.float32]],
+    examples: Sequence[Example],
+    shapes: Shapes,
+) -> Decoding:
+    """The threshold of an instant that finds the training series' own instants best (F1)."""
+    best, best_f1 = decoding, -1.0
+    for threshold in THRESHOLDS:
+        candidate = replace(decoding, threshold=float(threshold))
+        hits = found = true = 0
+        for probability, example in zip(probabilities, examples, strict=True):
+            peaks = candidate.peaks(probability)
+            points = np.sort(example.instants[np.isin(example.classes[example.instants], shapes.points)])
+            found += len(peaks)
+            true += len(points)
+            if len(peaks) and len(points):
+                nearest = np.abs(peaks[None, :] - points[:, None]).min(axis=1)
+                hits += int((nearest <= max(1, shapes.widening)).sum())
+        f1 = 2 * hits / max(1, found + true)
+        if f1 >= best_f1:
+            best, best_f1 = candidate, f1
+    return best

@@ -1,0 +1,1 @@
+"""The outside world: web requests, Label Studio, files, the training process."""

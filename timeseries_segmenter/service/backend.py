@@ -1,0 +1,65 @@
+"""The parts of the service, put together once, and the verbs Label Studio asks of it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from timeseries_segmenter.errors import ModelFileError
+from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.service.downloads import Downloader
+from timeseries_segmenter.service.label_studio import LabelStudioClient
+from timeseries_segmenter.service.model_store import NO_PROJECT, Model, ModelStore
+from timeseries_segmenter.service.prediction import predict_tasks
+from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.service.training_queue import TRAINING_EVENTS, TrainingQueue
+from timeseries_segmenter.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Backend:
+    """What one web process needs to answer: made from settings, shared by its requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = ModelStore(settings)
+        self.queue = TrainingQueue(settings)
+        self._series = TaskSeries(Downloader(settings, LabelStudioClient(settings)))
+
+    def predict(
+        self, project: int, config: LabelConfig, tasks: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """One prediction per task, by the project's newest model."""
+        return predict_tasks(tasks, config, self._model(project), self._series)
+
+    def handle(self, project: int, event: str) -> dict[str, Any]:
+        """Count a training event; the answer holds `job` where a training is queued."""
+        if event not in TRAINING_EVENTS:
+            return {}
+        job = self.queue.count(project, event)
+        if job is None:
+            return {"updates": self.queue.states.read(project).updates}
+        logger.info("project %d: %s, training %s is %s", project, event, job.id, job.state)
+        return {"job": job.id}
+
+    def _model(self, project: int) -> Model | None:
+        try:
+            return self.store.load(project)
+        except ModelFileError as error:
+            logger.error("project %d: %s", project, error)
+            return None
+
+
+def project_number(*candidates: object) -> int:
+    """The first candidate that names a project: `47`, `"47"` or `"47.1795343772"`.
+
+    NO_PROJECT where none does. Raises ValueError for one that is no project number.
+    """
+    for candidate in candidates:
+        if candidate is None or candidate == "" or candidate == "None":
+            continue
+        text = str(candidate).split(".", 1)[0]
+        if isinstance(candidate, bool) or not text.isascii() or not text.isdigit() or len(text) > 18:
+            raise ValueError(f"{candidate!r:.60} is not a project number")
+        return int(text)
+    return NO_PROJECT

@@ -1,0 +1,201 @@
+"""One project's training: labelled tasks, examples, a fitted segmenter, a saved version."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from timeseries_segmenter.errors import DownloadError, SeriesError, TrainingError
+from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.labeling.targets import annotation_segments, choose_annotation, class_indices
+from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe, fit
+from timeseries_segmenter.service.downloads import Downloader
+from timeseries_segmenter.service.label_studio import LabelStudioClient
+from timeseries_segmenter.service.model_store import ModelStore
+from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.service.training_state import Progress
+from timeseries_segmenter.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_INTERVAL = 0.5  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The version a training made, and the tasks it had to leave out, each with the reason."""
+
+    version: str
+    skipped: list[str]
+
+
+class ProjectTraining:
+    """Trains projects with one set of settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._label_studio = LabelStudioClient(settings)
+        self._series = TaskSeries(Downloader(settings, self._label_studio))
+        self._store = ModelStore(settings)
+
+    def run(self, project: int, show: Callable[[Progress], None]) -> Outcome:
+        """Fetch, learn and save. Raises LabelStudioError, LabelConfigError, TrainingError.
+
+        A task that can't be read is left out, and named in the outcome.
+        """
+        began = time.monotonic()
+        label_config = self._label_studio.label_config(project)
+        config = parse_label_config(label_config)
+        if config.pairs > 1:
+            logger.warning(
+                "project %d: %d pairs of TimeSeriesLabels and TimeSeries; the first (%s for %s) is used",
+                project,
+                config.pairs,
+                config.from_name,
+                config.to_name,
+            )
+        examples, tasks, skipped = self._examples(project, config)
+        fetched = time.monotonic()
+        fitted = fit(
+            examples,
+            config.labels,
+            config.channels,
+            recipe(self._settings),
+            _Progress(project, self._settings, show),
+        )
+        metadata = {
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "label_config": label_config,
+            "tasks": tasks,
+            "skipped": skipped,
+            "metrics": metrics(fitted),
+            "seconds": {
+                "fetching": round(fetched - began, 2),
+                "fitting": round(time.monotonic() - fetched, 2),
+            },
+        }
+        version = self._store.save(project, fitted.segmenter, metadata)
+        _log(project, version, fitted, len(tasks), time.monotonic() - began)
+        return Outcome(version, skipped)
+
+    def _examples(self, project: int, config: LabelConfig) -> tuple[list[Example], list[int], list[str]]:
+        examples: list[Example] = []
+        tasks: list[int] = []
+        skipped: list[str] = []
+        for task in self._label_studio.labelled_tasks(project):
+            annotation = choose_annotation(task["annotations"])
+            if annotation is None:
+                continue
+            try:
+                series = self._series.read(task, config)
+                segments = annotation_segments(annotation, config, series)
+            except (SeriesError, DownloadError) as error:
+                skipped.append(str(error))
+                logger.warning("project %d: left out of the training: %s", project, error)
+                continue
+            instants = sorted({segment.first for segment in segments if segment.instant})
+            classes = class_indices(segments, config.labels, len(series))
+            examples.append(Example(series.values, classes, np.array(instants, np.int64)))
+            tasks.append(task["id"])
+        if not examples:
+            raise TrainingError(
+                f"no annotated task of project {project} can be learned from"
+                + (
+                    f"; the first of {len(skipped)}: {skipped[0]}"
+                    if skipped
+                    else ": annotate and submit at least one"
+                )
+            )
+        return examples, tasks, skipped
+
+
+def recipe(settings: Settings) -> Recipe:
+    """The part of the settings that a training follows."""
+    return Recipe(
+        epochs=settings.train_epochs,
+        sequence_size=settings.sequence_size,
+        hidden_size=settings.hidden_size,
+        balanced_accuracy_threshold=settings.balanced_accuracy_threshold,
+        min_class_f1_threshold=settings.min_class_f1_threshold,
+        use_class_weights=settings.use_class_weights,
+        seed=settings.random_seed,
+    )
+
+
+def metrics(fitted: Fitted) -> dict[str, Any]:
+    """Figures on the training series themselves, as they are saved with the model."""
+    names = ["background", *fitted.segmenter.labels]
+    return {
+        "measured_on": "training series",
+        "epochs": fitted.epochs,
+        "thresholds_met": fitted.thresholds_met,
+        "accuracy": fitted.scores.accuracy,
+        "balanced_accuracy": fitted.scores.balanced_accuracy,
+        "macro_f1": fitted.scores.macro_f1,
+        "min_f1": fitted.scores.min_f1,
+        "f1": {
+            name: None if math.isnan(f1) else f1 for name, f1 in zip(names, fitted.scores.f1, strict=True)
+        },
+        "unlearned": list(fitted.unlearned),
+    }
+
+
+class _Progress:
+    """Passes epochs on, but no more often than somebody can read them."""
+
+    def __init__(self, project: int, settings: Settings, show: Callable[[Progress], None]) -> None:
+        self._project = project
+        self._epochs = settings.train_epochs
+        self._show = show
+        self._shown = 0.0
+
+    def __call__(self, epoch: Epoch) -> None:
+        scores = epoch.scores
+        logger.debug(
+            "project %d: epoch %d, loss %.4f, balanced accuracy %.3f, worst F1 %.3f",
+            self._project,
+            epoch.number,
+            epoch.loss,
+            scores.balanced_accuracy,
+            scores.min_f1,
+        )
+        if time.monotonic() - self._shown >= PROGRESS_INTERVAL:
+            self._shown = time.monotonic()
+            self._show(
+                Progress(
+                    epoch=epoch.number,
+                    epochs=self._epochs,
+                    loss=epoch.loss,
+                    balanced_accuracy=scores.balanced_accuracy,
+                    min_f1=scores.min_f1,
+                )
+            )
+
+
+def _log(project: int, version: str, fitted: Fitted, tasks: int, seconds: float) -> None:
+    names = ["background", *fitted.segmenter.labels]
+    f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
+    logger.info(
+        "project %d: model %s from %d tasks in %.1f s, %d epochs; on these: balanced accuracy %.3f, F1 %s",
+        project,
+        version,
+        tasks,
+        seconds,
+        fitted.epochs,
+        fitted.scores.balanced_accuracy,
+        f1,
+    )
+    if not fitted.thresholds_met:
+        logger.warning(
+            "project %d: the thresholds were not met on the training tasks; look for contradicting regions, "
+            "or raise TRAIN_EPOCHS",
+            project,
+        )
+    for label in fitted.unlearned:
+        logger.warning("project %d: no region with the label %s yet; it can't be predicted", project, label)

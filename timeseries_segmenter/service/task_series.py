@@ -1,0 +1,32 @@
+"""A task's series, wherever its data is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from timeseries_segmenter.errors import SeriesError
+from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.series import Series, read_series
+from timeseries_segmenter.service.downloads import Downloader
+
+
+class TaskSeries:
+    """Reads the series of tasks: inline, or from where the downloader finds it."""
+
+    def __init__(self, downloader: Downloader) -> None:
+        self._downloader = downloader
+
+    def read(self, task: Mapping[str, Any], config: LabelConfig) -> Series:
+        """The series of a Label Studio task. Raises SeriesError, DownloadError, LabelStudioError."""
+        number = task.get("id", "without an id")
+        data = task.get("data")
+        if not isinstance(data, Mapping):
+            raise SeriesError(f"task {number}: its data is {type(data).__name__}, not a set of keys")
+        value = config.find_value(data)
+        if isinstance(value, Mapping) or (config.value_type == "json" and isinstance(value, str)):
+            return read_series(value, config, number)
+        if isinstance(value, str) and value.strip():
+            return read_series(self._downloader.fetch(value.strip(), number), config, number)
+        raise SeriesError(
+            f"task {number}: {config.value} is {value!r:.60}; it should be "
+            + ("a set of columns" if config.value_type == "json" else "the address of a file")
+        )

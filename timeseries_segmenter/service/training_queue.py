@@ -1,0 +1,97 @@
+"""When a project is trained: events counted, jobs queued, the worker process kept alive."""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from timeseries_segmenter.service.training_state import Job, TrainingStates
+from timeseries_segmenter.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+START_TRAINING = "START_TRAINING"
+TRAINING_EVENTS = frozenset(
+    {
+        "ANNOTATION_CREATED",
+        "ANNOTATION_UPDATED",
+        "ANNOTATION_DELETED",
+        "ANNOTATIONS_CREATED",
+        "ANNOTATIONS_DELETED",
+        START_TRAINING,
+    }
+)
+PACKAGE_ROOT = Path(__file__).parents[2]
+
+
+class TrainingQueue:
+    """Counts a project's events and hands it to the one worker process when it is due.
+
+    The queue is in `MODEL_DIR`, so nothing is lost when this process ends. The worker lives as
+    long as this process; one that dies is replaced when there is work.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.states = TrainingStates(settings.model_dir.resolve())
+        self._lock = threading.Lock()
+        self._supervisor: threading.Thread | None = None
+
+    def count(self, project: int, event: str) -> Job | None:
+        """Count an event; returns the queued job once enough have come, at once for START_TRAINING.
+
+        Events that come while a training of the project runs share one job behind it.
+        """
+        with self.states.change(project) as trainings:
+            trainings.updates += 1
+            due = event == START_TRAINING or trainings.updates >= self._settings.start_training_each_n_updates
+            job = trainings.enqueue(event) if due else None
+        if job:
+            self._ensure_worker()
+        return job
+
+    def resume(self) -> None:
+        """Take up what was queued or running when the service last ended."""
+        if self.states.waiting() or self.states.interrupted():
+            self._ensure_worker()
+
+    def _ensure_worker(self) -> None:
+        with self._lock:
+            if self._supervisor is None or not self._supervisor.is_alive():
+                self._supervisor = threading.Thread(target=self._supervise, name="training", daemon=True)
+                self._supervisor.start()
+
+    def _supervise(self) -> None:
+        """Run workers until one dies without work left; the next job starts another."""
+        while True:
+            with subprocess.Popen(
+                [sys.executable, "-m", "timeseries_segmenter.service.training_worker"],
+                stdin=subprocess.PIPE,
+                cwd=PACKAGE_ROOT,
+            ) as worker:
+                assert worker.stdin is not None
+                # the pipe stays open: the worker ends when it closes, however this process ends
+                worker.stdin.write(_dump(self._settings).encode() + b"\n")
+                worker.stdin.flush()
+                code = worker.wait()
+            self.states.fail_started(
+                f"the training process died ({_reason(code)}); if it was short of memory, annotate shorter "
+                "series or give the service more"
+            )
+            with self._lock:
+                if not self.states.waiting():
+                    self._supervisor = None
+                    return
+
+
+def _dump(settings: Settings) -> str:
+    values = settings.model_dump(mode="json")
+    values["label_studio_api_key"] = settings.label_studio_api_key.get_secret_value()
+    values["model_dir"] = str(settings.model_dir.resolve())
+    return json.dumps(values)
+
+
+def _reason(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
