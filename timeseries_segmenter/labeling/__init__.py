@@ -1,0 +1,1 @@
+"""Label Studio's words to arrays and back: no network, no disk, no torch."""

@@ -1,0 +1,96 @@
+"""Annotations as what the network learns: one class index per row."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timeseries_segmenter.errors import SeriesError
+from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.series import Series
+from timeseries_segmenter.segment import Segment
+
+
+def choose_annotation(annotations: Sequence[Mapping[str, object]]) -> Mapping[str, object] | None:
+    """The one annotation of a task that counts, None where there is none.
+
+    Skipped ones never do; a ground truth does before any other; of several, the newest.
+    """
+    submitted = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+    truths = [annotation for annotation in submitted if annotation.get("ground_truth")]
+    return max(truths or submitted, key=_age, default=None)
+
+
+def annotation_segments(
+    annotation: Mapping[str, object], config: LabelConfig, series: Series
+) -> list[Segment]:
+    """The drawn regions as segments, by their first row.
+
+    Passed over are results that are no regions of this config's pair of tags (relations,
+    other controls), regions without start, end or a known label, and those wholly out of
+    the series' range. Of several labels, the first known one counts.
+
+    Raises:
+        SeriesError: a start or end can't be read, or they are in the wrong order.
+
+    """
+    results = annotation.get("result")
+    segments = [
+        segment
+        for region in (results if isinstance(results, list) else [])
+        if isinstance(region, Mapping) and (segment := _segment(region, config, series))
+    ]
+    return sorted(segments, key=lambda segment: (segment.first, segment.last))
+
+
+def class_indices(segments: Sequence[Segment], labels: Sequence[str], length: int) -> NDArray[np.int64]:
+    """The class of each row, `(length,)` int64: 0 for background, i + 1 for `labels[i]`.
+
+    Where segments overlap, the shorter one has its rows.
+    """
+    classes = np.zeros(length, dtype=np.int64)
+    numbers = {label: number for number, label in enumerate(labels, start=1)}
+    for segment in sorted(segments, key=len, reverse=True):
+        if segment.label in numbers:
+            classes[segment.first : segment.last + 1] = numbers[segment.label]
+    return classes
+
+
+def _segment(region: Mapping[str, object], config: LabelConfig, series: Series) -> Segment | None:
+    if region.get("from_name") != config.from_name or region.get("to_name") != config.to_name:
+        return None
+    value = region.get("value")
+    if not isinstance(value, Mapping) or value.get("start") is None or value.get("end") is None:
+        return None
+    names = value.get("timeserieslabels")
+    known = [name for name in names if name in config.labels] if isinstance(names, list) else []
+    if not known:
+        return None
+    try:
+        rows = series.rows(value["start"], value["end"])
+        instant = series.time.stamp(value["start"]) == series.time.stamp(value["end"])
+    except SeriesError as error:
+        raise SeriesError(f'Region "{region.get("id")}": {error}.') from error
+    return Segment(*rows, known[0], instant=instant or value.get("instant") is True) if rows else None
+
+
+def _age(annotation: Mapping[str, object]) -> tuple[float, float, int]:
+    number = annotation.get("id")
+    return (
+        _seconds(annotation.get("updated_at")),
+        _seconds(annotation.get("created_at")),
+        number if isinstance(number, int) else 0,
+    )
+
+
+def _seconds(time: object) -> float:
+    """A time of Label Studio's API since 1970; before all others where it is none."""
+    if isinstance(time, str):
+        try:
+            time = datetime.fromisoformat(time)
+        except ValueError:
+            return -np.inf
+    if not isinstance(time, datetime):
+        return -np.inf
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
