@@ -63,16 +63,12 @@ def main() -> None:
         description="Time series segmenter for Label Studio, development server."
     )
     parser.add_argument("-p", "--port", type=int, help="port to listen on (default: PORT, 9090)")
-    parser.add_argument("--host", help="address to listen on (default: HOST, 0.0.0.0)")
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")
     parser.add_argument("-d", "--debug", action="store_true", help="Flask's debugger; never on a network")
     parser.add_argument("--log-level", choices=["DEBUG", "INFO", "WARNING", "ERROR"], type=str.upper)
     parser.add_argument("--check", action="store_true", help="make the app and exit")
     arguments = parser.parse_args()
-    given = {
-        name: value
-        for name in ("port", "host", "log_level")
-        if (value := getattr(arguments, name)) is not None
-    }
+    given = {name: value for name in ("port", "log_level") if (value := getattr(arguments, name)) is not None}
     try:
         settings = read_settings(**given)
     except SettingsError as error:
@@ -81,7 +77,7 @@ def main() -> None:
         init_app(settings=settings)
         print(f"ready to serve on port {settings.port}, models in {settings.model_dir}")
         return
-    serve(settings).run(host=settings.host, port=settings.port, debug=arguments.debug, threaded=True)
+    serve(settings).run(host=arguments.host, port=settings.port, debug=arguments.debug, threaded=True)
 
 
 if __name__ == "__main__":

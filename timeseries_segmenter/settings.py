@@ -67,7 +67,6 @@ class Settings(BaseSettings):
         256, ge=1, description="Largest request body, in megabytes; inline series come in it."
     )
     log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
-    host: str = Field("0.0.0.0", description="Address that `python _wsgi.py` listens on.")
     port: int = Field(9090, ge=1, le=65535, description="Port that the service listens on.")
     workers: int = Field(1, ge=1, description="Web processes that gunicorn starts.")
     threads: int = Field(8, ge=1, description="Threads in each web process.")

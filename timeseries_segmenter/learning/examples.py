@@ -1,4 +1,4 @@
-"""Labelled series as the training sees them: instants widened, lengths measured."""
+"""Labelled series, and what the lengths of their segments tell about how to learn from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ from timeseries_segmenter.learning.decoding import run_starts
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-GAP_SHARE = 0.5  # two instants stand at least this share of their shortest usual gap apart
-WIDENING_SHARE = 1 / 16  # of the gap: rows on either side of an instant that count as it
+SHORT_PERCENTILE = 10  # the shortest usual length, not the shortest mistake
+GAP_SHARE = 0.5  # two instants stand at least this share of their shortest usual distance apart
+WIDENING_SHARE = 1 / 12  # of the gap: rows on either side of an instant that count as it
 WIDEST = 25  # rows
-SHORT_PERCENTILE = 10  # the shortest usual gap or run, not the shortest mistake
-TIMESTEPS_IN_RUN = 4  # the LSTM should see a short labelled run for at least this many timesteps
-STRIDES = (8, 4, 2, 1)  # samples per timestep
+STRIDES = (8, 4, 2, 1)  # samples that one timestep of the LSTM can span
+TIMESTEPS_IN_RUN = 3  # at least, of the LSTM in a short labelled run
+RUNS_IN_WINDOW = 2  # at most: a longer window learns the order of segments instead of their looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +33,42 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """How long the drawn segments are, and which classes are drawn as points.
+    """What the drawn segments of all examples look like, in rows.
 
-    `gap` is the least number of rows between two instants, `widening` the rows on either side
-    of one that count as it.
+    `points` are the classes drawn as instants, `gap` the least distance between two of them,
+    `widening` the rows on either side of one that count as it in training. `run` is the length
+    of a short labelled run, `period` that of a short range or of a distance between instants.
     """
 
     points: tuple[int, ...]
     gap: int
     widening: int
+    run: float
+    period: float
 
     @classmethod
     def of(cls, examples: Sequence[Example], classes: int) -> "Shapes":
         """A class is one of points where most of its segments are instants."""
         instants = np.zeros(classes, np.int64)
-        ranges = np.zeros(classes, np.int64)
-        gaps: list[int] = []
+        lengths: list[list[int]] = [[] for _ in range(classes)]
+        distances: list[int] = []
         for example in examples:
             instants += np.bincount(example.classes[example.instants], minlength=classes)
             starts = run_starts(example.classes)
-            lone = np.isin(starts, example.instants)
-            ranges += np.bincount(example.classes[starts[~lone]], minlength=classes)
-            gaps.extend(np.diff(np.sort(example.instants)).tolist())
-        points = tuple(int(c) for c in range(1, classes) if instants[c] > ranges[c])
-        usual = (
-            float(np.percentile(gaps, SHORT_PERCENTILE)) if gaps else min(len(e.classes) for e in examples)
-        )
-        gap = max(1, int(usual * GAP_SHARE))
-        return cls(points, gap, min(WIDEST, int(gap * WIDENING_SHARE)))
+            for start, length in zip(starts, np.diff([*starts, len(example.classes)]), strict=True):
+                if start not in example.instants:
+                    lengths[example.classes[start]].append(int(length))
+            distances.extend(np.diff(np.sort(example.instants)).tolist())
+        points = tuple(number for number in range(1, classes) if instants[number] > len(lengths[number]))
+        ranges = [run for number in range(1, classes) if number not in points for run in lengths[number]]
+        distance = _short(distances or [min(len(example.classes) for example in examples)])
+        gap = max(1, int(distance * GAP_SHARE))
+        widening = min(WIDEST, int(gap * WIDENING_SHARE))
+        runs, periods = [_short(ranges)] if ranges else [], [_short(ranges)] if ranges else []
+        if points:
+            runs.append(2 * widening + 1)
+            periods.append(distance)
+        return cls(points, gap, widening, min(runs), min(periods))
 
     def targets(self, example: Example) -> IntArray:
         """Class per row, `(T,)`, with the instants of point classes widened."""
@@ -69,13 +78,11 @@ class Shapes:
                 targets[max(0, row - self.widening) : row + self.widening + 1] = example.classes[row]
         return targets
 
+    def stride(self, sequence_size: int) -> int:
+        """Samples per timestep, for windows of `sequence_size` timesteps that suit the segments."""
+        most = min(self.run / TIMESTEPS_IN_RUN, RUNS_IN_WINDOW * self.period / sequence_size)
+        return next((stride for stride in STRIDES if stride <= most), 1)
 
-def stride_for(targets: Sequence[IntArray]) -> int:
-    """Samples that one timestep of the LSTM spans: as many as short labelled runs allow."""
-    lengths: list[int] = []
-    for target in targets:
-        starts = run_starts(target)
-        runs = np.diff([*starts, len(target)])
-        lengths.extend(runs[target[starts] > 0].tolist())
-    usual = np.percentile(lengths, SHORT_PERCENTILE)
-    return next((stride for stride in STRIDES if usual >= stride * TIMESTEPS_IN_RUN), 1)
+
+def _short(lengths: Sequence[int]) -> float:
+    return float(np.percentile(lengths, SHORT_PERCENTILE))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 
-LEVEL_SHIFT = 0.5  # series means this far apart, in deviations, call for the per-series copy
+LEVEL_SHIFT = 0.5  # series means this far apart, in deviations of any channel, call for the per-series copy
 LARGEST_INPUT = 20.0  # deviations; a broken sensor's spike must not saturate the network
 
 
@@ -34,7 +34,7 @@ class Standardisation:
         return cls(
             mean.astype(np.float32),
             deviation.astype(np.float32),
-            per_series=len(series) > 1 and bool(np.median(shift) > LEVEL_SHIFT),
+            per_series=len(series) > 1 and bool(shift.max() > LEVEL_SHIFT),
         )
 
     @property

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.decoding import Decoding
-from timeseries_segmenter.learning.examples import Example, Shapes, stride_for
+from timeseries_segmenter.learning.examples import Example, Shapes
 from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scores_of
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.segmenter import Segmenter, best_device
@@ -29,11 +29,11 @@ LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-2
 LARGEST_GRADIENT = 1.0
 WARMUP = 20  # steps
-LEAST_STEPS = 150  # before the learning rate may fall
-PATIENCE_MET = 60  # steps without improvement after which it falls, thresholds met
+LEAST_STEPS = 100  # before the learning rate may fall
+PATIENCE_MET = 50  # steps without improvement after which it falls, thresholds met
 PATIENCE_UNMET = 400  # the same where they are not met
 DECAY_SHARE = 0.6  # steps of the fall, as a share of those before it
-IMPROVEMENT = 0.005  # of balanced accuracy plus worst F1
+IMPROVEMENT = 0.02  # of balanced accuracy plus worst F1
 STEPS_IN_EPOCH = 50  # at most, whatever the size of the project
 NO_TARGET = -1  # class of the rows that fill up a series shorter than a window
 THRESHOLDS = np.linspace(0.1, 0.9, 17)  # of an instant's probability
@@ -124,7 +124,7 @@ class _Training:
         self.shapes = Shapes.of(examples, classes)
         self.targets = [self.shapes.targets(example) for example in examples]
         self.standardisation = Standardisation.of([example.values for example in examples])
-        stride = stride_for(self.targets)
+        stride = self.shapes.stride(recipe.sequence_size)
         self.window = recipe.sequence_size * stride
         self.device = best_device()
         self.network = Network(

@@ -56,16 +56,16 @@ class Downloader:
                     body = self._cache.get(url)
                     if body is not None:
                         return body
-                    raise DownloadError(f"task {task}: {shown} left the cache meanwhile; try again")
+                    raise DownloadError(f"Task {task}: {shown} left the cache meanwhile; try again")
                 if not response.ok:
                     raise DownloadError(
-                        f"task {task}: {shown} answered {response.status_code} {response.reason}"
+                        f"Task {task}: {shown} answered {response.status_code} {response.reason}"
                         f"{_advice(response.status_code)}"
                     )
                 body = self._read_body(response, shown, task)
         except requests.RequestException as error:
             raise DownloadError(
-                f"task {task}: {shown} can't be fetched ({type(error).__name__}); check that this "
+                f"Task {task}: {shown} can't be fetched ({type(error).__name__}); check that this "
                 "service can reach it"
             ) from error
         self._cache.put(url, body, response.headers)
@@ -79,11 +79,11 @@ class Downloader:
             body += chunk
             if len(body) > limit:
                 raise DownloadError(
-                    f"task {task}: {shown} is larger than MAX_SERIES_MB={self._settings.max_series_mb}; "
+                    f"Task {task}: {shown} is larger than MAX_SERIES_MB={self._settings.max_series_mb}; "
                     "raise it, or cut the series into shorter ones"
                 )
             if time.monotonic() > ends:
-                raise DownloadError(f"task {task}: {shown} is too slow; gave up")
+                raise DownloadError(f"Task {task}: {shown} is too slow")
         return bytes(body)
 
     def _is_label_studio(self, url: str) -> bool:
@@ -93,20 +93,20 @@ class Downloader:
         folder = self._settings.local_files_dir
         if folder is None:
             raise DownloadError(
-                f"task {task}: {source!r} is neither a URL nor a file of Label Studio; files are read by path "
+                f"Task {task}: {source!r} is neither a URL nor a file of Label Studio; paths are read "
                 "only inside LOCAL_FILES_DIR, which is not set"
             )
         path = (folder / source).resolve()
         if not path.is_relative_to(folder.resolve()):
-            raise DownloadError(f"task {task}: {source!r} is not inside LOCAL_FILES_DIR")
+            raise DownloadError(f"Task {task}: {source!r} is not inside LOCAL_FILES_DIR")
         try:
             if path.stat().st_size > self._settings.max_series_mb * 1_000_000:
                 raise DownloadError(
-                    f"task {task}: {source!r} is larger than MAX_SERIES_MB={self._settings.max_series_mb}"
+                    f"Task {task}: {source!r} is larger than MAX_SERIES_MB={self._settings.max_series_mb}"
                 )
             return path.read_bytes()
         except OSError as error:
-            raise DownloadError(f"task {task}: {source!r} can't be read: {error.strerror}") from error
+            raise DownloadError(f"Task {task}: {source!r} can't be read: {error.strerror}") from error
 
 
 def _origin(url: str) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -93,16 +93,12 @@ class ProjectTraining:
             if annotation is None:
                 continue
             try:
-                series = self._series.read(task, config)
-                segments = annotation_segments(annotation, config, series)
+                examples.append(self._example(task, annotation, config))
             except (SeriesError, DownloadError) as error:
                 skipped.append(str(error))
                 logger.warning("project %d: left out of the training: %s", project, error)
-                continue
-            instants = sorted({segment.first for segment in segments if segment.instant})
-            classes = class_indices(segments, config.labels, len(series))
-            examples.append(Example(series.values, classes, np.array(instants, np.int64)))
-            tasks.append(task["id"])
+            else:
+                tasks.append(task["id"])
         if not examples:
             raise TrainingError(
                 f"no annotated task of project {project} can be learned from"
@@ -113,6 +109,18 @@ class ProjectTraining:
                 )
             )
         return examples, tasks, skipped
+
+    def _example(
+        self, task: Mapping[str, Any], annotation: Mapping[str, object], config: LabelConfig
+    ) -> Example:
+        series = self._series.read(task, config)
+        try:
+            segments = annotation_segments(annotation, config, series)
+        except SeriesError as error:
+            raise SeriesError(f"Task {task['id']}: {error}") from error
+        instants = sorted({segment.first for segment in segments if segment.instant})
+        classes = class_indices(segments, config.labels, len(series))
+        return Example(series.values, classes, np.array(instants, np.int64))
 
 
 def recipe(settings: Settings) -> Recipe:

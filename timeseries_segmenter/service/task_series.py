@@ -20,13 +20,16 @@ class TaskSeries:
         number = task.get("id", "without an id")
         data = task.get("data")
         if not isinstance(data, Mapping):
-            raise SeriesError(f"task {number}: its data is {type(data).__name__}, not a set of keys")
-        value = config.find_value(data)
+            raise SeriesError(f"Task {number}: its data is {type(data).__name__}, not a set of keys")
+        try:
+            value = config.find_value(data)
+        except SeriesError as error:
+            raise SeriesError(f"Task {number}: {error}") from error
         if isinstance(value, Mapping) or (config.value_type == "json" and isinstance(value, str)):
             return read_series(value, config, number)
         if isinstance(value, str) and value.strip():
             return read_series(self._downloader.fetch(value.strip(), number), config, number)
         raise SeriesError(
-            f"task {number}: {config.value} is {value!r:.60}; it should be "
+            f"Task {number}: {config.value} is {value!r:.60}; it should be "
             + ("a set of columns" if config.value_type == "json" else "the address of a file")
         )

@@ -1,0 +1,17 @@
+"""How gunicorn serves `_wsgi:app`; PORT, WORKERS and THREADS are settings of the service."""
+
+import sys
+
+from timeseries_segmenter.errors import SettingsError
+from timeseries_segmenter.settings import read_settings
+
+try:
+    settings = read_settings()
+except SettingsError as error:
+    sys.exit(str(error))
+
+bind = f"0.0.0.0:{settings.port}"
+worker_class = "gthread"
+workers = settings.workers
+threads = settings.threads
+timeout = 120  # seconds; Label Studio itself gives up on predictions after 100
