@@ -166,10 +166,10 @@ class _Training:
             if reached > best + IMPROVEMENT:
                 best, best_step = reached, step
             patience = PATIENCE_MET if self.recipe.met_by(epoch.scores) else PATIENCE_UNMET
-            if (step >= LEAST_STEPS and step - best_step >= patience) or number >= last_stable:
-                epochs_left = self.recipe.epochs - number
-                falls_from = step
-                ends_at = step + min(int(step * DECAY_SHARE), epochs_left * self.steps_in_epoch)
+            if number >= last_stable:
+                falls_from, ends_at = step, self.recipe.epochs * self.steps_in_epoch
+            elif step >= LEAST_STEPS and step - best_step >= patience:
+                falls_from, ends_at = step, step + int(step * DECAY_SHARE)
 
     def _step(self, optimizer: torch.optim.Optimizer) -> tuple[float, IntArray]:
         starts = self._sample_starts()

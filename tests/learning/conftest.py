@@ -1,0 +1,53 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+
+LABELS = ("Run", "Walk")
+
+
+def synthetic(seed: int, rows: int = 300, level: float = 0.0) -> Example:
+    """Two channels; `Run` shakes the first fast, `Walk` slowly."""
+    random = np.random.default_rng(seed)
+    classes = np.zeros(rows, np.int64)
+    start = int(random.integers(20, 50))
+    for number in random.permutation([1, 2, 1]):
+        classes[start : start + 50] = number
+        start += 50 + int(random.integers(20, 40))
+    time = np.arange(rows)
+    shaking = np.where(classes == 1, np.sin(time), np.where(classes == 2, np.sin(time / 4), 0.0))
+    values = np.stack([3 * shaking, random.normal(size=rows)], axis=1)
+    values += random.normal(scale=0.2, size=values.shape) + level
+    return Example(values.astype(np.float32), classes, np.array([], np.int64))
+
+
+def events(seed: int, rows: int = 600) -> Example:
+    """One channel with a bump every 40 to 60 rows, each drawn as an instant."""
+    random = np.random.default_rng(seed)
+    rows_of_events = np.cumsum(random.integers(40, 60, size=10))
+    values = random.normal(scale=0.1, size=rows)
+    for row in rows_of_events:
+        values[row - 3 : row + 4] += [0.3, 0.7, 1.5, 3, 1.5, 0.7, 0.3]
+    classes = np.zeros(rows, np.int64)
+    classes[rows_of_events] = 1
+    return Example(values[:, None].astype(np.float32), classes, rows_of_events)
+
+
+@pytest.fixture(scope="session")
+def fitted() -> Fitted:
+    examples = [synthetic(seed) for seed in range(4)]
+    return fit(examples, LABELS, ("x", "y"), Recipe(epochs=60, hidden_size=16))
+
+
+@pytest.fixture(scope="session")
+def fitted_events() -> Fitted:
+    return fit([events(seed) for seed in range(4)], ("Beat",), ("x",), Recipe(epochs=60, hidden_size=16))
+
+
+@pytest.fixture
+def real_values() -> np.ndarray:
+    """A real series, `(T, 2)` float32."""
+    table = pd.read_csv("tests/data/time_series.csv")
+    return table[["sensorone", "sensortwo"]].to_numpy(np.float32)

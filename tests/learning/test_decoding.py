@@ -1,0 +1,97 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from timeseries_segmenter.learning.decoding import LEAST_PROBABILITY, PRICE_PER_ROW, Decoding, run_starts
+from timeseries_segmenter.segment import Segment
+
+LABELS = ("Run", "Walk")
+
+
+def probabilities_of(classes: list[int], surety: float = 0.8) -> np.ndarray:
+    probabilities = np.full((len(classes), 3), (1 - surety) / 2, np.float32)
+    probabilities[np.arange(len(classes)), classes] = surety
+    return probabilities
+
+
+def test_runs_start_where_the_class_changes() -> None:
+    assert run_starts(np.array([0, 0, 1, 1, 0, 2])).tolist() == [0, 2, 4, 5]
+    assert run_starts(np.array([3])).tolist() == [0]
+
+
+def test_without_prices_the_path_is_the_argmax() -> None:
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), size=200).astype(np.float32)
+    path = Decoding((0.0, 0.0, 0.0)).path(probabilities)
+    assert path.tolist() == probabilities.argmax(axis=1).tolist()
+
+
+def test_a_price_removes_a_short_run_and_keeps_a_long_one() -> None:
+    classes = [1] * 30 + [2] * 2 + [1] * 30 + [2] * 20
+    path = Decoding((5.0, 5.0, 5.0)).path(probabilities_of(classes))
+    assert path.tolist() == [1] * 62 + [2] * 20
+
+
+def test_prices_follow_each_class_own_length() -> None:
+    classes = [0] * 30 + [1] * 4 + [0] * 30 + [2] * 4 + [0] * 30
+    path = Decoding((0.5, 0.5, 20.0)).path(probabilities_of(classes))
+    assert path.tolist() == [0] * 30 + [1] * 4 + [0] * 64
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.sampled_from([0.05, 0.2, 0.35, 0.6, 0.9]), min_size=2, max_size=7), st.floats(0, 4))
+def test_for_two_classes_no_path_is_better(firsts: list[float], price: float) -> None:
+    # with two classes a change is never better inside a run of equal argmax: the search is exact
+    probabilities = np.array([[first, 1 - first] for first in firsts], np.float32)
+    logs = np.log(np.maximum(probabilities, LEAST_PROBABILITY)).astype(float)
+
+    def gain(path: tuple[int, ...]) -> float:
+        return sum(logs[row, c] for row, c in enumerate(path)) - price * int(np.count_nonzero(np.diff(path)))
+
+    best = max(gain(path) for path in itertools.product((0, 1), repeat=len(firsts)))
+    found = Decoding((price, price)).path(probabilities)
+    assert gain(tuple(found)) == pytest.approx(best, abs=1e-5)
+
+
+def test_segments_leave_background_out_and_score_by_mean_probability() -> None:
+    probabilities = probabilities_of([0, 0, 1, 1, 1, 2, 0])
+    probabilities[2] = [0.2, 0.5, 0.3]
+    segments = Decoding((0.0, 0.0, 0.0)).segments(probabilities, LABELS)
+    assert segments == [
+        Segment(2, 4, "Run", pytest.approx((0.5 + 0.8 + 0.8) / 3), instant=False),
+        Segment(5, 5, "Walk", pytest.approx(0.8), instant=True),
+    ]
+
+
+def test_prices_are_a_share_of_each_class_median_run() -> None:
+    targets = [np.array([0] * 10 + [1] * 20 + [0] * 30), np.array([1] * 40 + [2] * 8)]
+    decoding = Decoding.of(targets, 3, (), 1)
+    assert decoding.prices == pytest.approx((20 * PRICE_PER_ROW, 30 * PRICE_PER_ROW, 8 * PRICE_PER_ROW))
+
+
+def test_points_are_peaks_one_per_event_at_the_first_and_last_row_too() -> None:
+    point = np.zeros(60, np.float32)
+    point[[0, 1, 2]] = [0.9, 0.6, 0.3]
+    point[[28, 29, 30, 31]] = [0.5, 0.9, 0.8, 0.7]
+    point[45] = 0.3  # below the threshold
+    point[[58, 59]] = [0.6, 0.8]
+    probabilities = np.stack([1 - point, 0 * point, point], axis=1)
+    segments = Decoding((0.0, 5.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(probabilities, LABELS)
+    assert [(s.first, s.last, s.label, s.instant) for s in segments] == [
+        (row, row, "Walk", True) for row in (0, 29, 59)
+    ]
+    assert [round(s.score, 3) for s in segments] == [0.9, 0.9, 0.8]
+
+
+def test_points_and_ranges_come_together_by_first_row() -> None:
+    probabilities = probabilities_of([0] * 10 + [1] * 20 + [0] * 20)
+    probabilities[40] = [0.05, 0.0, 0.95]
+    probabilities[2] = [0.05, 0.0, 0.95]
+    segments = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(probabilities, LABELS)
+    assert [(s.first, s.last, s.label) for s in segments] == [
+        (2, 2, "Walk"),
+        (10, 29, "Run"),
+        (40, 40, "Walk"),
+    ]

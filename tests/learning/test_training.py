@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from tests.learning.conftest import LABELS, events, synthetic
+from timeseries_segmenter.errors import TrainingError
+from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
+from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe, fit
+
+
+def rows_of(fitted: Fitted, example: Example) -> np.ndarray:
+    classes = np.zeros(len(example.classes), np.int64)
+    for segment in fitted.segmenter.segments(example.values):
+        classes[segment.first : segment.last + 1] = LABELS.index(segment.label) + 1
+    return classes
+
+
+def test_ranges_are_found_in_series_it_has_not_seen(fitted: Fitted) -> None:
+    confusion = np.zeros((3, 3), np.int64)
+    segments = 0
+    for seed in (100, 101, 102):
+        unseen = synthetic(seed)
+        confusion += confusion_matrix(unseen.classes, rows_of(fitted, unseen), 3)
+        segments += len(fitted.segmenter.segments(unseen.values))
+    assert scores_of(confusion).min_f1 > 0.85
+    assert segments == 9  # one for each drawn segment, not a heap of fragments
+
+
+def test_instants_are_found_once_at_the_right_row(fitted_events: Fitted) -> None:
+    unseen = events(50)
+    segments = fitted_events.segmenter.segments(unseen.values)
+    assert all(segment.instant and segment.first == segment.last for segment in segments)
+    found = np.array([segment.first for segment in segments])
+    assert len(found) == len(unseen.instants)
+    assert np.abs(found - unseen.instants).max() <= 1
+
+
+def test_same_data_same_settings_same_model(fitted: Fitted) -> None:
+    again = fit([synthetic(seed) for seed in range(4)], LABELS, ("x", "y"), Recipe(epochs=60, hidden_size=16))
+    values = synthetic(7).values
+    assert (again.segmenter.probabilities(values) == fitted.segmenter.probabilities(values)).all()
+    other = fit(
+        [synthetic(seed) for seed in range(4)], LABELS, ("x", "y"), Recipe(epochs=2, hidden_size=16, seed=1)
+    )
+    assert (other.segmenter.probabilities(values) != fitted.segmenter.probabilities(values)).any()
+
+
+def test_epochs_are_bounded_and_told_one_by_one() -> None:
+    told: list[Epoch] = []
+    fitted = fit(
+        [synthetic(1)],
+        LABELS,
+        ("x", "y"),
+        Recipe(epochs=5, hidden_size=4, min_class_f1_threshold=1),
+        told.append,
+    )
+    assert [epoch.number for epoch in told] == [1, 2, 3, 4, 5]
+    assert fitted.epochs == 5
+    assert all(epoch.loss > 0 for epoch in told)
+
+
+def test_training_ends_before_its_bound_once_both_thresholds_are_met() -> None:
+    fitted = fit([synthetic(seed) for seed in range(4)], LABELS, ("x", "y"), Recipe(hidden_size=16))
+    assert fitted.thresholds_met
+    assert fitted.epochs < 300
+
+
+def test_training_goes_on_while_a_threshold_is_not_met() -> None:
+    first = synthetic(1)
+    second = Example(first.values, (3 - first.classes) % 3, first.instants)  # the labels exchanged
+    easy = fit([first, second], LABELS, ("x", "y"), Recipe(200, 50, 4, 0.0, 0.0))
+    hard = fit([first, second], LABELS, ("x", "y"), Recipe(200, 50, 4, 0.9, 0.9))
+    assert easy.thresholds_met
+    assert easy.epochs < 200
+    assert not hard.thresholds_met
+    assert hard.epochs == 200
+
+
+def test_labels_without_an_example_are_not_learned_and_named() -> None:
+    fitted = fit(
+        [synthetic(1)], ("Jump", "Run", "Walk")[0:1] + LABELS, ("x", "y"), Recipe(epochs=1, hidden_size=4)
+    )
+    assert fitted.segmenter.labels == ("Jump", "Run")
+    assert fitted.unlearned == ("Walk",)
+
+
+@pytest.mark.parametrize(
+    "examples", [[], [Example(synthetic(1).values, np.zeros(300, np.int64), np.array([], int))]]
+)
+def test_nothing_to_learn_is_an_error(examples: list[Example]) -> None:
+    with pytest.raises(TrainingError, match="no region with one of the labels Run, Walk"):
+        fit(examples, LABELS, ("x", "y"), Recipe())
+
+
+def test_rows_labelled_throughout_need_no_background() -> None:
+    example = synthetic(1)
+    full = Example(example.values, np.where(example.classes == 0, 2, example.classes), example.instants)
+    fitted = fit([full], LABELS, ("x", "y"), Recipe(epochs=40, hidden_size=8))
+    rows = rows_of(fitted, full)
+    assert (rows > 0).mean() > 0.95
+
+
+def test_a_series_shorter_than_a_window_is_learned_and_predicted() -> None:
+    short = [Example(e.values[:n], e.classes[:n], e.instants) for n in (9, 60, 300) for e in [synthetic(n)]]
+    fitted = fit(short, LABELS, ("x", "y"), Recipe(epochs=3, hidden_size=4))
+    assert fitted.segmenter.probabilities(short[0].values).shape == (9, 1 + len(fitted.segmenter.labels))
+    assert fitted.segmenter.probabilities(short[0].values[:1]).shape[0] == 1
+
+
+def test_rare_classes_weigh_more_unless_told_otherwise() -> None:
+    rare = Example(synthetic(1).values, np.array([0] * 280 + [1] * 20), np.array([], np.int64))
+    with_weights = fit([rare], ("Run",), ("x", "y"), Recipe(epochs=30, hidden_size=4))
+    without = fit([rare], ("Run",), ("x", "y"), Recipe(epochs=30, hidden_size=4, use_class_weights=False))
+    mean = [model.segmenter.probabilities(rare.values)[:, 1].mean() for model in (with_weights, without)]
+    assert mean[0] > mean[1]

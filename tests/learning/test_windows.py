@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from timeseries_segmenter.learning.windows import average_over_windows, window_starts
+
+
+@given(length=st.integers(1, 500), size=st.integers(1, 120))
+def test_windows_cover_every_row_inside_the_series_and_overlap_by_half(length: int, size: int) -> None:
+    starts = window_starts(length, size)
+    covered = np.zeros(length, int)
+    for start in starts:
+        covered[start : start + size] += 1
+    assert covered.all()
+    assert starts[0] == 0
+    if length >= size:
+        assert starts[-1] == length - size
+    assert (np.diff(starts) <= max(1, size // 2)).all()
+    assert len(np.unique(starts)) == len(starts)
+
+
+def test_average_is_the_mean_over_the_windows_that_hold_a_row() -> None:
+    values = np.arange(10, dtype=np.float32)[:, None]
+    calls = []
+
+    def window_number(windows: np.ndarray) -> np.ndarray:
+        calls.append(windows.copy())
+        numbers = windows[:, :1, :]  # a window's first value is its first row
+        return np.repeat(numbers, windows.shape[1], axis=1)
+
+    average = average_over_windows(values, 4, 1, window_number)
+    # windows start at 0, 2, 4, 6
+    assert average[:, 0].tolist() == [0, 0, 1, 1, 3, 3, 5, 5, 6, 6]
+    assert np.concatenate(calls)[:, :, 0].tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7], [6, 7, 8, 9]]
+
+
+@pytest.mark.parametrize("length", [1, 3, 39, 40, 41, 20_000])
+def test_average_of_a_function_of_the_row_is_that_function(length: int) -> None:
+    values = np.random.default_rng(length).normal(size=(length, 3)).astype(np.float32)
+    average = average_over_windows(values, 40, 2, lambda windows: windows[:, :, :2] * 2)
+    np.testing.assert_allclose(average, values[:, :2] * 2, rtol=1e-6)
