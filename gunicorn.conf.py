@@ -14,4 +14,5 @@ bind = f"0.0.0.0:{settings.port}"
 worker_class = "gthread"
 workers = settings.workers
 threads = settings.threads
+control_socket_disable = True  # it would lie in the home folder, one for all services of a user
 timeout = 120  # seconds; Label Studio itself gives up on predictions after 100

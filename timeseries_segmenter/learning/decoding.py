@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 from timeseries_segmenter.segment import Segment
 
@@ -88,11 +87,17 @@ class Decoding:
         ]
 
     def peaks(self, probabilities: FloatArray) -> IntArray:
-        """Rows at which an instant of any point class stands."""
+        """Rows at which an instant of any point class stands: the highest within `gap` rows."""
         point = probabilities[:, list(self.points)].sum(axis=1)
-        padded = np.pad(point, 1)  # an event on the first or last row is a peak as well
-        found, _ = find_peaks(padded, height=self.threshold, distance=max(1, self.gap))
-        return (found - 1).astype(np.int64)
+        around = np.pad(point, 1)  # an event on the first or last row is a peak as well
+        rows = np.flatnonzero((point >= self.threshold) & (point > around[:-2]) & (point >= around[2:]))
+        free = np.ones(len(point), bool)
+        peaks = []
+        for row in rows[np.argsort(-point[rows], kind="stable")]:
+            if free[row]:
+                peaks.append(int(row))
+                free[max(0, row - self.gap + 1) : row + self.gap] = False
+        return np.array(sorted(peaks), np.int64)
 
     def path(self, probabilities: FloatArray) -> IntArray:
         """Best class per row, `(T,)`.

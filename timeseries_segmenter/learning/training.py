@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 from torch.nn import functional
 
@@ -219,8 +220,10 @@ class _Training:
     def _class_weights(self) -> Tensor | None:
         if not self.recipe.use_class_weights:
             return None
-        counts = sum(np.bincount(target, minlength=self.classes) for target in self.targets)
-        weights = np.where(counts > 0, np.sum(counts) / np.maximum(counts, 1), 0.0)
+        rows = np.concatenate(self.targets)
+        occurring = np.unique(rows)
+        weights = np.zeros(self.classes)
+        weights[occurring] = compute_class_weight("balanced", classes=occurring, y=rows)
         if self.shapes.points:
             weights = np.sqrt(weights)  # instants are so rare that the full weight drowns the rest
         weights /= weights.sum()
