@@ -1,6 +1,7 @@
 """The web service: `gunicorn _wsgi:app`, or `python _wsgi.py` to try it."""
 
 import argparse
+import logging
 import sys
 from typing import Any
 
@@ -11,8 +12,14 @@ from model import TimeSeriesSegmenter
 from timeseries_segmenter.errors import SettingsError
 from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.logs import configure_logging, hide_bodies
+from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 from timeseries_segmenter.service.web import extend
 from timeseries_segmenter.settings import Settings, read_settings
+
+# after model.py, which says what to do where label-studio-ml is missing
+import label_studio_ml.api as stock  # isort: skip
+
+logger = logging.getLogger(__name__)
 
 
 def init_app(
@@ -22,15 +29,15 @@ def init_app(
 
     Raises SettingsError.
     """
-    import label_studio_ml.api
-
-    from timeseries_segmenter.service.project_manager import adapt_stock_app
-
     backend = Backend(settings or read_settings())
     hide_bodies()
-    adapt_stock_app()
-    bound = type(model_class.__name__, (model_class,), {"backend": backend})
-    app: Flask = label_studio_ml.api.init_app(model_class=bound)
+    if hasattr(stock, "_manager"):
+        from timeseries_segmenter.service.project_manager import ProjectManager
+
+        stock._manager = ProjectManager()
+    else:  # 2.x: a model object per request already, but it drops the plural events
+        stock.TRAIN_EVENTS = tuple(TRAINING_EVENTS)
+    app: Flask = stock.init_app(type(model_class.__name__, (model_class,), {"backend": backend}))
     extend(app, backend)
     return app
 
@@ -41,6 +48,8 @@ def serve(settings: Settings) -> Flask:
     torch.set_num_threads(1)  # requests run side by side already
     app = init_app(settings=settings)
     backend: Backend = app.extensions["timeseries_segmenter"]
+    if not settings.label_studio_api_key.get_secret_value():
+        logger.warning("LABEL_STUDIO_API_KEY is not set: nothing can be trained; see the README")
     backend.queue.resume()
     return app
 

@@ -3,6 +3,10 @@
 import logging
 import logging.config
 
+from timeseries_segmenter.labeling.config import LabelConfig
+
+logger = logging.getLogger(__name__)
+
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 STOCK_APP = "label_studio_ml.api"
 
@@ -35,3 +39,15 @@ def hide_bodies() -> None:
     logger = logging.getLogger(STOCK_APP)
     if not any(isinstance(known, WithoutBodies) for known in logger.filters):
         logger.addFilter(WithoutBodies())
+
+
+def log_other_pairs(project: int, config: LabelConfig) -> None:
+    """Tell which pair of tags is used where the labeling config has several."""
+    if config.pairs > 1:
+        logger.warning(
+            "project %d: %d pairs of TimeSeriesLabels and TimeSeries; the first (%s for %s) is used",
+            project,
+            config.pairs,
+            config.from_name,
+            config.to_name,
+        )

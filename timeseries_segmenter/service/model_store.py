@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 UNTRAINED = "untrained"  # the version of a project without a model
 NO_PROJECT = 0  # serves requests that name no project
-VERSION = re.compile(r"p(\d+)-v(\d+)-\d{8}T\d{6}Z")
+VERSION = re.compile(r"p(?P<project>\d+)-v(?P<number>\d+)-(?P<moment>\d{8}T\d{6}Z)")
 
 Signature = tuple[int, int, int]
 
@@ -69,12 +69,13 @@ class ModelStore:
 
     def versions(self, project: int | None = None) -> list[str]:
         """Versions that are kept, newest first: of one project, or of all."""
-        found = []
-        for path in self._folder.glob(f"versions/p{'*' if project is None else project}-v*.pt"):
-            match = VERSION.fullmatch(path.stem)
-            if match:
-                found.append((int(match[2]), path.stem))
-        return [version for _, version in sorted(found, reverse=True)]
+        matches = [VERSION.fullmatch(path.stem) for path in self._folder.glob("versions/*.pt")]
+        found = [match for match in matches if match and project in (None, int(match["project"]))]
+        if project is None:
+            found.sort(key=lambda match: match["moment"])
+        else:
+            found.sort(key=lambda match: int(match["number"]))  # right even where a clock was set back
+        return [match[0] for match in reversed(found)]
 
     def load(self, project: int) -> Model | None:
         """The project's current model, from memory while it is current; None where there is none.
@@ -113,9 +114,10 @@ class ModelStore:
         return self._folder / f"model_project_{project}.pt"
 
     def _next_version(self, project: int) -> str:
-        numbers = [int(match[2]) for match in map(VERSION.fullmatch, self.versions(project)) if match]
+        newest = next(iter(self.versions(project)), None)
+        match = VERSION.fullmatch(newest) if newest else None
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        return f"p{project}-v{max(numbers, default=0) + 1}-{moment}"
+        return f"p{project}-v{int(match['number']) + 1 if match else 1}-{moment}"
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

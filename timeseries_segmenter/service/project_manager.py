@@ -5,10 +5,7 @@ The manager of 1.0.9 keeps one model for all projects and starts a process for e
 
 from typing import Any
 
-import label_studio_ml.api
 from label_studio_ml.model import LabelStudioMLBase, LabelStudioMLManager
-
-from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 
 
 class ProjectManager(LabelStudioMLManager):  # type: ignore[misc]
@@ -47,12 +44,3 @@ class ProjectManager(LabelStudioMLManager):  # type: ignore[misc]
     def _get_models_from_workdir(self, project: str) -> list[str]:
         versions: list[str] = self.fetch(project).versions()
         return versions
-
-
-def adapt_stock_app() -> None:
-    """Give the stock app of label-studio-ml 1.x this manager; let that of 2.x pass all training events."""
-    if hasattr(label_studio_ml.api, "_manager"):
-        if not isinstance(label_studio_ml.api._manager, ProjectManager):
-            label_studio_ml.api._manager = ProjectManager()
-    else:
-        label_studio_ml.api.TRAIN_EVENTS = tuple(TRAINING_EVENTS)

@@ -17,6 +17,7 @@ from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe, fit
 from timeseries_segmenter.service.downloads import Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
+from timeseries_segmenter.service.logs import log_other_pairs
 from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_state import Progress
@@ -52,14 +53,7 @@ class ProjectTraining:
         began = time.monotonic()
         label_config = self._label_studio.label_config(project)
         config = parse_label_config(label_config)
-        if config.pairs > 1:
-            logger.warning(
-                "project %d: %d pairs of TimeSeriesLabels and TimeSeries; the first (%s for %s) is used",
-                project,
-                config.pairs,
-                config.from_name,
-                config.to_name,
-            )
+        log_other_pairs(project, config)
         examples, tasks, skipped = self._examples(project, config)
         fetched = time.monotonic()
         fitted = fit(

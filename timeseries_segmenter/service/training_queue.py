@@ -1,13 +1,16 @@
 """When a project is trained: events counted, jobs queued, the worker process kept alive."""
 
+import itertools
 import json
 import logging
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
-from timeseries_segmenter.service.training_state import Job, TrainingStates
+from timeseries_segmenter.service.training_state import Job, TrainingStates, worker_name
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -23,6 +26,7 @@ TRAINING_EVENTS = frozenset(
         START_TRAINING,
     }
 )
+LONGEST_PAUSE = 60  # seconds before a worker is started again that keeps dying
 PACKAGE_ROOT = Path(__file__).parents[2]
 
 
@@ -65,7 +69,7 @@ class TrainingQueue:
 
     def _supervise(self) -> None:
         """Run workers until one dies without work left; the next job starts another."""
-        while True:
+        for deaths in itertools.count(1):
             with subprocess.Popen(
                 [sys.executable, "-m", "timeseries_segmenter.service.training_worker"],
                 stdin=subprocess.PIPE,
@@ -73,17 +77,18 @@ class TrainingQueue:
             ) as worker:
                 assert worker.stdin is not None
                 # the pipe stays open: the worker ends when it closes, however this process ends
-                worker.stdin.write(_dump(self._settings).encode() + b"\n")
-                worker.stdin.flush()
+                with suppress(BrokenPipeError):  # it died already; its exit code tells why
+                    worker.stdin.write(_dump(self._settings).encode() + b"\n")
+                    worker.stdin.flush()
                 code = worker.wait()
-            self.states.fail_started(
-                f"the training process died ({_reason(code)}); if it was short of memory, annotate shorter "
-                "series or give the service more"
-            )
+            error = f"the training process died ({_reason(code)}); if it was short of memory, give it more"
+            logger.error(error)
+            self.states.fail_started(worker_name(worker.pid), error)
             with self._lock:
                 if not self.states.waiting():
                     self._supervisor = None
                     return
+            time.sleep(min(LONGEST_PAUSE, 2**deaths))
 
 
 def _dump(settings: Settings) -> str:

@@ -1,6 +1,7 @@
 """What is known of each project's trainings: one small JSON file a project, shared by all processes."""
 
 import logging
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ class Job(BaseModel):
     event: str
     state: State = State.QUEUED
     attempts: int = 0
+    worker: str | None = None
     queued_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -52,9 +54,10 @@ class Job(BaseModel):
     error: str | None = None
     skipped: list[str] = Field(default_factory=list)
 
-    def start(self) -> None:
-        """The worker takes the job."""
-        self.state, self.started_at, self.attempts = State.STARTED, _now(), self.attempts + 1
+    def start(self, worker: str) -> None:
+        """A worker takes the job."""
+        self.state, self.worker, self.started_at = State.STARTED, worker, _now()
+        self.attempts += 1
 
     def finish(self, version: str, skipped: list[str]) -> None:
         """The training made a model."""
@@ -152,16 +155,22 @@ class TrainingStates:
                         "project %d: training %s was interrupted, now %s", project, job.id, job.state
                     )
 
-    def fail_started(self, error: str) -> None:
-        """Mark the jobs failed that were running when their worker died."""
+    def fail_started(self, worker: str, error: str) -> None:
+        """Mark the job failed that a worker was at when it died."""
         for project in self.interrupted():
             with self.change(project) as trainings:
-                while job := trainings.job_in(State.STARTED):
+                job = trainings.job_in(State.STARTED)
+                if job and job.worker == worker:
                     job.fail(error)
                     logger.error("project %d: training %s failed: %s", project, job.id, error)
 
     def _path(self, project: int) -> Path:
         return self.folder / f"project_{project}.json"
+
+
+def worker_name(pid: int) -> str:
+    """What a worker process is called in the state of its job."""
+    return f"{socket.gethostname()}:{pid}"
 
 
 def _now() -> datetime:

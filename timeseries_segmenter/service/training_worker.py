@@ -15,10 +15,10 @@ from filelock import FileLock
 
 from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.service.logs import configure_logging
-from timeseries_segmenter.service.training_state import Progress, State, TrainingStates
+from timeseries_segmenter.service.training_state import Progress, State, TrainingStates, worker_name
 from timeseries_segmenter.settings import Settings
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("timeseries_segmenter.service.training_worker")  # it runs as __main__
 
 POLL = 0.2  # seconds
 NICENESS = 5  # predictions come first
@@ -53,7 +53,7 @@ def run_job(project: int, settings: Settings, states: TrainingStates) -> None:
         job = trainings.job_in(State.QUEUED)
         if job is None:
             return
-        job.start()
+        job.start(worker_name(os.getpid()))
     logger.info("project %d: training %s started (%s)", project, job.id, job.event)
 
     def show(progress: Progress) -> None:

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from timeseries_segmenter.errors import LabelConfigError
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.service.backend import Backend, project_number
+from timeseries_segmenter.service.logs import log_other_pairs
 from timeseries_segmenter.service.model_store import UNTRAINED
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 
@@ -85,8 +86,10 @@ def _check_request() -> ResponseReturnValue | None:
         if isinstance(body, _Predict):
             content["params"] = content.get("params") or {}  # 2.x takes no null
         assert isinstance(body, _Setup | _Predict)
-        project_number(body.project)
-        parse_label_config(body.schema_ if isinstance(body, _Setup) else body.label_config)
+        project = project_number(body.project)
+        config = parse_label_config(body.schema_ if isinstance(body, _Setup) else body.label_config)
+        if isinstance(body, _Setup):
+            log_other_pairs(project, config)
     except ValidationError as error:
         first = error.errors()[0]
         return _refuse(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
