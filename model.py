@@ -3,7 +3,7 @@
 from typing import Any
 
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
-from timeseries_segmenter.service.backend import Backend, project_number
+from timeseries_segmenter.service.backend import Backend, project_number, request_project
 from timeseries_segmenter.settings import read_settings
 
 try:
@@ -69,9 +69,7 @@ class TimeSeriesSegmenter(LabelStudioMLBase):
 
         The project is the request's, else the context's, else that of the first task.
         """
-        first = tasks[0].get("project") if tasks else None
-        context = context if isinstance(context, dict) else {}
-        project = self.project_id or project_number(context.get("project"), context.get("project_id"), first)
+        project = request_project(self.project_id, context, tasks)
         return self._backend.predict(project, self._parsed_config(), tasks)
 
     def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -79,11 +77,7 @@ class TimeSeriesSegmenter(LabelStudioMLBase):
 
         The answer holds `job` where one is queued.
         """
-        project = data.get("project")
-        return self._backend.handle(
-            project_number(project.get("id") if isinstance(project, dict) else project, self.project_id),
-            event,
-        )
+        return self._backend.handle(project_number(data.get("project"), self.project_id), event)
 
     def _parsed_config(self) -> LabelConfig:
         return parse_label_config(self._label_config or "")

@@ -37,7 +37,7 @@ def test_a_saved_model_predicts_the_same(name: str, tmp_path: Path, request: pyt
     segmenter: Segmenter = request.getfixturevalue(name).segmenter
     path = tmp_path / "model.pt"
     segmenter.save(path, {"version": "p1-v1", "tasks": [1, 2]})
-    loaded = Segmenter.load(path)
+    loaded, metadata = Segmenter.load(path)
     values = synthetic(9).values[:, : len(segmenter.channels)]
     assert (loaded.probabilities(values) == segmenter.probabilities(values)).all()
     assert loaded.segments(values) == segmenter.segments(values)
@@ -47,7 +47,7 @@ def test_a_saved_model_predicts_the_same(name: str, tmp_path: Path, request: pyt
         segmenter.channels,
         segmenter.window,
     )
-    assert read_metadata(path) == {"version": "p1-v1", "tasks": [1, 2]}
+    assert metadata == read_metadata(path) == {"version": "p1-v1", "tasks": [1, 2]}
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 half a zip"])

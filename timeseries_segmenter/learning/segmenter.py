@@ -76,15 +76,18 @@ class Segmenter:
         )
 
     @classmethod
-    def load(cls, path: Path, device: torch.device | None = None) -> "Segmenter":
-        """Read a model; raises ModelFileError where it can't be read or isn't one."""
+    def load(cls, path: Path, device: torch.device | None = None) -> tuple["Segmenter", dict[str, Any]]:
+        """Read a model and its metadata, both from one state of the file.
+
+        Raises ModelFileError where it can't be read or isn't a model.
+        """
         content = _read(path)
         try:
             network = Network(Dimensions(**content["dimensions"]))
             network.load_state_dict(content["weights"])
             statistics = content["standardisation"]
             decoding = content["decoding"]
-            return cls(
+            segmenter = cls(
                 network.to(device or best_device()).eval(),
                 Standardisation(
                     statistics["mean"].numpy().copy(),
@@ -101,6 +104,7 @@ class Segmenter:
                 tuple(content["labels"]),
                 tuple(content["channels"]),
             )
+            return segmenter, content["metadata"]
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise ModelFileError(f"{path.name} holds no model of this service: {error}") from error
 
@@ -110,9 +114,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
     Raises ModelFileError where the file can't be read or isn't a model.
     """
-    metadata = _read(path).get("metadata")
-    if not isinstance(metadata, dict):
-        raise ModelFileError(f"{path.name} holds no metadata")
+    metadata: dict[str, Any] = _read(path)["metadata"]
     return metadata
 
 
@@ -128,4 +130,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise ModelFileError(f"{path.name} can't be read: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FILE_FORMAT:
         raise ModelFileError(f"{path.name} is not a model of format {FILE_FORMAT}")
+    if not isinstance(content.get("metadata"), dict):
+        raise ModelFileError(f"{path.name} holds no metadata")
     return content

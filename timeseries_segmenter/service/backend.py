@@ -50,13 +50,25 @@ class Backend:
             return None
 
 
+def request_project(project: object, context: object, tasks: Sequence[Mapping[str, Any]]) -> int:
+    """The project of a prediction: the request's, else the context's, else that of the first task.
+
+    Raises ValueError for one that is no project number.
+    """
+    inner = context if isinstance(context, Mapping) else {}
+    first = tasks[0] if tasks else {}
+    return project_number(project, inner.get("project"), inner.get("project_id"), first.get("project"))
+
+
 def project_number(*candidates: object) -> int:
-    """The first candidate that names a project: `47`, `"47"` or `"47.1795343772"`.
+    """The first candidate that names a project: `47`, `"47"`, `"47.1795343772"` or `{"id": 47}`.
 
     NO_PROJECT where none does. Raises ValueError for one that is no project number.
     """
     for candidate in candidates:
-        if candidate is None or candidate == "" or candidate == "None":
+        if isinstance(candidate, Mapping):
+            candidate = candidate.get("id")
+        if candidate in (None, "", "None", NO_PROJECT):
             continue
         text = str(candidate).split(".", 1)[0]
         if isinstance(candidate, bool) or not text.isascii() or not text.isdigit() or len(text) > 18:

@@ -29,7 +29,13 @@ class DownloadCache:
                 kept = json.loads(file.readline())
         except (OSError, ValueError):
             return {}
-        return {VALIDATORS[name]: value for name, value in kept.items() if name in VALIDATORS}
+        if not isinstance(kept, dict):
+            return {}
+        return {
+            VALIDATORS[name]: value
+            for name, value in kept.items()
+            if name in VALIDATORS and isinstance(value, str)
+        }
 
     def get(self, url: str) -> bytes | None:
         """The body that is kept for `url`, or None."""

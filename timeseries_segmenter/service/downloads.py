@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
+import urllib3
 
 from timeseries_segmenter.errors import DownloadError
 from timeseries_segmenter.service.download_cache import DownloadCache
@@ -33,7 +34,11 @@ class Downloader:
         storage that is connected to Label Studio (`s3://`, `gs://`, `azure-blob://`), or a file
         inside LOCAL_FILES_DIR. Raises DownloadError, and LabelStudioError for want of a token.
         """
-        scheme = urlsplit(source).scheme.lower()
+        try:
+            scheme = urlsplit(source).scheme.lower()
+            _origin(source)
+        except ValueError as error:
+            raise DownloadError(f"Task {task}: {source!r:.80} is no address: {error}") from error
         if scheme in ("http", "https"):
             return self._get(source, task)
         if scheme in STORAGE_SCHEMES:
@@ -44,7 +49,7 @@ class Downloader:
         return self._read_file(source, task)
 
     def _get(self, url: str, task: int | str) -> bytes:
-        shown = urlsplit(url)._replace(query="", fragment="").geturl()
+        shown = _shown(url)
         headers = self._cache.conditions(url)
         if self._is_label_studio(url):
             headers["Authorization"] = self._label_studio.authorization()
@@ -63,7 +68,7 @@ class Downloader:
                         f"{_advice(response.status_code)}"
                     )
                 body = self._read_body(response, shown, task)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise DownloadError(
                 f"Task {task}: {shown} can't be fetched ({type(error).__name__}); check that this "
                 "service can reach it"
@@ -75,7 +80,8 @@ class Downloader:
         limit = self._settings.max_series_mb * 1_000_000
         ends = time.monotonic() + self._settings.download_timeout * LONGEST_DOWNLOAD
         body = bytearray()
-        for chunk in response.iter_content(CHUNK):
+        # read1 gives what has arrived: a trickle must not hide from the clock
+        while chunk := response.raw.read1(CHUNK, decode_content=True):
             body += chunk
             if len(body) > limit:
                 raise DownloadError(
@@ -96,10 +102,10 @@ class Downloader:
                 f"Task {task}: {source!r} is neither a URL nor a file of Label Studio; paths are read "
                 "only inside LOCAL_FILES_DIR, which is not set"
             )
-        path = (folder / source).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            raise DownloadError(f"Task {task}: {source!r} is not inside LOCAL_FILES_DIR")
         try:
+            path = (folder / source).resolve()
+            if not path.is_relative_to(folder.resolve()):
+                raise DownloadError(f"Task {task}: {source!r} is not inside LOCAL_FILES_DIR")
             if path.stat().st_size > self._settings.max_series_mb * 1_000_000:
                 raise DownloadError(
                     f"Task {task}: {source!r} is larger than MAX_SERIES_MB={self._settings.max_series_mb}"
@@ -107,6 +113,14 @@ class Downloader:
             return path.read_bytes()
         except OSError as error:
             raise DownloadError(f"Task {task}: {source!r} can't be read: {error.strerror}") from error
+        except ValueError as error:
+            raise DownloadError(f"Task {task}: {source!r} is no path: {error}") from error
+
+
+def _shown(url: str) -> str:
+    """An address as messages may hold it: no password, no signature."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _origin(url: str) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -46,28 +47,32 @@ class LabelStudioClient:
 
     def label_config(self, project: int) -> str:
         """The labeling config of a project as it is now. Raises LabelStudioError."""
-        try:
-            return str(self._client().projects.get(id=project).label_config)
-        except (ApiError, httpx.HTTPError) as error:
-            raise self._explained(error, f"project {project}") from error
+        with self._asking(f"project {project}"):
+            label_config = self._client().projects.get(id=project).label_config
+            if not isinstance(label_config, str):
+                raise TypeError("no labeling config")
+            return label_config
 
     def labelled_tasks(self, project: int) -> Iterator[dict[str, Any]]:
         """Tasks of a project that hold an annotation, fetched page by page: `id`, `data`, `annotations`.
 
         Raises LabelStudioError.
         """
-        try:
+        with self._asking(f"the tasks of project {project}"):
             tasks: Iterable[Any] = self._client().tasks.list(
                 project=project, query=LABELLED, fields="all", page_size=PAGE_SIZE
             )
-            for task in tasks:
+            pages = iter(tasks)
+        while True:
+            with self._asking(f"the tasks of project {project}"):
+                task = next(pages, None)
+                if task is None:
+                    return
                 annotations = [
                     annotation if isinstance(annotation, dict) else annotation.dict()
                     for annotation in task.annotations or []
                 ]
-                yield {"id": task.id, "data": task.data, "annotations": annotations}
-        except (ApiError, httpx.HTTPError) as error:
-            raise self._explained(error, f"the tasks of project {project}") from error
+            yield {"id": task.id, "data": task.data, "annotations": annotations}
 
     def authorization(self) -> str:
         """Value of the Authorization header that Label Studio's own files ask for.
@@ -75,11 +80,9 @@ class LabelStudioClient:
         A personal access token is exchanged for an access token, and again when that expires.
         Raises LabelStudioError.
         """
-        try:
+        with self._asking("an access token"):
             # the SDK refreshes tokens itself, but has no public name for the outcome
             return str(self._client()._client_wrapper.get_headers()["Authorization"])
-        except (ApiError, httpx.HTTPError) as error:
-            raise self._explained(error, "an access token") from error
 
     def _client(self) -> LabelStudio:
         if not self._api_key:
@@ -90,12 +93,24 @@ class LabelStudioClient:
             )
         return self._sdk
 
-    def _explained(self, error: Exception, wanted: str) -> LabelStudioError:
-        if isinstance(error, ApiError):
-            status = error.status_code or 0
-            advice = ADVICE.get(status, "look at Label Studio's own log")
-            return LabelStudioError(f"{self.host} answered {status} to the request for {wanted}: {advice}")
-        return LabelStudioError(
-            f"{self.host} did not answer the request for {wanted} ({type(error).__name__}): check that "
-            "Label Studio runs and that LABEL_STUDIO_HOST is its address as seen from this service"
-        )
+    @contextmanager
+    def _asking(self, wanted: str) -> Iterator[None]:
+        """Turn what the SDK raises into an error that says what to do."""
+        request = f"the request for {wanted}"
+        try:
+            yield
+        except ApiError as error:
+            advice = ADVICE.get(error.status_code or 0, "look at Label Studio's own log")
+            raise LabelStudioError(
+                f"{self.host} answered {error.status_code} to {request}: {advice}"
+            ) from error
+        except httpx.HTTPError as error:
+            raise LabelStudioError(
+                f"{self.host} did not answer {request} ({type(error).__name__}): check that Label Studio "
+                "runs and that LABEL_STUDIO_HOST is its address as seen from this service"
+            ) from error
+        except (TypeError, AttributeError, ValueError) as error:  # the SDK trusts what it is answered
+            raise LabelStudioError(
+                f"{self.host} answered {request} with something that Label Studio would not: check that "
+                "LABEL_STUDIO_HOST is Label Studio's address"
+            ) from error

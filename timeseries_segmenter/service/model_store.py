@@ -59,8 +59,8 @@ class ModelStore:
         if known and known[0] == signature:
             return known[1]
         try:
-            version = str(read_metadata(path)["version"])
-        except (ModelFileError, KeyError) as error:
+            version = _version(read_metadata(path), path)
+        except ModelFileError as error:
             logger.error("project %d: the model can't be used: %s", project, error)
             return UNTRAINED
         with self._lock:
@@ -68,14 +68,15 @@ class ModelStore:
         return version
 
     def versions(self, project: int | None = None) -> list[str]:
-        """Versions that are kept, newest first: of one project, or of all."""
-        matches = [VERSION.fullmatch(path.stem) for path in self._folder.glob("versions/*.pt")]
-        found = [match for match in matches if match and project in (None, int(match["project"]))]
-        if project is None:
-            found.sort(key=lambda match: match["moment"])
-        else:
-            found.sort(key=lambda match: int(match["number"]))  # right even where a clock was set back
-        return [match[0] for match in reversed(found)]
+        """Versions that can be served or are kept, newest first: of one project, or of all."""
+        current = [self.version(number) for number in (self.projects() if project is None else [project])]
+        kept = [match[0] for match in self._kept(project)]
+        return [*(version for version in current if version not in [*kept, UNTRAINED]), *kept]
+
+    def projects(self) -> list[int]:
+        """Projects that have a model."""
+        names = [path.stem.removeprefix("model_project_") for path in self._folder.glob("model_project_*.pt")]
+        return sorted(int(name) for name in names if name.isdigit())
 
     def load(self, project: int) -> Model | None:
         """The project's current model, from memory while it is current; None where there is none.
@@ -90,8 +91,8 @@ class ModelStore:
             known = self._models.get(project)
         if known and known[0] == signature:
             return known[1]
-        metadata = read_metadata(path)
-        model = Model(str(metadata["version"]), Segmenter.load(path), metadata)
+        segmenter, metadata = Segmenter.load(path)
+        model = Model(_version(metadata, path), segmenter, metadata)
         with self._lock:
             self._models[project] = (signature, model)
         logger.info("project %d: model %s is in memory", project, model.version)
@@ -105,8 +106,8 @@ class ModelStore:
         kept = folder / f"{version}.pt"
         _write(kept, lambda path: segmenter.save(path, metadata | {"version": version, "project": project}))
         _write(self.path(project), lambda path: shutil.copyfile(kept, path))
-        for old in self.versions(project)[self._history :]:
-            (folder / f"{old}.pt").unlink(missing_ok=True)
+        for old in self._kept(project)[self._history :]:
+            (folder / f"{old[0]}.pt").unlink(missing_ok=True)
         return version
 
     def path(self, project: int) -> Path:
@@ -114,10 +115,26 @@ class ModelStore:
         return self._folder / f"model_project_{project}.pt"
 
     def _next_version(self, project: int) -> str:
-        newest = next(iter(self.versions(project)), None)
-        match = VERSION.fullmatch(newest) if newest else None
+        newest = next(iter(self._kept(project)), None) or VERSION.fullmatch(self.version(project))
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        return f"p{project}-v{int(match['number']) + 1 if match else 1}-{moment}"
+        return f"p{project}-v{int(newest['number']) + 1 if newest else 1}-{moment}"
+
+    def _kept(self, project: int | None) -> list[re.Match[str]]:
+        """The versions whose files are kept, newest first."""
+        matches = [VERSION.fullmatch(path.stem) for path in self._folder.glob("versions/*.pt")]
+        found = [match for match in matches if match and project in (None, int(match["project"]))]
+        if project is None:
+            found.sort(key=lambda match: match["moment"], reverse=True)
+        else:  # by number: right even where a clock was set back
+            found.sort(key=lambda match: int(match["number"]), reverse=True)
+        return found
+
+
+def _version(metadata: dict[str, Any], path: Path) -> str:
+    version = metadata.get("version")
+    if not isinstance(version, str):
+        raise ModelFileError(f"{path.name} does not tell its version")
+    return version
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,16 +1,16 @@
 """What the stock app lacks: checked requests, errors as JSON, versions, the state of trainings."""
 
 import logging
-from typing import Any
+from typing import Annotated, Any
 
-from flask import Flask, Response, current_app, jsonify, request
+from flask import Flask, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from timeseries_segmenter.errors import LabelConfigError
 from timeseries_segmenter.labeling.config import parse_label_config
-from timeseries_segmenter.service.backend import Backend, project_number
+from timeseries_segmenter.service.backend import Backend, project_number, request_project
 from timeseries_segmenter.service.logs import log_other_pairs
 from timeseries_segmenter.service.model_store import UNTRAINED
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
@@ -18,40 +18,57 @@ from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 logger = logging.getLogger(__name__)
 
 EXTENSION = "timeseries_segmenter"
+REPLACED = ("/train", "/is_training")  # the stock app's own, of Label Studio before 1.4.1
 INTERNAL_ERROR = "internal error; the log of this service tells the cause"
 
 
+ProjectNumber = Annotated[int | str | None, AfterValidator(lambda value: project_number(value))]
+
+
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    """What a stock view needs to find in a request; `check` raises LabelConfigError or ValueError."""
+
+    model_config = ConfigDict(alias_generator=lambda name: name.rstrip("_"))
+
+    def check(self) -> None:
+        raise NotImplementedError
 
 
 class _Setup(_Body):
     schema_: str
-    project: str | int | None = None
+    project: ProjectNumber = None
 
-    model_config = ConfigDict(alias_generator=lambda name: name.rstrip("_"))
+    def check(self) -> None:
+        log_other_pairs(project_number(self.project), parse_label_config(self.schema_))
 
 
 class _Predict(_Body):
     tasks: list[dict[str, Any]]
     label_config: str
-    project: str | int | None = None
+    project: ProjectNumber = None
     params: dict[str, Any] | None = None
 
+    def check(self) -> None:
+        request_project(self.project, (self.params or {}).get("context"), self.tasks)
+        parse_label_config(self.label_config)
 
-class _Project(_Body):
-    id: int | str
+
+class _Project(BaseModel):
+    id: ProjectNumber
     label_config: str | None = None
-
-    @field_validator("id")
-    @classmethod
-    def _number(cls, value: int | str) -> int:
-        return project_number(value)
 
 
 class _Webhook(_Body):
     action: str
     project: _Project | None = None
+
+    def check(self) -> None:
+        if self.action not in TRAINING_EVENTS:
+            return
+        if self.project is None:
+            raise ValueError("project: Field required")
+        if self.project.label_config:
+            parse_label_config(self.project.label_config)
 
 
 BODIES: dict[str, type[_Body]] = {"/setup": _Setup, "/predict": _Predict, "/webhook": _Webhook}
@@ -67,44 +84,40 @@ def extend(app: Flask, backend: Backend) -> None:
     app.before_request(_check_request)
     app.after_request(_without_traceback)
     app.register_error_handler(HTTPException, _error)
+    for broken in (AssertionError, FileNotFoundError, IndexError):  # the stock app answers these as text
+        app.register_error_handler(broken, _broken)
+    if "get_version" in app.view_functions:
+        app.view_functions["get_version"] = _versions
     app.add_url_rule("/versions", "versions", _versions, methods=["GET"])
     app.add_url_rule("/projects/<int:project>/training", "training", _training, methods=["GET"])
 
 
 def _check_request() -> ResponseReturnValue | None:
     """Answer 400 with the field's name before a stock view meets a body it can't take."""
+    if request.path in REPLACED:
+        abort(404, f"{request.path} is not served; Label Studio trains through /webhook")
     model = BODIES.get(request.path)
     if model is None or request.method != "POST":
         return None
-    content = request.get_json()
+    try:
+        content = request.get_json()
+    except RecursionError:
+        return _refuse("the body is nested too deeply")
     if not isinstance(content, dict):
         return _refuse("the body should be a JSON object")
     try:
         body = model.model_validate(content)
-        if isinstance(body, _Webhook):
-            return _check_webhook(body)
+        body.check()
+        if isinstance(body, _Webhook) and body.action not in TRAINING_EVENTS:
+            return jsonify({"status": "ignored"}), 200
         if isinstance(body, _Predict):
-            content["params"] = content.get("params") or {}  # 2.x takes no null
-        assert isinstance(body, _Setup | _Predict)
-        project = project_number(body.project)
-        config = parse_label_config(body.schema_ if isinstance(body, _Setup) else body.label_config)
-        if isinstance(body, _Setup):
-            log_other_pairs(project, config)
+            # the stock views hand all params on by name, and 2.x takes no null
+            content["params"] = {"context": (body.params or {}).get("context")}
     except ValidationError as error:
         first = error.errors()[0]
-        return _refuse(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        return _refuse(f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}")
     except (LabelConfigError, ValueError) as error:
         return _refuse(str(error))
-    return None
-
-
-def _check_webhook(body: _Webhook) -> ResponseReturnValue | None:
-    if body.action not in TRAINING_EVENTS:
-        return jsonify({"status": "ignored"}), 200
-    if body.project is None:
-        return _refuse("project: Field required")
-    if body.project.label_config:
-        parse_label_config(body.project.label_config)
     return None
 
 
@@ -125,8 +138,14 @@ def _error(error: HTTPException) -> ResponseReturnValue:
     return jsonify({"detail": error.description}), error.code or 500
 
 
+def _broken(error: Exception) -> ResponseReturnValue:
+    logger.error("%s %s broke", request.method, request.path, exc_info=error)
+    return jsonify({"detail": INTERNAL_ERROR}), 500
+
+
 def _versions() -> ResponseReturnValue:
-    project = request.args.get("project")
+    content = request.get_json(silent=True)
+    project = content.get("project") if isinstance(content, dict) else request.args.get("project")
     try:
         number = project_number(project) if project else None
     except ValueError as error:
