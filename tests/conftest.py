@@ -18,6 +18,8 @@ from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.training_queue import TrainingQueue
 from timeseries_segmenter.settings import Settings
 
+torch.set_num_threads(1)  # as in the service: the networks here are too small for more
+
 VARIABLES = [name.upper() for name in Settings.model_fields] + ["LABEL_STUDIO_URL"]
 
 
@@ -76,32 +78,30 @@ def run_walk() -> Segmenter:
     classes = np.zeros(recorded.ROWS, np.int64)
     for first, last, label in recorded.DRAWN:
         classes[first : last + 1] = 1 if label == "Run" else 2
-    return train(recorded.values(), classes, [], ("Run", "Walk"), epochs=40)
+    return train({"value": recorded.values()}, classes, [], ("Run", "Walk"))
 
 
 @pytest.fixture(scope="session")
-def beats() -> list[float]:
-    """A series of 200 rows with a peak at row 20 and every 40 rows after it."""
-    distance = np.abs(np.arange(200) % 40 - 20)
-    noise = np.random.default_rng(0).normal(0, 0.1, 200)
-    return [float(value) for value in np.maximum(0, 4 - distance) + noise]
+def beats() -> dict[str, list[float]]:
+    """A series of 200 rows: `value` has a peak at row 20 and every 40 rows after it, `other` none."""
+    rows = np.arange(200)
+    peaks = np.maximum(0, 4 - np.abs(rows % 40 - 20))
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 200))
+    return {"value": (peaks + noise[0]).tolist(), "other": (np.sin(rows / 30) + noise[1]).tolist()}
 
 
 @pytest.fixture(scope="session")
-def beat(beats: list[float]) -> Segmenter:
-    """Learned the peaks as instants."""
+def beat(beats: dict[str, list[float]]) -> Segmenter:
+    """Learned the peaks of two channels as instants."""
     rows = np.arange(20, 200, 40)
     classes = np.zeros(200, np.int64)
     classes[rows] = 1
-    return train(beats, classes, rows, ("Beat",), epochs=40)
+    return train(beats, classes, rows, ("Beat",))
 
 
 def train(
-    values: list[float], classes: np.ndarray, instants: object, labels: tuple[str, ...], epochs: int
+    series: dict[str, list[float]], classes: np.ndarray, instants: object, labels: tuple[str, ...]
 ) -> Segmenter:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    example = Example(np.array(values, np.float32)[:, None], classes, np.array(instants, np.int64))
-    fitted = fit([example], labels, ("value",), Recipe(epochs=epochs, hidden_size=8))
-    torch.set_num_threads(threads)
-    return fitted.segmenter
+    values = np.array(list(series.values()), np.float32).T
+    example = Example(values, classes, np.array(instants, np.int64))
+    return fit([example], labels, tuple(series), Recipe(epochs=40, hidden_size=8)).segmenter

@@ -124,7 +124,7 @@ class ModelStore:
         matches = [VERSION.fullmatch(path.stem) for path in self._folder.glob("versions/*.pt")]
         found = [match for match in matches if match and project in (None, int(match["project"]))]
         if project is None:
-            found.sort(key=lambda match: match["moment"], reverse=True)
+            found.sort(key=lambda match: (match["moment"], int(match["number"])), reverse=True)
         else:  # by number: right even where a clock was set back
             found.sort(key=lambda match: int(match["number"]), reverse=True)
         return found
