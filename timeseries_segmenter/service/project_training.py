@@ -3,20 +3,18 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from timeseries_segmenter.errors import DownloadError, SeriesError, TrainingError
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
-from timeseries_segmenter.labeling.targets import annotation_segments, choose_annotation, class_indices
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe, fit
 from timeseries_segmenter.service.downloads import Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
+from timeseries_segmenter.service.labelled_task import LabelledTask
 from timeseries_segmenter.service.logs import log_other_pairs
 from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.service.task_series import TaskSeries
@@ -83,16 +81,15 @@ class ProjectTraining:
         tasks: list[int] = []
         skipped: list[str] = []
         for task in self._label_studio.labelled_tasks(project):
-            annotation = choose_annotation(task["annotations"])
-            if annotation is None:
-                continue
             try:
-                examples.append(self._example(task, annotation, config))
+                labelled = LabelledTask.read(task, config, self._series)
             except (SeriesError, DownloadError) as error:
                 skipped.append(str(error))
                 logger.warning("project %d: left out of the training: %s", project, error)
-            else:
-                tasks.append(task["id"])
+                continue
+            if labelled:
+                examples.append(labelled.example(config))
+                tasks.append(labelled.task)
         if not examples:
             raise TrainingError(
                 f"no annotated task of project {project} can be learned from"
@@ -103,18 +100,6 @@ class ProjectTraining:
                 )
             )
         return examples, tasks, skipped
-
-    def _example(
-        self, task: Mapping[str, Any], annotation: Mapping[str, object], config: LabelConfig
-    ) -> Example:
-        series = self._series.read(task, config)
-        try:
-            segments = annotation_segments(annotation, config, series)
-        except SeriesError as error:
-            raise SeriesError(f"Task {task['id']}: {error}") from error
-        instants = sorted({segment.first for segment in segments if segment.instant})
-        classes = class_indices(segments, config.labels, len(series))
-        return Example(series.values, classes, np.array(instants, np.int64))
 
 
 def recipe(settings: Settings) -> Recipe:

@@ -1,0 +1,60 @@
+import pytest
+
+from timeseries_segmenter.learning.segment_metrics import Matches, edit_score, overlap_matches, point_matches
+from timeseries_segmenter.segment import Segment
+
+
+def ranges(*parts: tuple[int, int, str]) -> list[Segment]:
+    return [Segment(*part) for part in parts]
+
+
+def points(*parts: tuple[int, str]) -> list[Segment]:
+    return [Segment(row, row, label, instant=True) for row, label in parts]
+
+
+def test_overlap_is_rows_in_both_over_rows_in_either() -> None:
+    true, predicted = ranges((0, 9, "A")), ranges((5, 14, "A"))
+    assert overlap_matches(true, predicted, 1 / 3) == Matches(1, 1, 1)
+    assert overlap_matches(true, predicted, 0.34) == Matches(0, 1, 1)
+
+
+def test_fragments_of_one_segment_match_it_once() -> None:
+    true = ranges((0, 99, "A"))
+    predicted = ranges((0, 59, "A"), (60, 79, "A"), (80, 99, "A"))
+    matches = overlap_matches(true, predicted, 0.1)
+    assert matches == Matches(1, 3, 1)
+    assert matches.f1 == pytest.approx(0.5)
+
+
+def test_another_label_never_matches() -> None:
+    assert overlap_matches(ranges((0, 9, "A")), ranges((0, 9, "B")), 0.1).f1 == 0
+
+
+def test_nothing_to_find_and_nothing_found_is_perfect() -> None:
+    assert overlap_matches([], [], 0.5).f1 == 1
+    assert overlap_matches([], ranges((0, 9, "A")), 0.5).f1 == 0
+    assert edit_score([], []) == 1
+    assert edit_score(ranges((0, 9, "A")), []) == 0
+
+
+def test_matches_add_up_over_series() -> None:
+    assert (Matches(1, 2, 3) + Matches(4, 5, 6)) == Matches(5, 7, 9)
+
+
+def test_points_match_within_the_tolerance_once_and_nearest_first() -> None:
+    true = points((100, "N"), (106, "N"), (200, "V"))
+    predicted = points((103, "N"), (104, "N"), (205, "V"), (300, "V"))
+    assert point_matches(true, predicted, 5) == Matches(3, 4, 3)
+    assert point_matches(true, predicted, 2) == Matches(1, 4, 3)
+    assert point_matches(points((100, "N")), points((100, "V")), 5).matched == 0
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "score"),
+    [("ABC", "ABC", 1), ("ABC", "AC", 2 / 3), ("ABC", "AABBCC", 0.5), ("AB", "BA", 0), ("A", "B", 0)],
+)
+def test_edit_score_looks_at_the_order_alone(true: str, predicted: str, score: float) -> None:
+    def order(labels: str) -> list[Segment]:
+        return ranges(*((10 * i, 10 * i + 9, label) for i, label in enumerate(labels)))
+
+    assert edit_score(order(true), order(predicted)) == pytest.approx(score)
