@@ -33,5 +33,9 @@ class TrainingError(SegmenterError):
     """There is nothing to learn from: no labelled task, or no region in any."""
 
 
+class ExportError(SegmenterError):
+    """A file on the command line can't be read, written, or is not what it should be."""
+
+
 class ModelFileError(SegmenterError):
     """A model file can't be loaded."""

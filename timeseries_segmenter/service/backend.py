@@ -6,8 +6,6 @@ from typing import Any
 
 from timeseries_segmenter.errors import ModelFileError
 from timeseries_segmenter.labeling.config import LabelConfig
-from timeseries_segmenter.service.downloads import Downloader
-from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.model_store import NO_PROJECT, Model, ModelStore
 from timeseries_segmenter.service.prediction import predict_tasks
 from timeseries_segmenter.service.task_series import TaskSeries
@@ -24,7 +22,7 @@ class Backend:
         self.settings = settings
         self.store = ModelStore(settings)
         self.queue = TrainingQueue(settings)
-        self._series = TaskSeries(Downloader(settings, LabelStudioClient(settings)))
+        self._series = TaskSeries.of(settings)
 
     def predict(
         self, project: int, config: LabelConfig, tasks: Sequence[Mapping[str, Any]]

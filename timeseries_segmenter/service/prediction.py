@@ -23,19 +23,41 @@ def predict_tasks(
     without a model, or with one whose channels the labeling config no longer has.
     """
     version = model.version if model else UNTRAINED
-    if model and not _fits(model, config):
+    columns = model_columns(model, config) if model else None
+    if columns is None:
         model = None
-    return [_predict_task(task, config, model, version, series) for task in tasks]
+    return [_predict_task(task, config, model, columns or [], version, series) for task in tasks]
+
+
+def model_columns(model: Model, config: LabelConfig) -> list[int] | None:
+    """Where the model's channels stand among the labeling config's; None where one is gone."""
+    names = [_name(channel) for channel in config.channels]
+    wanted = [_name(channel) for channel in model.segmenter.channels]
+    missing = sorted(set(wanted) - set(names))
+    if missing:
+        logger.warning(
+            "model %s needs the channels %s, which the labeling config no longer has; train again",
+            model.version,
+            ", ".join(missing),
+        )
+        return None
+    return [names.index(name) for name in wanted]
 
 
 def _predict_task(
-    task: Mapping[str, Any], config: LabelConfig, model: Model | None, version: str, series: TaskSeries
+    task: Mapping[str, Any],
+    config: LabelConfig,
+    model: Model | None,
+    columns: list[int],
+    version: str,
+    series: TaskSeries,
 ) -> dict[str, Any]:
     regions: list[dict[str, Any]] = []
     if model:
         began = time.monotonic()
         try:
-            regions = _regions(task, config, model, series)
+            read = series.read(task, config)
+            regions = to_regions(model.segmenter.segments(read.values[:, columns]), config, read)
         except SegmenterError as error:
             logger.warning("no prediction: %s", error)
         except Exception:  # one bad task must not cost the batch
@@ -45,27 +67,6 @@ def _predict_task(
             logger.info("task %s: %d regions by %s in %.2f s", task.get("id"), len(regions), version, seconds)
     score = sum(region["score"] for region in regions) / len(regions) if regions else 0.0
     return {"model_version": version, "score": score, "result": regions}
-
-
-def _regions(
-    task: Mapping[str, Any], config: LabelConfig, model: Model, series: TaskSeries
-) -> list[dict[str, Any]]:
-    read = series.read(task, config)
-    columns = [_name(channel) for channel in config.channels]
-    order = [columns.index(_name(channel)) for channel in model.segmenter.channels]
-    segments = model.segmenter.segments(read.values[:, order])
-    return to_regions(segments, config, read)
-
-
-def _fits(model: Model, config: LabelConfig) -> bool:
-    missing = {_name(channel) for channel in model.segmenter.channels} - {_name(c) for c in config.channels}
-    if missing:
-        logger.warning(
-            "model %s needs the channels %s, which the labeling config no longer has; train again",
-            model.version,
-            ", ".join(sorted(missing)),
-        )
-    return not missing
 
 
 def _name(channel: str) -> str:

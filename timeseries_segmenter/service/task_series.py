@@ -7,6 +7,8 @@ from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.series import Series, read_series
 from timeseries_segmenter.service.downloads import Downloader
+from timeseries_segmenter.service.label_studio import LabelStudioClient
+from timeseries_segmenter.settings import Settings
 
 
 class TaskSeries:
@@ -14,6 +16,11 @@ class TaskSeries:
 
     def __init__(self, downloader: Downloader) -> None:
         self._downloader = downloader
+
+    @classmethod
+    def of(cls, settings: Settings) -> "TaskSeries":
+        """With a downloader and a Label Studio client of its own."""
+        return cls(Downloader(settings, LabelStudioClient(settings)))
 
     def read(self, task: Mapping[str, Any], config: LabelConfig) -> Series:
         """The series of a Label Studio task. Raises SeriesError, DownloadError, LabelStudioError."""
