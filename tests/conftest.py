@@ -23,15 +23,15 @@ torch.set_num_threads(1)  # as in the service: the networks here are too small f
 VARIABLES = [name.upper() for name in Settings.model_fields] + ["LABEL_STUDIO_URL"]
 
 
-@pytest.fixture
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """None of the service's settings in the environment."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-def settings(tmp_path: Path, bare_environment: None) -> Settings:
+def settings(tmp_path: Path) -> Settings:
     return Settings(
         label_studio_host="http://127.0.0.1:1",  # nobody answers there
         label_studio_api_key=TOKEN,
