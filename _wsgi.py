@@ -5,19 +5,17 @@ import logging
 import sys
 from typing import Any
 
+from model import TimeSeriesSegmenter  # isort: skip  first: it tells what is missing where something is
+import label_studio_ml.api as stock
 import torch
 from flask import Flask
 
-from model import TimeSeriesSegmenter
 from timeseries_segmenter.errors import SettingsError
 from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.logs import configure_logging, hide_bodies
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 from timeseries_segmenter.service.web import extend
 from timeseries_segmenter.settings import Settings, read_settings
-
-# after model.py, which says what to do where label-studio-ml is missing
-import label_studio_ml.api as stock  # isort: skip
 
 logger = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """The service's settings: read once from the environment, frozen, passed on."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -8,6 +9,8 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from timeseries_segmenter.errors import SettingsError
+
+HOST_VARIABLES = ("LABEL_STUDIO_HOST", "LABEL_STUDIO_URL")  # the first one set counts
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
@@ -25,7 +28,7 @@ class Settings(BaseSettings):
 
     label_studio_host: str = Field(
         "http://localhost:8080",
-        validation_alias=AliasChoices("LABEL_STUDIO_HOST", "LABEL_STUDIO_URL"),
+        validation_alias=AliasChoices(*HOST_VARIABLES),
         description="Address of Label Studio, as this service reaches it. `LABEL_STUDIO_URL` works too.",
     )
     label_studio_api_key: SecretStr = Field(
@@ -99,5 +102,7 @@ def read_settings(**overrides: object) -> Settings:
 def _describe(item: object) -> str:
     assert isinstance(item, dict)
     name = str(item["loc"][0]).upper()
+    if name == HOST_VARIABLES[0] and not os.environ.get(name) and os.environ.get(HOST_VARIABLES[1]):
+        name = HOST_VARIABLES[1]
     value = "(hidden)" if name == "LABEL_STUDIO_API_KEY" else repr(item["input"])
     return f"{name} is {value}: {item['msg'].removeprefix('Value error, ')}"

@@ -94,7 +94,9 @@ class TrainingQueue:
 def _dump(settings: Settings) -> str:
     values = settings.model_dump(mode="json")
     values["label_studio_api_key"] = settings.label_studio_api_key.get_secret_value()
-    values["model_dir"] = str(settings.model_dir.resolve())
+    for name in ("model_dir", "local_files_dir", "cache_dir"):  # the worker runs in another folder
+        if values[name] is not None:
+            values[name] = str(Path(values[name]).resolve())
     return json.dumps(values)
 
 

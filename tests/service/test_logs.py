@@ -1,0 +1,119 @@
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+import recorded
+from flask.testing import FlaskClient
+from http_server import Reply
+from label_studio_server import TOKEN, LabelStudioServer
+
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.service.backend import Backend
+from timeseries_segmenter.service.logs import configure_logging
+from timeseries_segmenter.settings import Settings
+
+QUIET = ("urllib3", "httpx", "httpcore", "filelock")
+ACCESS_TOKEN = "9d81c7b2a3e4f5061728394a5b6c7d8e9f001122"
+
+
+@pytest.fixture
+def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
+    return settings.model_copy(update={"label_studio_host": studio.url})
+
+
+@pytest.fixture
+def set_up_log() -> Iterator[Callable[[str], None]]:
+    """`configure_logging`, until the end of the test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    levels = {name: logging.getLogger(name).level for name in QUIET}
+    yield configure_logging
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+def ask_everything(
+    client: FlaskClient, backend: Backend, studio: LabelStudioServer, model: Segmenter
+) -> None:
+    backend.store.save(3, model, {})
+    setup = recorded.body("setup_request_index_time") | {"access_token": ACCESS_TOKEN}
+    client.post("/setup", json=setup, headers={"Authorization": f"Basic {ACCESS_TOKEN}"})
+    client.post("/setup", json=setup | {"schema": "<View/>"})
+    client.post("/setup", json=setup | {"project": {"secret": ACCESS_TOKEN}})
+    predict = recorded.body("predict_batch_3_tasks_index_time")
+    predict["params"] |= {"login": "reader", "password": ACCESS_TOKEN}
+    uploaded, signed, gone = predict["tasks"]
+    uploaded["data"]["csv_url"] = "/data/upload/3/series.csv"
+    studio.files["/data/upload/3/series.csv"] = recorded.csv("index")
+    signed["data"]["csv_url"] = f"{studio.url}/signed.csv?X-Amz-Signature={ACCESS_TOKEN}"
+    studio.routes["/signed.csv"] = lambda _: Reply(recorded.csv("index"))
+    gone["data"]["csv_url"] = f"{studio.url}/gone.csv?X-Amz-Signature={ACCESS_TOKEN}"
+    assert [len(result["result"]) for result in client.post("/predict", json=predict).json["results"]] == [
+        3,
+        3,
+        0,
+    ]
+    webhook = recorded.body("webhook_annotation_created_range_and_instant")
+    webhook["project"]["token"] = ACCESS_TOKEN
+    client.post("/webhook", json=webhook)
+    client.post("/webhook", data=f'{{"token": "{ACCESS_TOKEN}"', content_type="application/json")
+
+
+def test_neither_tokens_nor_bodies_reach_any_logger_of_the_service(
+    client: FlaskClient,
+    backend: Backend,
+    studio: LabelStudioServer,
+    run_walk: Segmenter,
+    caplog: pytest.LogCaptureFixture,
+):
+    caplog.set_level(logging.DEBUG)
+    ask_everything(client, backend, studio, run_walk)
+    own = [
+        record for record in caplog.records if not record.name.startswith(("urllib3", "httpcore", "httpx"))
+    ]
+    assert any(record.name.startswith("timeseries_segmenter") for record in own)
+    text = "\n".join(record.getMessage() for record in own)
+    for secret in (ACCESS_TOKEN, TOKEN, "TimeSeriesLabels name=", "annotation_created"):
+        assert secret not in text
+
+
+def test_neither_tokens_nor_bodies_reach_standard_error_at_debug(
+    set_up_log: Callable[[str], None],
+    capsys: pytest.CaptureFixture[str],
+    client: FlaskClient,
+    backend: Backend,
+    studio: LabelStudioServer,
+    run_walk: Segmenter,
+):
+    set_up_log("DEBUG")
+    ask_everything(client, backend, studio, run_walk)
+    text = capsys.readouterr().err
+    assert "regions by p3-v1" in text
+    for secret in (ACCESS_TOKEN, TOKEN, "TimeSeriesLabels name="):
+        assert secret not in text
+
+
+@pytest.mark.parametrize(("level", "lines"), [("DEBUG", 4), ("INFO", 3), ("WARNING", 2), ("ERROR", 1)])
+def test_the_level_is_where_the_log_begins(
+    set_up_log: Callable[[str], None], capsys: pytest.CaptureFixture[str], level: str, lines: int
+):
+    set_up_log(level)
+    for name in ("debug", "info", "warning", "error"):
+        getattr(logging.getLogger("timeseries_segmenter.x"), name)("a line")
+    written = capsys.readouterr().err.splitlines()
+    assert len(written) == lines
+    assert written[-1].endswith("ERROR timeseries_segmenter.x: a line")
+
+
+def test_a_series_that_fails_is_named_without_its_signature(
+    client: FlaskClient,
+    backend: Backend,
+    studio: LabelStudioServer,
+    run_walk: Segmenter,
+    caplog: pytest.LogCaptureFixture,
+):
+    ask_everything(client, backend, studio, run_walk)
+    (line,) = [record.message for record in caplog.records if "gone.csv" in record.message]
+    assert f"{studio.url}/gone.csv answered 404" in line

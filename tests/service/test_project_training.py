@@ -1,0 +1,296 @@
+import json
+import logging
+from typing import Any
+
+import pytest
+import recorded
+from label_studio_server import LabelStudioServer
+
+from timeseries_segmenter.errors import LabelConfigError, LabelStudioError, TrainingError
+from timeseries_segmenter.service.model_store import Model, ModelStore
+from timeseries_segmenter.service.project_training import ProjectTraining, recipe
+from timeseries_segmenter.service.training_state import Progress
+from timeseries_segmenter.settings import Settings
+
+CONFIG = recorded.body("predict_json_inline")["label_config"]
+URL_CONFIG = recorded.body("predict_batch_3_tasks_index_time")["label_config"]
+TRUTH = recorded.regions(*recorded.DRAWN)
+INLINE = {"ts": {"time": list(range(recorded.ROWS)), "value": recorded.values()}}
+
+
+@pytest.fixture
+def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
+    studio.configs[3] = CONFIG
+    return settings.model_copy(
+        update={"label_studio_host": studio.url, "local_files_dir": None, "train_epochs": 3}
+    )
+
+
+@pytest.fixture
+def shown() -> list[Progress]:
+    return []
+
+
+def train(settings: Settings, shown: list[Progress] | None = None) -> Model:
+    outcome = ProjectTraining(settings).run(3, (shown if shown is not None else []).append)
+    model = ModelStore(settings).load(3)
+    assert model is not None
+    assert model.version == outcome.version
+    assert model.metadata["skipped"] == outcome.skipped
+    return model
+
+
+def test_a_training_saves_what_it_learned_and_from_what(settings: Settings, studio: LabelStudioServer):
+    tasks = [studio.add_task(3, INLINE, TRUTH) for _ in range(2)]
+    model = train(settings)
+    assert model.segmenter.labels == ("Run", "Walk")
+    assert model.segmenter.channels == ("value",)
+    assert model.metadata["tasks"] == tasks
+    assert model.metadata["label_config"] == CONFIG
+    assert model.metadata["skipped"] == []
+    assert model.metadata["created_at"].endswith("+00:00")
+    assert set(model.metadata["seconds"]) == {"fetching", "fitting"}
+    json.loads(json.dumps(model.metadata), parse_constant=pytest.fail)
+
+
+def test_the_saved_metrics_hold_the_f1_of_each_class(settings: Settings, studio: LabelStudioServer):
+    studio.add_task(3, INLINE, TRUTH)
+    metrics = train(settings.model_copy(update={"train_epochs": 40, "hidden_size": 8})).metadata["metrics"]
+    assert set(metrics["f1"]) == {"background", "Run", "Walk"}
+    assert all(f1 > 0.8 for f1 in metrics["f1"].values())
+    assert metrics["min_f1"] == pytest.approx(min(metrics["f1"].values()))
+    assert metrics["balanced_accuracy"] > 0.8
+    assert metrics["measured_on"] == "training series"
+    assert metrics["unlearned"] == []
+
+
+def test_the_log_tells_the_f1_of_each_class(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+):
+    studio.add_task(3, INLINE, TRUTH)
+    with caplog.at_level(logging.INFO):
+        version = train(settings).version
+    (line,) = [record.message for record in caplog.records if "F1" in record.message]
+    for name in (version, "project 3", "background", "Run", "Walk"):
+        assert name in line
+
+
+def test_labels_without_a_region_are_named_and_not_learned(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+):
+    studio.add_task(3, INLINE, recorded.regions((40, 89, "Run")))
+    model = train(settings)
+    assert model.segmenter.labels == ("Run",)
+    assert model.metadata["metrics"]["unlearned"] == ["Walk"]
+    assert "Walk" in caplog.text
+
+
+def test_each_training_makes_a_new_version(settings: Settings, studio: LabelStudioServer):
+    studio.add_task(3, INLINE, TRUTH)
+    versions = [train(settings).version for _ in range(2)]
+    assert len(set(versions)) == 2
+    assert ModelStore(settings).versions(3) == versions[::-1]
+
+
+def test_progress_names_epoch_and_figures(
+    settings: Settings, studio: LabelStudioServer, shown: list[Progress]
+):
+    studio.add_task(3, INLINE, TRUTH)
+    train(settings, shown)
+    assert shown[0].epoch == 1
+    assert shown[0].epochs == 3
+    assert 0 <= shown[0].balanced_accuracy <= 1
+    assert 0 <= shown[0].min_f1 <= 1
+
+
+def test_every_setting_of_a_training_reaches_its_recipe(settings: Settings):
+    changed = settings.model_copy(
+        update={
+            "train_epochs": 7,
+            "sequence_size": 20,
+            "hidden_size": 5,
+            "balanced_accuracy_threshold": 0.5,
+            "min_class_f1_threshold": 0.4,
+            "use_class_weights": False,
+            "random_seed": 11,
+        }
+    )
+    made = recipe(changed)
+    assert (made.epochs, made.sequence_size, made.hidden_size, made.seed) == (7, 20, 5, 11)
+    assert (made.balanced_accuracy_threshold, made.min_class_f1_threshold) == (0.5, 0.4)
+    assert made.use_class_weights is False
+
+
+def test_the_same_seed_makes_the_same_model(settings: Settings, studio: LabelStudioServer):
+    studio.add_task(3, INLINE, TRUTH)
+    first, second = (train(settings).metadata["metrics"] for _ in range(2))
+    assert first == second
+
+
+def test_skipped_annotations_teach_nothing(settings: Settings, studio: LabelStudioServer):
+    studio.add_task(3, INLINE, recorded.regions((0, 299, "Walk")), was_cancelled=True)
+    learned = studio.add_task(3, INLINE, recorded.regions((40, 89, "Run")))
+    model = train(settings)
+    assert model.metadata["tasks"] == [learned]
+    assert model.segmenter.labels == ("Run",)
+
+
+def test_a_ground_truth_alone_counts(settings: Settings, studio: LabelStudioServer):
+    studio.add_task(3, INLINE, recorded.regions((40, 89, "Run")), recorded.regions((130, 189, "Walk")))
+    studio.tasks[3][0]["annotations"][0]["ground_truth"] = True
+    assert train(settings).segmenter.labels == ("Run",)
+
+
+def test_a_task_submitted_empty_is_background(settings: Settings, studio: LabelStudioServer):
+    learned = [studio.add_task(3, INLINE, TRUTH), studio.add_task(3, INLINE, [])]
+    assert train(settings).metadata["tasks"] == learned
+
+
+BAD_SERIES: list[dict[str, Any]] = [
+    {"ts": {"time": [0, 1], "value": [1, "text"]}},
+    {"ts": {"time": [1, 0], "value": [1, 2]}},
+    {"ts": {"time": [0, 1]}},
+    {"ts": 5},
+    {"ts": None},
+    {},
+    {"ts": "not json"},
+]
+
+
+@pytest.mark.parametrize("data", BAD_SERIES)
+def test_a_series_that_cannot_be_read_is_left_out_and_named(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture, data: dict[str, Any]
+):
+    bad = studio.add_task(3, data, TRUTH)
+    good = studio.add_task(3, INLINE, TRUTH)
+    model = train(settings)
+    assert model.metadata["tasks"] == [good]
+    (reason,) = model.metadata["skipped"]
+    assert str(bad) in reason
+    assert reason in caplog.text
+
+
+BAD_ADDRESSES = [
+    "/data/upload/3/gone.csv",
+    "s3://bucket/gone.csv",
+    "http://127.0.0.1:1/gone.csv",
+    "http://[broken",
+    "http://host:99999/series.csv",
+    "local.csv",
+    "x\0.csv",
+    "",
+]
+
+
+@pytest.mark.parametrize("address", BAD_ADDRESSES)
+def test_a_series_that_cannot_be_fetched_is_left_out_and_named(
+    settings: Settings, studio: LabelStudioServer, address: str
+):
+    studio.configs[3] = URL_CONFIG
+    bad = studio.add_task(3, {"csv_url": address}, TRUTH)
+    studio.files["/data/upload/3/series.csv"] = recorded.csv("index")
+    good = studio.add_task(3, {"csv_url": "/data/upload/3/series.csv"}, TRUTH)
+    allowed = settings.model_copy(update={"local_files_dir": recorded.DATA})
+    model = train(allowed)
+    assert model.metadata["tasks"] == [good]
+    (reason,) = model.metadata["skipped"]
+    assert str(bad) in reason
+
+
+@pytest.mark.parametrize("value", [("soon", "later"), (89, 40), ([1], [2]), ({}, {})])
+def test_a_region_that_cannot_be_read_leaves_its_task_out_and_names_it(
+    settings: Settings, studio: LabelStudioServer, value: tuple[Any, Any]
+):
+    bad = studio.add_task(3, INLINE, recorded.regions((*value, "Run")))
+    good = studio.add_task(3, INLINE, TRUTH)
+    model = train(settings)
+    assert model.metadata["tasks"] == [good]
+    (reason,) = model.metadata["skipped"]
+    assert str(bad) in reason
+
+
+@pytest.mark.parametrize("name", [name for name in recorded.WEBHOOKS if "annotation_created" in name])
+def test_the_annotations_people_really_submitted_can_be_learned(
+    settings: Settings, studio: LabelStudioServer, name: str
+):
+    sent = recorded.body(name)
+    studio.configs[3] = config = sent["project"]["label_config"]
+    form = recorded.form(config)
+    task = sent["task"] | {"annotations": [sent["annotation"]]}
+    if "csv_url" in task["data"]:
+        task["data"] = {"csv_url": "/data/upload/3/series.csv"}
+        studio.files["/data/upload/3/series.csv"] = recorded.csv(form)
+    first, last = recorded.times(form)[40], recorded.times(form)[89]
+    other = studio.add_task(3, task["data"], recorded.regions((first, last, "Run")))
+    studio.tasks[3].append(task)
+    model = train(settings)
+    assert model.metadata["skipped"] == []
+    was_cancelled = sent["annotation"]["was_cancelled"]
+    assert model.metadata["tasks"] == ([other] if was_cancelled else [other, task["id"]])
+
+
+def test_a_project_without_annotations_says_what_to_do(settings: Settings, studio: LabelStudioServer):
+    studio.add_task(3, INLINE)
+    with pytest.raises(TrainingError, match=r"project 3.*annotate"):
+        train(settings)
+
+
+def test_a_project_without_a_region_says_so(settings: Settings, studio: LabelStudioServer):
+    studio.add_task(3, INLINE, [])
+    with pytest.raises(TrainingError, match="no region"):
+        train(settings)
+
+
+def test_a_project_of_bad_tasks_names_the_first(settings: Settings, studio: LabelStudioServer):
+    first = studio.add_task(3, {"ts": 5}, TRUTH)
+    studio.add_task(3, {}, TRUTH)
+    with pytest.raises(TrainingError, match=rf"first of 2: .*{first}"):
+        train(settings)
+
+
+def test_a_config_that_cannot_be_learned_ends_the_training(settings: Settings, studio: LabelStudioServer):
+    studio.configs[3] = "<View/>"
+    with pytest.raises(LabelConfigError, match="no TimeSeriesLabels"):
+        train(settings)
+
+
+def test_a_project_that_is_gone_ends_the_training(settings: Settings, studio: LabelStudioServer):
+    del studio.configs[3]
+    with pytest.raises(LabelStudioError, match="project 3"):
+        train(settings)
+
+
+def test_a_failed_training_leaves_the_model_as_it_was(settings: Settings, studio: LabelStudioServer):
+    studio.add_task(3, INLINE, TRUTH)
+    version = train(settings).version
+    studio.tasks[3] = []
+    with pytest.raises(TrainingError):
+        train(settings)
+    assert ModelStore(settings).version(3) == version
+
+
+def test_of_several_pairs_the_log_names_the_one_that_is_used(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+):
+    second = (
+        CONFIG.removeprefix("<View>")
+        .removesuffix("</View>")
+        .replace('"ts"', '"b"')
+        .replace('"label"', '"tag"')
+    )
+    studio.configs[3] = CONFIG.replace("</View>", second + "</View>")
+    studio.add_task(3, INLINE, TRUTH)
+    train(settings)
+    assert "2 pairs" in caplog.text
+    assert "label for ts" in caplog.text
+
+
+def test_series_of_different_length_and_one_row_can_be_learned_together(
+    settings: Settings, studio: LabelStudioServer
+):
+    studio.add_task(3, {"ts": {"time": [0], "value": [1.0]}}, recorded.regions((0, 0, "Walk")))
+    studio.add_task(
+        3, {"ts": {"time": [0, 1, 2], "value": [1.0, None, 3.0]}}, recorded.regions((0, 2, "Run"))
+    )
+    studio.add_task(3, INLINE, TRUTH)
+    assert len(train(settings).metadata["tasks"]) == 3

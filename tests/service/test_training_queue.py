@@ -1,0 +1,189 @@
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import recorded
+from filelock import FileLock
+from label_studio_server import TOKEN, LabelStudioServer
+from processes import kill, lives, wait_for, workers
+
+from timeseries_segmenter.service.model_store import ModelStore
+from timeseries_segmenter.service.training_queue import TrainingQueue
+from timeseries_segmenter.service.training_state import Job, State, TrainingStates
+from timeseries_segmenter.settings import Settings
+
+CREATED = "ANNOTATION_CREATED"
+START = "START_TRAINING"
+CONFIG = recorded.body("predict_json_inline")["label_config"]
+ENDLESS = {"train_epochs": 1_000_000, "balanced_accuracy_threshold": 1.0, "min_class_f1_threshold": 1.0}
+
+
+@pytest.fixture
+def without_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TrainingQueue, "_ensure_worker", lambda _: None)
+
+
+@pytest.fixture
+def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
+    studio.configs[3] = CONFIG
+    return settings.model_copy(update={"label_studio_host": studio.url})
+
+
+def every(updates: int, settings: Settings) -> TrainingQueue:
+    return TrainingQueue(settings.model_copy(update={"start_training_each_n_updates": updates}))
+
+
+def take(queue: TrainingQueue, project: int) -> None:
+    """What the worker does with a queued job."""
+    with queue.states.change(project) as trainings:
+        job = trainings.job_in(State.QUEUED)
+        assert job
+        job.start("host:7")
+
+
+@pytest.mark.usefixtures("without_worker")
+def test_a_training_is_queued_at_every_nth_event(settings: Settings):
+    queue = every(3, settings)
+    jobs = []
+    for _ in range(9):
+        job = queue.count(3, CREATED)
+        jobs.append(job and job.id)
+        if job:
+            take(queue, 3)
+            with queue.states.change(3) as trainings:
+                trainings.job_in(State.STARTED).finish("p3-v1", [])
+    assert [bool(job) for job in jobs] == [False, False, True] * 3
+    assert len(set(jobs) - {None}) == 3
+
+
+@pytest.mark.usefixtures("without_worker")
+def test_start_training_queues_at_once_and_counts_from_zero_after_it(settings: Settings):
+    queue = every(5, settings)
+    assert [queue.count(3, CREATED) for _ in range(4)] == [None] * 4
+    assert queue.count(3, START).event == START
+    take(queue, 3)
+    assert [queue.count(3, CREATED) for _ in range(4)] == [None] * 4
+    assert queue.count(3, CREATED) is not None
+
+
+@pytest.mark.usefixtures("without_worker")
+def test_counts_are_kept_across_restarts(settings: Settings):
+    assert [every(4, settings).count(3, CREATED) for _ in range(3)] == [None] * 3
+    assert every(4, settings).count(3, CREATED) is not None
+
+
+@pytest.mark.usefixtures("without_worker")
+def test_counts_of_projects_are_apart(settings: Settings):
+    queue = every(2, settings)
+    assert [queue.count(project, CREATED) for project in (3, 4)] == [None, None]
+    assert queue.count(3, CREATED).id.startswith("3-")
+    assert queue.states.waiting() == [3]
+
+
+@pytest.mark.usefixtures("without_worker")
+def test_events_during_a_training_become_one_further_training(settings: Settings):
+    queue = every(1, settings)
+    first = queue.count(3, CREATED)
+    assert queue.count(3, CREATED).id == first.id
+    take(queue, 3)
+    behind = {queue.count(3, event).id for event in (CREATED, START, "ANNOTATIONS_DELETED", CREATED)}
+    assert len(behind) == 1
+    assert behind != {first.id}
+    assert [job.state for job in queue.states.read(3).jobs] == [State.STARTED, State.QUEUED]
+
+
+def newest(queue: TrainingQueue) -> Job:
+    return queue.states.read(3).jobs[-1]
+
+
+def in_state(queue: TrainingQueue, state: State) -> Job:
+    return wait_for(lambda: newest(queue).state is state and newest(queue))
+
+
+def only_worker() -> int:
+    return wait_for(lambda: workers(os.getpid()))[0]
+
+
+@pytest.fixture
+def endings() -> Iterator[list[TrainingQueue]]:
+    """Ends the workers of queues, and waits until nothing of them is left."""
+    queues: list[TrainingQueue] = []
+    yield queues
+    for queue in queues:
+        for project in queue.states.waiting():
+            with queue.states.change(project) as trainings:
+                trainings.jobs = []
+    for queue in queues:
+        while queue._supervisor and queue._supervisor.is_alive():
+            for worker in workers(os.getpid()):
+                with suppress(ProcessLookupError):
+                    kill(worker)
+            queue._supervisor.join(0.2)
+
+
+def test_a_worker_that_is_killed_fails_its_job_and_the_next_event_starts_another(
+    settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
+):
+    studio.add_task(
+        3, {"ts": {"time": list(range(300)), "value": recorded.values()}}, recorded.regions((40, 89, "Run"))
+    )
+    queue = TrainingQueue(settings.model_copy(update=ENDLESS))
+    endings.append(queue)
+    job = queue.count(3, CREATED)
+    first = only_worker()
+    arguments = Path(f"/proc/{first}/cmdline").read_bytes() + Path(f"/proc/{first}/environ").read_bytes()
+    assert TOKEN.encode() not in arguments
+    assert in_state(queue, State.STARTED).id == job.id
+    progress = wait_for(lambda: newest(queue).progress)
+    assert progress.epochs == 1_000_000
+    kill(first)
+    failed = in_state(queue, State.FAILED)
+    assert "signal 9" in failed.error
+    assert failed.ended_at
+    assert not lives(first)
+    assert queue.count(3, CREATED).id != job.id
+    assert only_worker() != first
+    assert ModelStore(settings).version(3) == "untrained"
+
+
+def test_a_waiting_worker_that_dies_leaves_the_training_of_another_alone(
+    settings: Settings, endings: list[TrainingQueue]
+):
+    """Of the workers of several web processes one trains, the others wait."""
+    queue = every(1, settings)
+    endings.append(queue)
+    states = TrainingStates(settings.model_dir.resolve())
+    states.folder.mkdir(parents=True)
+    with FileLock(states.folder / "worker.lock"):  # we are the one that trains
+        with states.change(4) as trainings:
+            trainings.enqueue(CREATED).start("host:7")
+        with states.change(3) as trainings:
+            trainings.enqueue(CREATED)
+        queue.resume()
+        first = only_worker()
+        kill(first)
+        wait_for(lambda: set(workers(os.getpid())) - {first})  # which takes its place in the line
+        assert states.read(4).jobs[0].state is State.STARTED
+        for project in (3, 4):
+            with states.change(project) as trainings:
+                trainings.jobs = []
+
+
+def test_a_worker_that_cannot_start_is_not_tried_again_without_a_pause(
+    settings: Settings, endings: list[TrainingQueue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    starts = tmp_path / "starts"
+    broken = tmp_path / "python"
+    broken.write_text(f"#!/bin/sh\nread settings\necho start >> {starts}\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    queue = every(1, settings)
+    endings.append(queue)
+    queue.count(3, CREATED)
+    wait_for(starts.exists)
+    time.sleep(1)
+    assert len(starts.read_text().split()) <= 5

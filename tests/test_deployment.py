@@ -1,0 +1,180 @@
+"""The files that install and ship the service, as far as they can be checked without an engine."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from timeseries_segmenter.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+REQUIREMENTS = ["requirements.txt", "requirements-base.txt", "requirements-test.txt"]
+NOT_IN_A_CONTAINER = {"HOST"}  # gunicorn listens on all addresses there
+PLACEHOLDER = re.compile(r"\$\{(\w+):-([^}]*)\}")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def service(compose: dict[str, Any]) -> dict[str, Any]:
+    (service,) = [service for service in compose["services"].values() if "build" in service]
+    return service
+
+
+@pytest.fixture(scope="module")
+def dockerfile() -> list[tuple[str, str]]:
+    """Instructions and their arguments; a continued line is one."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [(line.split(maxsplit=1)[0], " ".join(line.split()[1:])) for line in lines]
+
+
+def arguments(dockerfile: list[tuple[str, str]], instruction: str) -> list[str]:
+    return [argument for name, argument in dockerfile if name == instruction]
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_every_requirement_is_pinned(name: str):
+    lines = [line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
+    packages = [line for line in lines if line and not line.startswith("-r ")]
+    assert packages
+    assert [line for line in packages if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line)] == []
+
+
+def test_no_requirement_is_named_twice():
+    found = [
+        line.partition("==")[0].lower()
+        for name in REQUIREMENTS
+        for line in (ROOT / name).read_text().splitlines()
+        if "==" in line
+    ]
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-base.txt"])
+def test_requirements_say_first_how_they_belong_together(name: str):
+    head = " ".join((ROOT / name).read_text().splitlines()[:3])
+    assert "pip install -r requirements.txt && pip install --no-deps -r requirements-base.txt" in head
+
+
+def test_the_base_is_label_studio_ml_alone():
+    lines = (ROOT / "requirements-base.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["label-studio-ml==1.0.9"]
+
+
+def test_what_is_installed_here_is_what_is_pinned():
+    from importlib.metadata import version
+
+    for name in REQUIREMENTS[:2]:
+        for line in (ROOT / name).read_text().splitlines():
+            if "==" in line:
+                package, _, pinned = line.partition("==")
+                assert version(package).partition("+")[0] == pinned, package
+
+
+def test_the_compose_file_names_every_setting(service: dict[str, Any]):
+    names = {name.upper() for name in Settings.model_fields} - NOT_IN_A_CONTAINER
+    assert set(service["environment"]) == names
+
+
+def test_the_compose_files_defaults_are_the_services_own(service: dict[str, Any]):
+    given = {}
+    for name, text in service["environment"].items():
+        if placeholder := PLACEHOLDER.fullmatch(str(text)):
+            assert placeholder[1] == name
+            given[name.lower()] = placeholder[2]
+    own = {"label_studio_host"}  # "localhost" would be the container itself
+    for name, text in given.items():
+        if text and name not in own:
+            made = Settings.model_validate({name: text})
+            assert getattr(made, name) == Settings.model_fields[name].default, name
+    assert all(
+        Settings.model_fields[name].default is None
+        for name, text in given.items()
+        if not text and name != "label_studio_api_key"
+    )
+
+
+def test_the_service_reaches_a_label_studio_on_the_host(service: dict[str, Any]):
+    assert "http://host.docker.internal:8080" in service["environment"]["LABEL_STUDIO_HOST"]
+    assert "host.docker.internal:host-gateway" in service["extra_hosts"]
+
+
+def test_models_are_on_a_volume(
+    compose: dict[str, Any], service: dict[str, Any], dockerfile: list[tuple[str, str]]
+):
+    (mount,) = service["volumes"]
+    volume, folder = mount.split(":")
+    assert volume in compose["volumes"]
+    assert service["environment"]["MODEL_DIR"].startswith(folder + "/")
+    assert arguments(dockerfile, "VOLUME") == [folder]
+    assert (
+        f"MODEL_DIR={service['environment']['MODEL_DIR']}" in " ".join(arguments(dockerfile, "ENV")).split()
+    )
+
+
+def test_the_port_is_published(service: dict[str, Any], dockerfile: list[tuple[str, str]]):
+    assert service["ports"] == ["9090:9090"]
+    assert service["environment"]["PORT"] == 9090
+    assert arguments(dockerfile, "EXPOSE") == ["9090"]
+
+
+def test_label_studio_gets_the_two_settings_it_needs_for_private_addresses(compose: dict[str, Any]):
+    (studio,) = [
+        service for service in compose["services"].values() if "label-studio:" in service.get("image", "")
+    ]
+    assert studio["image"].endswith("label-studio:1.23.2")
+    for name in ("LABEL_STUDIO_ML_BLOCK_LOCAL_IP", "LABEL_STUDIO_SSRF_PROTECTION_ENABLED"):
+        assert studio["environment"][name] == "false"
+
+
+def test_the_image_is_slim_and_runs_as_a_user_without_rights(dockerfile: list[tuple[str, str]]):
+    assert arguments(dockerfile, "FROM") == ["python:3.11-slim"]
+    (user,) = arguments(dockerfile, "USER")
+    assert user not in ("root", "0")
+    names = [name for name, _ in dockerfile]
+    assert names.index("USER") > max(place for place, name in enumerate(names) if name in ("RUN", "COPY"))
+    assert any("useradd" in line and user in line for line in arguments(dockerfile, "RUN"))
+
+
+def test_the_image_installs_label_studio_ml_last_and_alone(dockerfile: list[tuple[str, str]]):
+    installs = [
+        line for line in arguments(dockerfile, "RUN") if "pip install -r" in line or "--no-deps" in line
+    ]
+    assert installs == ["pip install -r requirements.txt", "pip install --no-deps -r requirements-base.txt"]
+
+
+def test_the_image_holds_all_that_the_service_imports(dockerfile: list[tuple[str, str]]):
+    copied = [source for line in arguments(dockerfile, "COPY") for source in line.split()[:-1]]
+    assert all((ROOT / source).exists() for source in copied)
+    assert {
+        "requirements.txt",
+        "requirements-base.txt",
+        "_wsgi.py",
+        "model.py",
+        "timeseries_segmenter",
+    } <= set(copied)
+    (command,) = arguments(dockerfile, "CMD")
+    assert "gunicorn" in command
+    assert "_wsgi:app" in command
+    assert (ROOT / "gunicorn.conf.py").exists()
+    assert "gunicorn.conf.py" in copied
+
+
+def test_the_image_checks_its_health_where_the_service_answers(dockerfile: list[tuple[str, str]]):
+    (check,) = arguments(dockerfile, "HEALTHCHECK")
+    assert "/health" in check
+    assert "PORT" in check
+
+
+def test_only_what_the_image_copies_is_sent_to_the_engine(dockerfile: list[tuple[str, str]]):
+    lines = (ROOT / ".dockerignore").read_text().split()
+    copied = {source for line in arguments(dockerfile, "COPY") for source in line.split()[:-1]}
+    assert lines[0] == "*"
+    assert {line[1:] for line in lines if line.startswith("!")} == copied

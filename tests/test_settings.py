@@ -1,0 +1,174 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from timeseries_segmenter.errors import SettingsError
+from timeseries_segmenter.settings import Settings, read_settings
+
+KEY = "5f0c2b9e7d3a41c8b6e0f4d29a1c7e38b5d60f42"
+FREE_TEXT = {"label_studio_api_key", "model_dir", "local_files_dir", "cache_dir", "host"}
+BAD = [
+    ("LABEL_STUDIO_HOST", "localhost:8080"),
+    ("LABEL_STUDIO_HOST", "ftp://label-studio"),
+    ("LABEL_STUDIO_HOST", "http://"),
+    ("LABEL_STUDIO_URL", "label-studio"),
+    ("START_TRAINING_EACH_N_UPDATES", "0"),
+    ("START_TRAINING_EACH_N_UPDATES", "often"),
+    ("TRAIN_EPOCHS", "-1"),
+    ("TRAIN_EPOCHS", "1.5"),
+    ("SEQUENCE_SIZE", "3"),
+    ("SEQUENCE_SIZE", "10001"),
+    ("HIDDEN_SIZE", "0"),
+    ("BALANCED_ACCURACY_THRESHOLD", "85"),
+    ("BALANCED_ACCURACY_THRESHOLD", "nan"),
+    ("MIN_CLASS_F1_THRESHOLD", "-0.1"),
+    ("MIN_CLASS_F1_THRESHOLD", "0,7"),
+    ("USE_CLASS_WEIGHTS", "perhaps"),
+    ("RANDOM_SEED", "-1"),
+    ("MODEL_HISTORY", "0"),
+    ("MODELS_IN_MEMORY", "0"),
+    ("DOWNLOAD_TIMEOUT", "0"),
+    ("DOWNLOAD_TIMEOUT", "soon"),
+    ("MAX_SERIES_MB", "0"),
+    ("CACHE_MB", "-1"),
+    ("MAX_REQUEST_MB", "0"),
+    ("LOG_LEVEL", "LOUD"),
+    ("PORT", "0"),
+    ("PORT", "65536"),
+    ("PORT", "http"),
+    ("WORKERS", "0"),
+    ("THREADS", "0"),
+]
+PROMISED = {
+    "label_studio_host": "http://localhost:8080",
+    "start_training_each_n_updates": 1,
+    "train_epochs": 1000,
+    "sequence_size": 50,
+    "hidden_size": 64,
+    "balanced_accuracy_threshold": 0.85,
+    "min_class_f1_threshold": 0.70,
+    "use_class_weights": True,
+    "log_level": "INFO",
+    "port": 9090,
+}
+
+
+def test_the_defaults_are_the_promised_ones():
+    settings = read_settings()
+    assert {name: getattr(settings, name) for name in PROMISED} == PROMISED
+    assert settings.label_studio_api_key.get_secret_value() == ""
+    assert settings.local_files_dir is None
+
+
+def test_every_setting_that_can_be_wrong_is_tried():
+    assert {name.lower() for name, _ in BAD} == set(Settings.model_fields) - FREE_TEXT | {"label_studio_url"}
+
+
+@pytest.mark.parametrize(("variable", "value"), BAD)
+def test_an_error_names_the_variable_and_its_value(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as raised:
+        read_settings()
+    assert f"{variable} is {value!r}: " in str(raised.value)
+
+
+def test_all_errors_are_told_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PORT", "http")
+    monkeypatch.setenv("WORKERS", "0")
+    with pytest.raises(SettingsError, match=r"PORT is 'http': .*; WORKERS is '0': "):
+        read_settings()
+
+
+@pytest.mark.parametrize("variable", [name.upper() for name in Settings.model_fields] + ["LABEL_STUDIO_URL"])
+def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch, variable: str):
+    monkeypatch.setenv(variable, "")
+    assert read_settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("LABEL_STUDIO_HOST", "https://studio.example/base/", "https://studio.example/base"),
+        ("LABEL_STUDIO_URL", "http://10.0.0.5:8080/", "http://10.0.0.5:8080"),
+        ("MODEL_DIR", "/data/models", Path("/data/models")),
+        ("START_TRAINING_EACH_N_UPDATES", "5", 5),
+        ("USE_CLASS_WEIGHTS", "false", False),
+        ("USE_CLASS_WEIGHTS", "0", False),
+        ("USE_CLASS_WEIGHTS", "True", True),
+        ("BALANCED_ACCURACY_THRESHOLD", "1", 1.0),
+        ("LOCAL_FILES_DIR", "/data/series", Path("/data/series")),
+        ("CACHE_MB", "0", 0),
+        ("DOWNLOAD_TIMEOUT", "2.5", 2.5),
+        ("LOG_LEVEL", "debug", "DEBUG"),
+        ("PORT", "9191", 9191),
+    ],
+)
+def test_a_variable_is_read_as_its_type(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, value: object
+):
+    monkeypatch.setenv(variable, text)
+    name = "label_studio_host" if variable == "LABEL_STUDIO_URL" else variable.lower()
+    read = getattr(read_settings(), name)
+    assert (read, type(read)) == (value, type(value) if not isinstance(value, Path) else type(Path()))
+
+
+def test_label_studio_host_wins_over_label_studio_url(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://url:1")
+    monkeypatch.setenv("LABEL_STUDIO_HOST", "http://host:1")
+    assert read_settings().label_studio_host == "http://host:1"
+
+
+def test_label_studio_url_counts_where_the_host_is_empty(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://url:1")
+    monkeypatch.setenv("LABEL_STUDIO_HOST", "")
+    assert read_settings().label_studio_host == "http://url:1"
+
+
+@pytest.mark.parametrize("variable", ["LABEL_STUDIO_HOST", "LABEL_STUDIO_URL"])
+def test_overrides_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, variable: str):
+    monkeypatch.setenv(variable, "http://environment:1")
+    monkeypatch.setenv("PORT", "1")
+    settings = read_settings(label_studio_host="http://given:1", port=2)
+    assert (settings.label_studio_host, settings.port) == ("http://given:1", 2)
+
+
+def test_an_unknown_override_is_an_error():
+    with pytest.raises(SettingsError, match="EPOCHS"):
+        read_settings(epochs=5)
+
+
+@pytest.mark.parametrize("key", [KEY, 5, ["a"]])
+def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch, key: object):
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", KEY)
+    assert read_settings().label_studio_api_key.get_secret_value() == KEY
+    shown = f"{read_settings()!r} {read_settings()} {read_settings().model_dump_json()}"
+    monkeypatch.setenv("PORT", "http")
+    with pytest.raises(SettingsError) as raised:
+        read_settings(label_studio_api_key=key)
+    assert KEY not in f"{shown} {raised.value!r} {raised.value}"
+    if key != KEY:
+        assert "LABEL_STUDIO_API_KEY is (hidden)" in str(raised.value)
+        assert repr(key) not in str(raised.value)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        read_settings().port = 1
+
+
+def test_series_are_cached_beside_the_models_unless_told_otherwise():
+    assert read_settings(model_dir="/m").series_cache_dir == Path("/m/cache")
+    assert read_settings(model_dir="/m", cache_dir="/c").series_cache_dir == Path("/c")
+
+
+def test_other_variables_of_the_environment_are_none_of_its_business(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LABEL_STUDIO_USERNAME", "admin")
+    monkeypatch.setenv("EPOCHS", "x")
+    assert read_settings() == Settings()
+
+
+def test_every_setting_is_described():
+    assert all(field.description for field in Settings.model_fields.values())

@@ -1,0 +1,147 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import recorded
+from flask.testing import FlaskClient
+
+import _wsgi
+from model import TimeSeriesSegmenter
+from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
+from timeseries_segmenter.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+BLOCKED = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "label_studio_ml":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def run(arguments: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=os.environ | variables,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_check_tells_that_the_service_would_start(tmp_path: Path):
+    ended = run(["_wsgi.py", "--check", "--port", "9191"], MODEL_DIR=str(tmp_path / "models"))
+    assert ended.returncode == 0, ended.stderr
+    assert "9191" in ended.stdout
+    assert str(tmp_path / "models") in ended.stdout
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_start_without_label_studio_ml_ends_with_one_sentence(tmp_path: Path):
+    (tmp_path / "sitecustomize.py").write_text(BLOCKED)
+    ended = run(["_wsgi.py"], PYTHONPATH=str(tmp_path))
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert "label_studio_ml" in line
+    assert "make install" in line
+    assert "pip install --no-deps -r requirements-base.txt" in line
+
+
+def test_gunicorn_without_label_studio_ml_shows_the_sentence_and_no_traceback(tmp_path: Path):
+    (tmp_path / "sitecustomize.py").write_text(BLOCKED)
+    ended = run(["-m", "gunicorn", "--check-config", "_wsgi:app"], PYTHONPATH=str(tmp_path))
+    assert ended.returncode != 0
+    assert "make install" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "named"),
+    [
+        ([], {"TRAIN_EPOCHS": "many"}, "TRAIN_EPOCHS is 'many'"),
+        (["--port", "99999"], {}, "PORT is 99999"),
+        (["--port", "http"], {}, "--port"),
+        (["--log-level", "loud"], {}, "--log-level"),
+    ],
+)
+def test_a_bad_setting_ends_the_start_with_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    variables: dict[str, str],
+    named: str,
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["_wsgi.py", "--check", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        _wsgi.main()
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_gunicorns_app_ends_with_a_sentence_where_a_setting_is_bad(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PORT", "http")
+    with pytest.raises(SystemExit, match="PORT is 'http'"):
+        _ = _wsgi.app
+
+
+def test_importing_starts_nothing_and_other_names_are_unknown():
+    assert "app" not in vars(_wsgi)
+    with pytest.raises(AttributeError, match="application"):
+        _ = _wsgi.application
+
+
+def test_options_win_over_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+):
+    monkeypatch.setenv("PORT", "9191")
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["_wsgi.py", "--check", "--port", "9292"])
+    _wsgi.main()
+    assert "9292" in capsys.readouterr().out
+
+
+def test_an_app_may_be_made_again_with_other_settings(
+    client: FlaskClient, settings: Settings, tmp_path: Path
+):
+    client.post("/webhook", json=recorded.body("webhook_start_training"))
+    other = settings.model_copy(update={"model_dir": tmp_path / "other", "max_request_mb": 1})
+    again = _wsgi.init_app(settings=other)
+    assert again.config["MAX_CONTENT_LENGTH"] == 1_000_000
+    assert again.test_client().get("/projects/3/training").json["jobs"] == []
+    # checks and handlers are there once: a refused body is counted and logged once
+    assert len(again.before_request_funcs[None]) == len(set(again.before_request_funcs[None]))
+
+
+def test_a_model_class_of_ones_own_is_served(settings: Settings):
+    class Own(TimeSeriesSegmenter):
+        @property
+        def model_version(self) -> str:
+            return "own"
+
+    client = _wsgi.init_app(Own, settings).test_client()
+    setup = recorded.body("setup_request_index_time")
+    assert client.post("/setup", json=setup).json == {"model_version": "own"}
+
+
+def test_the_app_of_label_studio_ml_2_is_told_all_training_events(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    """2.x has no manager; its app drops events that are not in `TRAIN_EVENTS`."""
+    monkeypatch.delattr(_wsgi.stock, "_manager")
+    monkeypatch.setattr(_wsgi.stock, "TRAIN_EVENTS", ("ANNOTATION_CREATED",), raising=False)
+    made = []
+    app = _wsgi.stock._server
+    monkeypatch.setattr(_wsgi.stock, "init_app", lambda model_class: made.append(model_class) or app)
+    _wsgi.init_app(settings=settings)
+    assert set(_wsgi.stock.TRAIN_EVENTS) == TRAINING_EVENTS
+    assert made[0](project_id="3", label_config="").model_version == "untrained"
