@@ -34,8 +34,8 @@ def test_targets_widen_instants_of_point_classes_alone() -> None:
 
 
 def test_the_stride_follows_short_runs_and_the_window() -> None:
-    def stride(run: int, sequence_size: int = 50) -> int:
-        return Shapes.of([example([0] * 500 + [1] * run + [0] * 500)], 2).stride(sequence_size)
+    def stride(run: int, sequence_size: int = 50, background: int = 9000) -> int:
+        return Shapes.of([example([0] * background + [1] * run)], 2).stride(sequence_size)
 
     assert stride(1000) == 8
     assert stride(100) == 4
@@ -43,3 +43,4 @@ def test_the_stride_follows_short_runs_and_the_window() -> None:
     assert stride(10) == 1
     assert stride(100, sequence_size=100) == 2
     assert stride(2) == 1
+    assert stride(100, background=900) == 1  # too few windows of a longer stride to learn from

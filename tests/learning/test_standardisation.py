@@ -47,3 +47,15 @@ def test_a_spike_is_bounded() -> None:
     assert standardisation.apply(np.array([[1e9, -1e9]], np.float32)).tolist() == [
         [LARGEST_INPUT, -LARGEST_INPUT]
     ]
+
+
+def test_a_channel_with_heavy_tails_is_compressed_and_the_others_are_not() -> None:
+    values = series(0, 1)
+    values[::50, 1] *= 40
+    standardisation = Standardisation.of([values])
+    assert standardisation.heavy_tails.tolist() == [False, True]
+    plain = (values - standardisation.mean) / standardisation.deviation
+    inputs = standardisation.apply(values)
+    np.testing.assert_allclose(inputs[:, 0], plain[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(inputs[:, 1], np.arcsinh(3 * plain[:, 1]), rtol=1e-5)
+    assert np.ptp(inputs[:, 1]) < np.ptp(plain[:, 1])

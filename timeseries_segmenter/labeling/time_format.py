@@ -150,7 +150,8 @@ def _meaning(directive: str, number: _Numbers) -> _Numbers:
         case "f":
             return number // 1000
         case "y" | "g":
-            return number + np.where(number > 68, 1900, 2000)
+            century: NDArray[np.int64] = np.where(number > 68, 1900, 2000)
+            return number + century
     return number
 
 

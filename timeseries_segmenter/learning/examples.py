@@ -17,6 +17,7 @@ WIDENING_SHARE = 1 / 12  # of the gap: rows on either side of an instant that co
 WIDEST = 25  # rows
 STRIDES = (8, 4, 2, 1)  # samples that one timestep of the LSTM can span
 TIMESTEPS_IN_RUN = 3  # at least, of the LSTM in a short labelled run
+LEAST_WINDOWS = 12  # side by side in all series: from fewer, the network learns them by heart
 RUNS_IN_WINDOW = 2  # at most: a longer window learns the order of segments instead of their looks
 
 
@@ -37,7 +38,8 @@ class Shapes:
 
     `points` are the classes drawn as instants, `gap` the least distance between two of them,
     `widening` the rows on either side of one that count as it in training. `run` is the length
-    of a short labelled run, `period` that of a short range or of a distance between instants.
+    of a short labelled run, `period` that of a short range or of a distance between instants,
+    `rows` that of all series.
     """
 
     points: tuple[int, ...]
@@ -45,6 +47,7 @@ class Shapes:
     widening: int
     run: float
     period: float
+    rows: int
 
     @classmethod
     def of(cls, examples: Sequence[Example], classes: int) -> "Shapes":
@@ -68,7 +71,8 @@ class Shapes:
         if points:
             runs.append(2 * widening + 1)
             periods.append(distance)
-        return cls(points, gap, widening, min(runs), min(periods))
+        rows = sum(len(example.classes) for example in examples)
+        return cls(points, gap, widening, min(runs), min(periods), rows)
 
     def targets(self, example: Example) -> IntArray:
         """Class per row, `(T,)`, with the instants of point classes widened."""
@@ -80,7 +84,11 @@ class Shapes:
 
     def stride(self, sequence_size: int) -> int:
         """Samples per timestep, for windows of `sequence_size` timesteps that suit the segments."""
-        most = min(self.run / TIMESTEPS_IN_RUN, RUNS_IN_WINDOW * self.period / sequence_size)
+        most = min(
+            self.run / TIMESTEPS_IN_RUN,
+            RUNS_IN_WINDOW * self.period / sequence_size,
+            self.rows / (LEAST_WINDOWS * sequence_size),
+        )
         return next((stride for stride in STRIDES if stride <= most), 1)
 
 

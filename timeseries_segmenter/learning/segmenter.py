@@ -68,6 +68,7 @@ class Segmenter:
                 "standardisation": {
                     "mean": torch.from_numpy(self.standardisation.mean),
                     "deviation": torch.from_numpy(self.standardisation.deviation),
+                    "heavy_tails": torch.from_numpy(self.standardisation.heavy_tails),
                     "per_series": self.standardisation.per_series,
                 },
                 "weights": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
@@ -92,6 +93,7 @@ class Segmenter:
                 Standardisation(
                     statistics["mean"].numpy().copy(),
                     statistics["deviation"].numpy().copy(),
+                    statistics["heavy_tails"].numpy().copy(),
                     bool(statistics["per_series"]),
                 ),
                 Decoding(

@@ -8,20 +8,25 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 
-LEVEL_SHIFT = 0.5  # series means this far apart, in deviations of any channel, call for the per-series copy
+LEVEL_SHIFT = 0.5  # deviations between the series' means, in any channel, that call for the copy
+HEAVY_TAIL = 5.0  # excess kurtosis above which a channel is compressed
+COMPRESSION = 3.0  # asinh(3 z) is nearly linear below a third of a deviation, logarithmic above
 LARGEST_INPUT = 20.0  # deviations; a broken sensor's spike must not saturate the network
 
 
 @dataclass(frozen=True, slots=True)
 class Standardisation:
-    """Statistics of the training series, one per channel, each `(C,)` float32.
+    """Statistics of the training series, one per channel, each `(C,)`.
 
-    With `per_series` the network also gets every channel standardised by the series' own mean
-    and deviation: series that differ in level or orientation then look alike.
+    Channels with `heavy_tails`, whose few large values would press all others to nothing, are
+    compressed by an inverse hyperbolic sine (Burbidge et al. 1988, doi 10.2307/2288929). With
+    `per_series` the network also gets every channel standardised by the series' own mean and
+    deviation: series that differ in level or orientation then look alike.
     """
 
     mean: FloatArray
     deviation: FloatArray
+    heavy_tails: NDArray[np.bool_]
     per_series: bool
 
     @classmethod
@@ -34,6 +39,7 @@ class Standardisation:
         return cls(
             mean.astype(np.float32),
             deviation.astype(np.float32),
+            _kurtosis((rows - mean) / deviation) > HEAVY_TAIL,
             per_series=len(series) > 1 and bool(shift.max() > LEVEL_SHIFT),
         )
 
@@ -44,14 +50,27 @@ class Standardisation:
 
     def apply(self, values: FloatArray) -> FloatArray:
         """`(T, C)` channels to `(T, inputs)`; a missing value becomes its channel's mean."""
-        inputs: FloatArray = (values - self.mean) / self.deviation
+        inputs: FloatArray = self._compressed((values - self.mean) / self.deviation)
         if self.per_series:
             mean, deviation = _moments(values.astype(np.float64))
-            own = ((values - mean) / deviation).astype(np.float32)
+            own = self._compressed(((values - mean) / deviation).astype(np.float32))
             inputs = np.concatenate([inputs, own], axis=1)
         inputs = np.nan_to_num(inputs, copy=False, nan=0.0)
         np.clip(inputs, -LARGEST_INPUT, LARGEST_INPUT, out=inputs)
         return inputs
+
+    def _compressed(self, inputs: FloatArray) -> FloatArray:
+        if self.heavy_tails.any():
+            inputs[:, self.heavy_tails] = np.arcsinh(COMPRESSION * inputs[:, self.heavy_tails])
+        return inputs
+
+
+def _kurtosis(standardised: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Excess kurtosis of each column; 0 is a normal distribution's."""
+    known = np.isfinite(standardised)
+    fourth = np.where(known, standardised, 0.0) ** 4
+    kurtosis: NDArray[np.float64] = fourth.sum(axis=0) / np.maximum(known.sum(axis=0), 1) - 3
+    return kurtosis
 
 
 def _moments(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

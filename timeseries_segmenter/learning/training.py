@@ -222,7 +222,7 @@ class _Training:
             return None
         rows = np.concatenate(self.targets)
         occurring = np.unique(rows)
-        weights = np.zeros(self.classes)
+        weights: NDArray[np.float64] = np.zeros(self.classes)
         weights[occurring] = compute_class_weight("balanced", classes=occurring, y=rows)
         if self.shapes.points:
             weights = np.sqrt(weights)  # instants are so rare that the full weight drowns the rest

@@ -10,18 +10,16 @@ WINDOWS_IN_BATCH = 128  # larger batches are no faster on one thread, and take m
 FloatArray = NDArray[np.float32]
 
 
-def window_starts(length: int, size: int, offset: int = 0) -> NDArray[np.int64]:
+def window_starts(length: int, size: int) -> NDArray[np.int64]:
     """First rows of windows of `size` rows that overlap by half and cover rows 0 to `length`.
 
     Windows never reach past the end: the last one ends with the series, and a series
-    shorter than a window gives the one start 0. `offset` (0 to `size // 2`) moves all windows
-    but the outermost, so that every epoch sees other ones.
+    shorter than a window gives the one start 0.
     """
     last = length - size
     if last <= 0:
         return np.zeros(1, np.int64)
-    inner = np.arange(offset or 0, last, max(1, size // 2), dtype=np.int64)
-    return np.unique(np.concatenate([[0], inner, [last]]))
+    return np.append(np.arange(0, last, max(1, size // 2), dtype=np.int64), last)
 
 
 def average_over_windows(

@@ -1,0 +1,73 @@
+# `make` lists the targets. Every target installs what it needs first.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Label Studio has pins of its own; it lives apart from the service. Another environment can be named.
+LABEL_STUDIO_VERSION := 1.23.2
+LABEL_STUDIO_VENV ?= .label-studio/venv
+export LABEL_STUDIO_VENV
+
+HOST ?= 0.0.0.0
+PORT ?= 9090
+WORKERS ?= 1
+THREADS ?= 8
+
+INSTALLED := $(VENV)/.installed
+LABEL_STUDIO_INSTALLED := $(LABEL_STUDIO_VENV)/.installed-$(LABEL_STUDIO_VERSION)
+PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conflicts
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install label-studio demo run test e2e lint format clean python
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+install: $(INSTALLED) ## make .venv with the service and its tests
+
+label-studio: $(LABEL_STUDIO_INSTALLED) ## install Label Studio (about 1 GB) in an environment of its own
+
+demo: install label-studio ## show the whole loop in a real Label Studio (ONCE=1: exit afterwards)
+	@$(BIN)/python -m demo $(if $(filter-out 0,$(ONCE)),--once)
+
+run: install ## serve on port 9090 for your own Label Studio (HOST, PORT, WORKERS, THREADS)
+	@PORT=$(PORT) WORKERS=$(WORKERS) THREADS=$(THREADS) $(BIN)/gunicorn --bind $(HOST):$(PORT) _wsgi:app
+
+test: install ## run the tests that need no Label Studio
+	@$(BIN)/python -m pytest -m "not e2e"
+
+e2e: install label-studio ## run the end-to-end tests against a real Label Studio
+	@$(BIN)/python -m pytest -m e2e tests/e2e
+
+lint: install ## check style, format and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: install ## format the code
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+clean: ## remove environments, caches and the demo's data (never your models)
+	rm -rf $(VENV) .label-studio .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+python:
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+
+# label-studio-ml goes last and without its dependencies: its metadata names versions from 2021
+$(INSTALLED): requirements.txt requirements-test.txt requirements-base.txt | python
+	@echo "Installing the service into $(VENV) (a few minutes the first time) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP_INSTALL) -r requirements.txt -r requirements-test.txt
+	@$(BIN)/python $(PIP_INSTALL) --no-deps -r requirements-base.txt
+	@touch $@
+
+$(LABEL_STUDIO_INSTALLED): | python
+	@echo "Installing Label Studio $(LABEL_STUDIO_VERSION) into $(LABEL_STUDIO_VENV) (a few minutes, once) ..."
+	@$(PYTHON) -m venv $(LABEL_STUDIO_VENV)
+	@$(LABEL_STUDIO_VENV)/bin/python $(PIP_INSTALL) label-studio==$(LABEL_STUDIO_VERSION)
+	@touch $@

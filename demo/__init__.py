@@ -1,0 +1,1 @@
+"""Real Label Studio, real series, the whole loop: `make demo`."""
