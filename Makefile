@@ -20,7 +20,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install label-studio demo run test e2e lint format clean python
+.PHONY: help install label-studio demo run test e2e bench lint format clean python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ test: install ## run the tests that need no Label Studio
 
 e2e: install label-studio ## run the end-to-end tests against a real Label Studio
 	@$(BIN)/python -m pytest -m e2e tests/e2e
+
+bench: install ## measure quality on the data sets in a folder (DATA=folder)
+	@$(BIN)/python -m benchmarks.quality $(DATA)
 
 lint: install ## check style, format and types
 	@$(BIN)/ruff check
