@@ -15,7 +15,7 @@ from timeseries_segmenter.segment import Segment
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-PRICE_PER_ROW = 0.25  # nats per row of a class's median run: shorter runs must be that much surer
+PRICE_PER_ROW = 1 / 3  # nats per row of a class's median run: shorter runs must be that much surer
 LEAST_PROBABILITY = 1e-6
 
 
