@@ -1,6 +1,7 @@
 """What the stock app lacks: checked requests, errors as JSON, versions, the state of trainings."""
 
 import logging
+from abc import ABC, abstractmethod
 from typing import Annotated, Any
 
 from flask import Flask, Response, abort, current_app, jsonify, request
@@ -25,13 +26,13 @@ INTERNAL_ERROR = "internal error; the log of this service tells the cause"
 ProjectNumber = Annotated[int | str | None, AfterValidator(lambda value: project_number(value))]
 
 
-class _Body(BaseModel):
+class _Body(BaseModel, ABC):
     """What a stock view needs to find in a request; `check` raises LabelConfigError or ValueError."""
 
     model_config = ConfigDict(alias_generator=lambda name: name.rstrip("_"))
 
-    def check(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def check(self) -> None: ...
 
 
 class _Setup(_Body):
