@@ -41,8 +41,9 @@ test: install ## run the tests that need no Label Studio
 e2e: install label-studio ## run the end-to-end tests against a real Label Studio
 	@$(BIN)/python -m pytest -m e2e tests/e2e
 
-bench: install ## measure quality on the data sets in a folder (DATA=folder)
-	@$(BIN)/python -m benchmarks.quality $(DATA)
+bench: install ## measure prediction speed, and quality on the data sets in a folder (DATA=folder)
+	@$(BIN)/python -m benchmarks.speed
+	@$(if $(DATA),$(BIN)/python -m benchmarks.quality $(DATA),echo "For quality, name a folder: make bench DATA=folder")
 
 lint: install ## check style, format and types
 	@$(BIN)/ruff check

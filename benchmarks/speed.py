@@ -1,0 +1,101 @@
+"""CPU seconds of a prediction, part by part: `python -m benchmarks.speed`, a table in Markdown.
+
+The bundled series, repeated to a number of rows, by a model of the default settings, with one
+thread; the median of several runs. Beside them stand the limits, measured in the same run: a bare
+`pandas.read_csv` of the same bytes, and bare forward passes over as many windows.
+"""
+
+import argparse
+import io
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from timeseries_segmenter.export import read_config, read_tasks
+from timeseries_segmenter.labeling.regions import to_regions
+from timeseries_segmenter.labeling.series import read_series
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.learning.windows import WINDOWS_IN_BATCH
+from timeseries_segmenter.service.labelled_task import LabelledTask
+from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.settings import Settings
+
+DATA = Path(__file__).resolve().parent.parent / "demo" / "data" / "basicmotions"
+ROWS = (10_000, 100_000, 1_000_000)
+COLUMNS = (
+    "rows",
+    "read",
+    "network",
+    "decode",
+    "regions",
+    "all",
+    "bare read",
+    "bare forward",
+    "ratio",
+    "peak MB",
+)
+
+
+def main() -> None:
+    """Print one row a number of rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="*", default=ROWS)
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    config = read_config(DATA / "config.xml")
+    series = TaskSeries.of(Settings(local_files_dir=DATA))
+    tasks = [LabelledTask.read(task, config, series) for task in read_tasks(DATA / "tasks.json")]
+    examples = [task.example(config) for task in tasks if task]
+    segmenter = fit(examples, config.labels, config.channels, Recipe()).segmenter
+    text = pd.concat([pd.read_csv(path) for path in sorted(DATA.glob("*.csv"))])
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+    for rows in arguments.rows:
+        table = pd.concat([text] * (rows // len(text) + 1)).iloc[:rows]
+        content = table.assign(time=np.arange(rows) / 10).to_csv(index=False).encode()
+
+        def read(content: bytes = content) -> object:
+            return pd.read_csv(io.BytesIO(content))
+
+        values = read_series(content, config, 0)
+        probabilities = segmenter.probabilities(values.values)
+        segments = segmenter.decoding.segments(probabilities, segmenter.labels)
+        parts = [
+            _seconds(lambda content=content: read_series(content, config, 0), arguments.runs),
+            _seconds(lambda values=values: segmenter.probabilities(values.values), arguments.runs),
+            _seconds(
+                lambda p=probabilities: segmenter.decoding.segments(p, segmenter.labels), arguments.runs
+            ),
+            _seconds(lambda s=segments, values=values: to_regions(s, config, values), arguments.runs),
+        ]
+        limits = [_seconds(read, arguments.runs), _bare_forward(segmenter, rows, arguments.runs)]
+        cells = [*parts, sum(parts), *limits, sum(parts) / sum(limits)]
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(f"| {rows} | {' | '.join(f'{cell:.3f}' for cell in cells)} | {peak} |", flush=True)
+
+
+def _bare_forward(segmenter: Segmenter, rows: int, runs: int) -> float:
+    windows = torch.zeros(WINDOWS_IN_BATCH, segmenter.window, segmenter.standardisation.inputs)
+    with torch.inference_mode():
+        batch = _seconds(lambda: segmenter.network(windows), 5 * runs)
+    return batch * (2 * rows / segmenter.window) / WINDOWS_IN_BATCH
+
+
+def _seconds(work: Callable[[], object], runs: int) -> float:
+    times = []
+    for _ in range(runs):
+        began = time.process_time()
+        work()
+        times.append(time.process_time() - began)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()
