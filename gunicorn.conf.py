@@ -2,9 +2,14 @@
 
 import sys
 
+from timeseries_segmenter import INSTALL
 from timeseries_segmenter.errors import SettingsError
 from timeseries_segmenter.settings import read_settings
 
+try:  # before any worker: gunicorn would start failing ones again for ever
+    import label_studio_ml  # noqa: F401
+except ModuleNotFoundError:
+    sys.exit(f"The package label_studio_ml is missing: {INSTALL}")
 try:
     settings = read_settings()
 except SettingsError as error:

@@ -2,14 +2,13 @@
 
 from typing import Any
 
+from timeseries_segmenter import INSTALL
+
 # first: where it is missing, nothing slow should be imported before saying so
 try:
     from label_studio_ml.model import LabelStudioMLBase
 except ModuleNotFoundError as error:
-    raise SystemExit(
-        f"The package {error.name} is missing: run `make install`, or "
-        "`pip install -r requirements.txt` and then `pip install --no-deps -r requirements-base.txt`."
-    ) from None
+    raise SystemExit(f"The package {error.name} is missing: {INSTALL}") from None
 
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.service.backend import Backend, project_number, request_project
