@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from timeseries_segmenter.labeling.targets import class_indices
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.segment import Segment
 
@@ -54,12 +55,5 @@ def segments(regions: Any, times: NDArray[np.float64]) -> list[Segment]:
 
 def row_f1(true: list[Segment], predicted: list[Segment], length: int) -> float:
     """Mean F1 of the classes that occur in the truth, background among them, row by row."""
-    pair = (_classes(true, length), _classes(predicted, length))
+    pair = (class_indices(true, LABELS, length), class_indices(predicted, LABELS, length))
     return scores_of(confusion_matrix(*pair, classes=len(LABELS) + 1)).macro_f1
-
-
-def _classes(segments: list[Segment], length: int) -> NDArray[np.int64]:
-    rows = np.zeros(length, dtype=np.int64)
-    for segment in segments:
-        rows[segment.first : segment.last + 1] = LABELS.index(segment.label) + 1
-    return rows

@@ -40,7 +40,3 @@ class ProjectManager(LabelStudioMLManager):  # type: ignore[misc]
         model = self.fetch(project["id"], project.get("label_config"))
         answer: dict[str, Any] = model.fit(event, data)
         return answer
-
-    def _get_models_from_workdir(self, project: str) -> list[str]:
-        versions: list[str] = self.fetch(project).versions()
-        return versions
