@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,14 +94,13 @@ def beats() -> dict[str, list[float]]:
 def beat(beats: dict[str, list[float]]) -> Segmenter:
     """Learned the peaks of two channels as instants."""
     rows = np.arange(20, 200, 40)
-    classes = np.zeros(200, np.int64)
-    classes[rows] = 1
-    return train(beats, classes, rows, ("Beat",))
+    return train(beats, np.zeros(200, np.int64), rows, ("Beat",))
 
 
 def train(
-    series: dict[str, list[float]], classes: np.ndarray, instants: object, labels: tuple[str, ...]
+    series: dict[str, list[float]], classes: np.ndarray, instants: Sequence[int], labels: tuple[str, ...]
 ) -> Segmenter:
     values = np.array(list(series.values()), np.float32).T
-    example = Example(values, classes, np.array(instants, np.int64))
+    rows = np.array(instants, np.int64)
+    example = Example(values, classes, rows, np.ones_like(rows))
     return fit([example], labels, tuple(series), Recipe(epochs=40, hidden_size=8)).segmenter

@@ -95,3 +95,21 @@ def test_points_and_ranges_come_together_by_first_row() -> None:
         (10, 29, "Run"),
         (40, 40, "Walk"),
     ]
+
+
+def test_an_instant_does_not_break_the_range_it_stands_in() -> None:
+    probabilities = probabilities_of([0] * 10 + [1] * 40 + [0] * 10, surety=0.98)
+    probabilities[25:31] = [0.01, 0.0, 0.99]
+    segments = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(probabilities, LABELS)
+    assert [(s.first, s.last, s.label) for s in segments] == [(10, 49, "Run"), (25, 25, "Walk")]
+
+
+def test_a_label_of_two_classes_has_segments_of_both_kinds() -> None:
+    probabilities = probabilities_of([0] * 10 + [1] * 20 + [0] * 20)
+    probabilities[40] = [0.05, 0.0, 0.95]
+    decoding = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5)
+    segments = decoding.segments(probabilities, ("Run", "Run"))
+    assert [(s.first, s.last, s.label, s.instant) for s in segments] == [
+        (10, 29, "Run", False),
+        (40, 40, "Run", True),
+    ]

@@ -34,57 +34,61 @@ class Decoding:
     threshold: float = 0.5
 
     @classmethod
-    def of(cls, targets: Sequence[IntArray], classes: int, points: Sequence[int], gap: int) -> "Decoding":
-        """From the training series' classes, each `(T,)`."""
+    def of(cls, ranges: Sequence[IntArray], classes: int, points: Sequence[int], gap: int) -> "Decoding":
+        """From the classes of the training series' ranges, each `(T,)`."""
         lengths: list[list[int]] = [[] for _ in range(classes)]
-        for target in targets:
-            starts = run_starts(target)
-            for start, length in zip(starts, np.diff([*starts, len(target)]), strict=True):
-                lengths[target[start]].append(int(length))
+        for rows in ranges:
+            starts = run_starts(rows)
+            for start, length in zip(starts, np.diff([*starts, len(rows)]), strict=True):
+                lengths[rows[start]].append(int(length))
         prices = [PRICE_PER_ROW * float(np.median(runs)) if runs else 0.0 for runs in lengths]
         return cls(tuple(prices), tuple(points), gap)
 
     def segments(self, probabilities: FloatArray, labels: Sequence[str]) -> list[Segment]:
-        """Segments of `(T, 1 + len(labels))` probabilities, by first row; background is left out."""
-        segments = self._ranges(probabilities, labels)
-        if self.points:
-            segments += self._instants(probabilities, labels)
-        return sorted(segments, key=lambda segment: segment.first)
+        """Segments of `(T, 1 + len(labels))` probabilities, by first row; background is left out.
 
-    def _ranges(self, probabilities: FloatArray, labels: Sequence[str]) -> list[Segment]:
-        if self.points:
-            probabilities = probabilities.copy()
-            probabilities[:, 0] += probabilities[:, self.points].sum(axis=1)
-            probabilities[:, self.points] = 0
-        path = self.path(probabilities)
+        `labels` are those of the classes from 1 on; one that was learned both as ranges and as
+        instants stands there twice.
+        """
+        of_ranges = self._without_points(probabilities)
+        path = self.path(of_ranges)
         starts = run_starts(path)
         ends = [*starts[1:], len(path)]
-        return [
+        segments = [
             Segment(
                 int(start),
                 int(end) - 1,
                 labels[path[start] - 1],
-                float(probabilities[start:end, path[start]].mean()),
+                float(of_ranges[start:end, path[start]].mean()),
                 instant=bool(end - start == 1),
             )
             for start, end in zip(starts, ends, strict=True)
             if path[start]
         ]
+        for row, number in zip(*self.instants(probabilities), strict=True):
+            score = float(min(1.0, probabilities[row, self.points].sum()))
+            segments.append(Segment(int(row), int(row), labels[number - 1], score, instant=True))
+        return sorted(segments, key=lambda segment: segment.first)
 
-    def _instants(self, probabilities: FloatArray, labels: Sequence[str]) -> list[Segment]:
-        columns = list(self.points)
+    def ranges(self, probabilities: FloatArray) -> IntArray:
+        """Class of the range that each row belongs to, `(T,)`; 0 for background."""
+        return self.path(self._without_points(probabilities))
+
+    def instants(self, probabilities: FloatArray) -> tuple[IntArray, IntArray]:
+        """Rows of the instants, `(N,)`, and their classes."""
+        if not self.points:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
         peaks = self.peaks(probabilities)
-        best = probabilities[peaks][:, columns].argmax(axis=1)
-        return [
-            Segment(
-                int(row),
-                int(row),
-                labels[columns[choice] - 1],
-                float(min(1.0, probabilities[row, columns].sum())),
-                instant=True,
-            )
-            for row, choice in zip(peaks, best, strict=True)
-        ]
+        best = probabilities[peaks][:, self.points].argmax(axis=1)
+        return peaks, np.array(self.points)[best]
+
+    def _without_points(self, probabilities: FloatArray) -> FloatArray:
+        if not self.points:
+            return probabilities
+        # a row that holds an instant tells nothing of the range around it
+        probabilities = probabilities + probabilities[:, self.points].sum(axis=1, keepdims=True)
+        probabilities[:, self.points] = 0
+        return probabilities
 
     def peaks(self, probabilities: FloatArray) -> IntArray:
         """Rows at which an instant of any point class stands: the highest within `gap` rows."""

@@ -1,7 +1,7 @@
 """Labelled series, and what the lengths of their segments tell about how to learn from them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +18,85 @@ WIDEST = 25  # rows
 STRIDES = (8, 4, 2, 1)  # samples that one timestep of the LSTM can span
 TIMESTEPS_IN_RUN = 3  # at least, of the LSTM in a short labelled run
 LEAST_WINDOWS = 12  # side by side in all series: from fewer, the network learns them by heart
+LEAST_OF_KIND = 2  # ranges of a label drawn as instants, or the reverse, that are no slip of the hand
+LEAST_SHARE_OF_KIND = 0.1  # of the number of the other kind
 RUNS_IN_WINDOW = 2  # at most: a longer window learns the order of segments instead of their looks
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled series: `values` `(T, C)` float32, NaN where missing; `classes` `(T,)` int64,
-    0 for background; `instants` the rows, `(N,)` int64, that were drawn as points in time.
+    """One labelled series: `values` `(T, C)` float32, NaN where missing; `classes` `(T,)` int64, the
+    class of the range that a row belongs to, 0 for background; `instants` the rows, `(N,)` int64,
+    that were drawn as points in time, and `instant_classes` their classes.
     """
 
     values: FloatArray
     classes: IntArray
-    instants: IntArray
+    instants: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    instant_classes: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def range_lengths(self) -> Iterator[tuple[int, int]]:
+        """Class and number of rows of each range."""
+        starts = run_starts(self.classes)
+        for start, length in zip(starts, np.diff([*starts, len(self.classes)]), strict=True):
+            if self.classes[start]:
+                yield int(self.classes[start]), int(length)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedClass:
+    """A class of the network: ranges, or points in time, with one label."""
+
+    label: str
+    point: bool
+
+
+def learned_classes(examples: Sequence[Example], labels: Sequence[str]) -> tuple[LearnedClass, ...]:
+    """The classes that `examples` teach; class `i + 1` in them stands for `labels[i]`.
+
+    A label that was drawn both as ranges and as instants gives a class of each, unless one kind is
+    so rare that it is likely a slip of the hand.
+    """
+    ranges = np.zeros(len(labels) + 1, np.int64)
+    instants = np.zeros(len(labels) + 1, np.int64)
+    for example in examples:
+        instants += np.bincount(example.instant_classes, minlength=len(ranges))
+        for number, _ in example.range_lengths():
+            ranges[number] += 1
+    classes = []
+    for number, label in enumerate(labels, 1):
+        for point, count, other in (
+            (False, ranges[number], instants[number]),
+            (True, instants[number], ranges[number]),
+        ):
+            rare = count < max(LEAST_OF_KIND, LEAST_SHARE_OF_KIND * other)
+            if count and not (rare and count < other):
+                classes.append(LearnedClass(label, point))
+    return tuple(classes)
+
+
+def with_learned_classes(example: Example, labels: Sequence[str], classes: Sequence[LearnedClass]) -> Example:
+    """The same example, with class `i + 1` for `classes[i]`.
+
+    Of a label whose ranges or instants are not learned, an instant is left out and a range
+    becomes an instant in its middle.
+    """
+    range_numbers, point_numbers = (
+        np.array([0, *(_number(classes, LearnedClass(label, point)) for label in labels)])
+        for point in (False, True)
+    )
+    instants = [*zip(example.instants, point_numbers[example.instant_classes], strict=True)]
+    starts = run_starts(example.classes)
+    for start, end in zip(starts, [*starts[1:], len(example.classes)], strict=True):
+        drawn = example.classes[start]
+        if drawn and not range_numbers[drawn]:
+            instants.append(((start + end - 1) // 2, point_numbers[drawn]))
+    rows = np.array(sorted((row, number) for row, number in instants if number), np.int64).reshape(-1, 2)
+    return Example(example.values, range_numbers[example.classes], rows[:, 0], rows[:, 1])
+
+
+def _number(classes: Sequence[LearnedClass], wanted: LearnedClass) -> int:
+    return classes.index(wanted) + 1 if wanted in classes else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +117,13 @@ class Shapes:
     rows: int
 
     @classmethod
-    def of(cls, examples: Sequence[Example], classes: int) -> "Shapes":
-        """A class is one of points where most of its segments are instants."""
-        instants = np.zeros(classes, np.int64)
-        lengths: list[list[int]] = [[] for _ in range(classes)]
-        distances: list[int] = []
-        for example in examples:
-            instants += np.bincount(example.classes[example.instants], minlength=classes)
-            starts = run_starts(example.classes)
-            for start, length in zip(starts, np.diff([*starts, len(example.classes)]), strict=True):
-                if start not in example.instants:
-                    lengths[example.classes[start]].append(int(length))
-            distances.extend(np.diff(np.sort(example.instants)).tolist())
-        points = tuple(number for number in range(1, classes) if instants[number] > len(lengths[number]))
-        ranges = [run for number in range(1, classes) if number not in points for run in lengths[number]]
+    def of(cls, examples: Sequence[Example]) -> "Shapes":
+        """From examples with learned classes, in which a class has either ranges or instants."""
+        points = sorted({int(number) for example in examples for number in example.instant_classes})
+        ranges = [length for example in examples for _, length in example.range_lengths()]
+        distances = [
+            int(distance) for example in examples for distance in np.diff(np.unique(example.instants))
+        ]
         distance = _short(distances or [min(len(example.classes) for example in examples)])
         gap = max(1, int(distance * GAP_SHARE))
         widening = min(WIDEST, int(gap * WIDENING_SHARE))
@@ -72,14 +132,13 @@ class Shapes:
             runs.append(2 * widening + 1)
             periods.append(distance)
         rows = sum(len(example.classes) for example in examples)
-        return cls(points, gap, widening, min(runs), min(periods), rows)
+        return cls(tuple(points), gap, widening, min(runs), min(periods), rows)
 
     def targets(self, example: Example) -> IntArray:
-        """Class per row, `(T,)`, with the instants of point classes widened."""
+        """Class per row, `(T,)`, with the instants widened and laid over the ranges."""
         targets = example.classes.copy()
-        for row in example.instants:
-            if example.classes[row] in self.points:
-                targets[max(0, row - self.widening) : row + self.widening + 1] = example.classes[row]
+        for row, number in zip(example.instants, example.instant_classes, strict=True):
+            targets[max(0, row - self.widening) : row + self.widening + 1] = number
         return targets
 
     def stride(self, sequence_size: int) -> int:

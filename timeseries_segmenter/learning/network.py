@@ -8,6 +8,7 @@ from torch.nn import functional
 
 KERNEL_SIZES = (7, 5)  # samples, then outputs of the first convolution
 STEM_FEATURES = (32, 64)
+PER_WINDOW_SHARE = 4  # one in so many features of the first convolution is normalised per window
 STEM_DROPOUT = 0.2
 LSTM_DROPOUT = 0.3
 
@@ -22,12 +23,15 @@ class Dimensions:
     inputs: int
     classes: int
     hidden_size: int = 64
-    layers: int = 2
     stride: int = 4
 
 
 class Network(nn.Module):
-    """Logits for each sample of a window, from its standardised inputs."""
+    """Logits for each sample of a window, from its standardised inputs.
+
+    Dropout leaves out whole features of a window, the same at every timestep (Gal and
+    Ghahramani 2016, arXiv 1512.05287).
+    """
 
     def __init__(self, dimensions: Dimensions) -> None:
         super().__init__()
@@ -36,33 +40,46 @@ class Network(nn.Module):
         narrow, wide = STEM_FEATURES
         self.stem = nn.Sequential(
             nn.Conv1d(dimensions.inputs, narrow, KERNEL_SIZES[0], first, KERNEL_SIZES[0] // 2),
-            nn.BatchNorm1d(narrow),
+            MixedNorm(narrow),
             nn.ReLU(),
             nn.Conv1d(narrow, wide, KERNEL_SIZES[1], second, KERNEL_SIZES[1] // 2),
             nn.BatchNorm1d(wide),
             nn.ReLU(),
-            nn.Dropout(STEM_DROPOUT),
+            nn.Dropout1d(STEM_DROPOUT),
         )
-        self.lstm = nn.LSTM(
-            wide,
-            dimensions.hidden_size,
-            dimensions.layers,
-            batch_first=True,
-            bidirectional=True,
-            dropout=LSTM_DROPOUT if dimensions.layers > 1 else 0.0,
-        )
-        self.dropout = nn.Dropout(LSTM_DROPOUT)
-        self.head = nn.Linear(2 * dimensions.hidden_size + wide, dimensions.classes)
+        self.lstm = nn.LSTM(wide, dimensions.hidden_size, batch_first=True, bidirectional=True)
+        self.dropout = nn.Dropout1d(LSTM_DROPOUT)
+        self.head = nn.Linear(2 * dimensions.hidden_size, dimensions.classes)
+        self.skip = nn.Conv1d(wide, dimensions.classes, 1, bias=False)
 
     def forward(self, windows: Tensor) -> Tensor:
         """`(N, S, inputs)` float32 windows of S samples to `(N, S, classes)` logits."""
-        features = self.stem(windows.transpose(1, 2)).transpose(1, 2)
-        states, _ = self.lstm(features)
-        logits: Tensor = self.head(torch.cat([self.dropout(states), features], dim=2))
-        if self.dimensions.stride == 1:
-            return logits
-        samples = windows.shape[1]
-        return functional.interpolate(logits.transpose(1, 2), samples, mode="linear").transpose(1, 2)
+        features = self.stem(windows.transpose(1, 2))
+        states, _ = self.lstm(features.transpose(1, 2))
+        states = self.dropout(states.transpose(1, 2)).transpose(1, 2)
+        logits: Tensor = self.head(states).transpose(1, 2) + self.skip(features)
+        if self.dimensions.stride > 1:
+            logits = functional.interpolate(logits, windows.shape[1], mode="linear")
+        return logits.transpose(1, 2)
+
+
+class MixedNorm(nn.Module):
+    """Some features normalised over the window itself, the others over the batch.
+
+    The former look alike on a person or sensor never seen before, the latter keep what level
+    and strength tell (IBN-Net, Pan et al. 2018, arXiv 1807.09441).
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.own = features // PER_WINDOW_SHARE
+        self.window = nn.InstanceNorm1d(self.own, affine=True)
+        self.batch = nn.BatchNorm1d(features - self.own)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`(N, features, T)` to the same shape."""
+        own, shared = features[:, : self.own], features[:, self.own :]
+        return torch.cat([self.window(own), self.batch(shared)], dim=1)
 
 
 def _split(stride: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.decoding import Decoding
-from timeseries_segmenter.learning.examples import Example, Shapes
+from timeseries_segmenter.learning.examples import Example, Shapes, learned_classes, with_learned_classes
 from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scores_of
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.segmenter import Segmenter, best_device
@@ -27,13 +27,13 @@ IntArray = NDArray[np.int64]
 
 BATCH = 16  # windows
 LEARNING_RATE = 4e-3
-WEIGHT_DECAY = 1e-2
+WEIGHT_DECAY = 0.3
 LARGEST_GRADIENT = 1.0
 WARMUP = 20  # steps
-LEAST_STEPS = 100  # before the learning rate may fall
-PATIENCE_MET = 50  # steps without improvement after which it falls, thresholds met
+LEAST_STEPS = 150  # before the learning rate may fall
+PATIENCE_MET = 80  # steps without improvement after which it falls, thresholds met
 PATIENCE_UNMET = 400  # the same where they are not met
-DECAY_SHARE = 0.6  # steps of the fall, as a share of those before it
+DECAY_SHARE = 1.0  # steps of the fall, as a share of those before it
 IMPROVEMENT = 0.02  # of balanced accuracy plus worst F1
 STEPS_IN_EPOCH = 50  # at most, whatever the size of the project
 NO_TARGET = -1  # class of the rows that fill up a series shorter than a window
@@ -92,29 +92,25 @@ def fit(
     Labels without an example are not learned, and named in `Fitted.unlearned`. Raises
     TrainingError where no example holds a labelled row.
     """
-    occurring = {int(number) for example in examples for number in np.unique(example.classes)}
-    learned = [label for number, label in enumerate(labels, 1) if number in occurring]
-    if not learned:
+    classes = learned_classes(examples, labels)
+    if not classes:
         raise TrainingError(
             f"{len(examples)} annotated tasks, but no region with one of the labels {', '.join(labels)}: "
             "draw at least one"
         )
-    renumbered = np.zeros(len(labels) + 1, np.int64)
-    for number, label in enumerate(learned, 1):
-        renumbered[labels.index(label) + 1] = number
-    examples = [replace(example, classes=renumbered[example.classes]) for example in examples]
+    examples = [with_learned_classes(example, labels, classes) for example in examples]
 
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        training = _Training(examples, 1 + len(learned), recipe)
+        training = _Training(examples, 1 + len(classes), recipe)
         epochs = 0
         for epoch in training.epochs():
             epochs = epoch.number
             if on_epoch:
                 on_epoch(epoch)
-    segmenter = training.segmenter(tuple(learned), tuple(channels))
+    segmenter = training.segmenter(tuple(each.label for each in classes), tuple(channels))
     segmenter, scores = _finish(segmenter, examples, training.shapes)
-    unlearned = tuple(label for label in labels if label not in learned)
+    unlearned = tuple(label for label in labels if label not in segmenter.labels)
     return Fitted(segmenter, scores, epochs, recipe.met_by(scores), unlearned)
 
 
@@ -122,7 +118,8 @@ class _Training:
     def __init__(self, examples: Sequence[Example], classes: int, recipe: Recipe) -> None:
         self.recipe = recipe
         self.classes = classes
-        self.shapes = Shapes.of(examples, classes)
+        self.shapes = Shapes.of(examples)
+        self.ranges = [example.classes for example in examples]
         self.targets = [self.shapes.targets(example) for example in examples]
         self.standardisation = Standardisation.of([example.values for example in examples])
         stride = self.shapes.stride(recipe.sequence_size)
@@ -132,15 +129,21 @@ class _Training:
             Dimensions(self.standardisation.inputs, classes, recipe.hidden_size, stride=stride)
         ).to(self.device)
         self.class_weights = self._class_weights()
+        # the weights draw instants too often: their F1 is that of the unweighted probabilities
+        self.class_shift = torch.zeros(classes, device=self.device)
+        if self.shapes.points and self.class_weights is not None:
+            self.class_shift = torch.where(self.class_weights > 0, self.class_weights.log(), torch.inf)
         self._lay_out(examples)
 
     def segmenter(self, labels: tuple[str, ...], channels: tuple[str, ...]) -> Segmenter:
-        decoding = Decoding.of(self.targets, self.classes, self.shapes.points, self.shapes.gap)
+        decoding = Decoding.of(self.ranges, self.classes, self.shapes.points, self.shapes.gap)
         return Segmenter(self.network.eval(), self.standardisation, decoding, self.window, labels, channels)
 
     def epochs(self) -> Iterator[Epoch]:
         """Train, an epoch at a time, until the learning rate has fallen to zero."""
-        optimizer = torch.optim.AdamW(self.network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+        )
         # a training that may take few epochs still needs some of them for the fall
         last_stable = max(1, round(self.recipe.epochs / (1 + DECAY_SHARE)))
         best, best_step, step, falls_from, ends_at = 0.0, 0, 0, None, None
@@ -187,7 +190,7 @@ class _Training:
         optimizer.step()
         known = targets != NO_TARGET
         truth = targets[known].cpu().numpy()
-        predicted = logits.detach().argmax(dim=2)[known].cpu().numpy()
+        predicted = (logits.detach() - self.class_shift).argmax(dim=2)[known].cpu().numpy()
         return float(loss.detach()), confusion_matrix(truth, predicted, self.classes)
 
     def _lay_out(self, examples: Sequence[Example]) -> None:
@@ -240,13 +243,8 @@ def _finish(segmenter: Segmenter, examples: Sequence[Example], shapes: Shapes) -
         )
     confusion = np.zeros((classes, classes), np.int64)
     for example, probability in zip(examples, probabilities, strict=True):
-        predicted = np.zeros(len(example.classes), np.int64)
-        instants = []
-        for segment in segmenter.decoding.segments(probability, segmenter.labels):
-            predicted[segment.first : segment.last + 1] = segmenter.labels.index(segment.label) + 1
-            if segment.instant:
-                instants.append(segment.first)
-        guess = Example(example.values, predicted, np.array(instants, np.int64))
+        decoding = segmenter.decoding
+        guess = Example(example.values, decoding.ranges(probability), *decoding.instants(probability))
         confusion += confusion_matrix(shapes.targets(example), shapes.targets(guess), classes)
     return segmenter, scores_of(confusion)
 
@@ -257,20 +255,21 @@ def _with_threshold(
     examples: Sequence[Example],
     shapes: Shapes,
 ) -> Decoding:
-    """The threshold of an instant that finds the training series' own instants best (F1)."""
-    best, best_f1 = decoding, -1.0
+    """The threshold of an instant that finds the training series' own instants best (F1).
+
+    Of several that do, the middle one.
+    """
+    f1s = []
     for threshold in THRESHOLDS:
         candidate = replace(decoding, threshold=float(threshold))
         hits = found = true = 0
         for probability, example in zip(probabilities, examples, strict=True):
             peaks = candidate.peaks(probability)
-            points = np.sort(example.instants[np.isin(example.classes[example.instants], shapes.points)])
             found += len(peaks)
-            true += len(points)
-            if len(peaks) and len(points):
-                nearest = np.abs(peaks[None, :] - points[:, None]).min(axis=1)
+            true += len(example.instants)
+            if len(peaks) and len(example.instants):
+                nearest = np.abs(peaks[None, :] - example.instants[:, None]).min(axis=1)
                 hits += int((nearest <= max(1, shapes.widening)).sum())
-        f1 = 2 * hits / max(1, found + true)
-        if f1 >= best_f1:
-            best, best_f1 = candidate, f1
-    return best
+        f1s.append(2 * hits / max(1, found + true))
+    best = THRESHOLDS[np.array(f1s) == max(f1s)]
+    return replace(decoding, threshold=float(np.median(best)))

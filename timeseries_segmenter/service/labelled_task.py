@@ -39,7 +39,17 @@ class LabelledTask:
             raise SeriesError(f"Task {task['id']}: {error}") from error
 
     def example(self, config: LabelConfig) -> Example:
-        """The class of each row, and the instants."""
-        classes = class_indices(self.segments, config.labels, len(self.series))
-        instants = sorted({segment.first for segment in self.segments if segment.instant})
-        return Example(self.series.values, classes, np.array(instants, np.int64))
+        """The class of each row by the ranges, and the instants."""
+        ranges = [segment for segment in self.segments if not segment.instant]
+        instants = {
+            (segment.first, config.labels.index(segment.label) + 1)
+            for segment in self.segments
+            if segment.instant
+        }
+        rows = np.array(sorted(instants), np.int64).reshape(-1, 2)
+        return Example(
+            self.series.values,
+            class_indices(ranges, config.labels, len(self.series)),
+            rows[:, 0],
+            rows[:, 1],
+        )

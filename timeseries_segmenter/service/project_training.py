@@ -117,7 +117,7 @@ def recipe(settings: Settings) -> Recipe:
 
 def metrics(fitted: Fitted) -> dict[str, Any]:
     """Figures on the training series themselves, as they are saved with the model."""
-    names = ["background", *fitted.segmenter.labels]
+    names = fitted.segmenter.class_names
     return {
         "measured_on": "training series",
         "epochs": fitted.epochs,
@@ -166,7 +166,7 @@ class _Progress:
 
 
 def _log(project: int, version: str, fitted: Fitted, tasks: int, seconds: float) -> None:
-    names = ["background", *fitted.segmenter.labels]
+    names = fitted.segmenter.class_names
     f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
     logger.info(
         "project %d: model %s from %d tasks in %.1f s, %d epochs; on these: balanced accuracy %.3f, F1 %s",
