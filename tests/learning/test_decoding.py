@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_segments_leave_background_out_and_score_by_mean_probability() -> None:
 
 def test_prices_are_a_share_of_each_class_median_run() -> None:
     targets = [np.array([0] * 10 + [1] * 20 + [0] * 30), np.array([1] * 40 + [2] * 8)]
-    decoding = Decoding.of(targets, 3, (), 1)
+    decoding = Decoding.of(targets, 3)
     assert decoding.prices == pytest.approx((20 * PRICE_PER_ROW, 30 * PRICE_PER_ROW, 8 * PRICE_PER_ROW))
 
 
@@ -113,3 +114,14 @@ def test_a_label_of_two_classes_has_segments_of_both_kinds() -> None:
         (10, 29, "Run", False),
         (40, 40, "Run", True),
     ]
+
+
+def test_smoothing_puts_an_instant_in_the_middle_of_its_event() -> None:
+    point = np.zeros(60, np.float32)
+    point[20:29] = 0.8
+    point[27] = 0.9
+    probabilities = np.stack([1 - point, point], axis=1)
+    rough = Decoding((0.0, 0.0), points=(1,), gap=20)
+    smooth = replace(rough, smoothing=3.0)
+    assert [segment.first for segment in rough.segments(probabilities, ("Run",))] == [27]
+    assert [segment.first for segment in smooth.segments(probabilities, ("Run",))] == [24]

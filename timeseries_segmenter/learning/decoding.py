@@ -25,24 +25,25 @@ class Decoding:
 
     `prices` are nats, one per class with background first. `points` are the classes drawn as
     instants; `gap` is the least number of rows between two of them, `threshold` the least
-    probability of one.
+    probability of one, `smoothing` the deviation, in rows, of a Gaussian that is laid over it.
     """
 
     prices: tuple[float, ...]
     points: tuple[int, ...] = ()
     gap: int = 1
     threshold: float = 0.5
+    smoothing: float = 0.0
 
     @classmethod
-    def of(cls, ranges: Sequence[IntArray], classes: int, points: Sequence[int], gap: int) -> "Decoding":
-        """From the classes of the training series' ranges, each `(T,)`."""
+    def of(cls, ranges: Sequence[IntArray], classes: int) -> "Decoding":
+        """Prices from the classes of the training series' ranges, each `(T,)`."""
         lengths: list[list[int]] = [[] for _ in range(classes)]
         for rows in ranges:
             starts = run_starts(rows)
             for start, length in zip(starts, np.diff([*starts, len(rows)]), strict=True):
                 lengths[rows[start]].append(int(length))
         prices = [PRICE_PER_ROW * float(np.median(runs)) if runs else 0.0 for runs in lengths]
-        return cls(tuple(prices), tuple(points), gap)
+        return cls(tuple(prices))
 
     def segments(self, probabilities: FloatArray, labels: Sequence[str]) -> list[Segment]:
         """Segments of `(T, 1 + len(labels))` probabilities, by first row; background is left out.
@@ -78,9 +79,21 @@ class Decoding:
         """Rows of the instants, `(N,)`, and their classes."""
         if not self.points:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        peaks = self.peaks(probabilities)
-        best = probabilities[peaks][:, self.points].argmax(axis=1)
-        return peaks, np.array(self.points)[best]
+        points = self.point_probabilities(probabilities)
+        rows = self.peaks(points)
+        return rows, np.array(self.points)[points[rows].argmax(axis=1)]
+
+    def point_probabilities(self, probabilities: FloatArray) -> FloatArray:
+        """Those of the point classes, `(T, P)`, smoothed: a peak is in the middle of its event."""
+        points = probabilities[:, self.points]
+        if self.smoothing == 0:
+            return points
+        reach = int(np.ceil(3 * self.smoothing))
+        kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / self.smoothing) ** 2)
+        kernel /= kernel.sum()
+        padded = np.pad(points, ((reach, reach), (0, 0)), mode="edge")
+        columns = [np.convolve(column, kernel, mode="valid") for column in padded.T]
+        return np.stack(columns, axis=1).astype(np.float32)
 
     def _without_points(self, probabilities: FloatArray) -> FloatArray:
         if not self.points:
@@ -90,9 +103,9 @@ class Decoding:
         probabilities[:, self.points] = 0
         return probabilities
 
-    def peaks(self, probabilities: FloatArray) -> IntArray:
-        """Rows at which an instant of any point class stands: the highest within `gap` rows."""
-        point = probabilities[:, list(self.points)].sum(axis=1)
+    def peaks(self, points: FloatArray) -> IntArray:
+        """Rows of the highest `(T, P)` probability within `gap` rows."""
+        point = points.sum(axis=1)
         around = np.pad(point, 1)  # an event on the first or last row is a peak as well
         rows = np.flatnonzero((point >= self.threshold) & (point > around[:-2]) & (point >= around[2:]))
         free = np.ones(len(point), bool)

@@ -114,6 +114,7 @@ class Segmenter:
                     tuple(decoding["points"]),
                     int(decoding["gap"]),
                     float(decoding["threshold"]),
+                    float(decoding["smoothing"]),
                 ),
                 int(content["window"]),
                 tuple(content["labels"]),

@@ -37,6 +37,7 @@ DECAY_SHARE = 1.0  # steps of the fall, as a share of those before it
 IMPROVEMENT = 0.02  # of balanced accuracy plus worst F1
 STEPS_IN_EPOCH = 50  # at most, whatever the size of the project
 NO_TARGET = -1  # class of the rows that fill up a series shorter than a window
+SMOOTHING_SHARE = 1 / 4  # of an instant's widening
 THRESHOLDS = np.linspace(0.1, 0.9, 17)  # of an instant's probability
 
 
@@ -136,7 +137,12 @@ class _Training:
         self._lay_out(examples)
 
     def segmenter(self, labels: tuple[str, ...], channels: tuple[str, ...]) -> Segmenter:
-        decoding = Decoding.of(self.ranges, self.classes, self.shapes.points, self.shapes.gap)
+        decoding = replace(
+            Decoding.of(self.ranges, self.classes),
+            points=self.shapes.points,
+            gap=self.shapes.gap,
+            smoothing=self.shapes.widening * SMOOTHING_SHARE,
+        )
         return Segmenter(self.network.eval(), self.standardisation, decoding, self.window, labels, channels)
 
     def epochs(self) -> Iterator[Epoch]:
@@ -260,11 +266,12 @@ def _with_threshold(
     Of several that do, the middle one.
     """
     f1s = []
+    points = [decoding.point_probabilities(probability) for probability in probabilities]
     for threshold in THRESHOLDS:
         candidate = replace(decoding, threshold=float(threshold))
         hits = found = true = 0
-        for probability, example in zip(probabilities, examples, strict=True):
-            peaks = candidate.peaks(probability)
+        for point, example in zip(points, examples, strict=True):
+            peaks = candidate.peaks(point)
             found += len(peaks)
             true += len(example.instants)
             if len(peaks) and len(example.instants):
