@@ -26,6 +26,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return model, split
 
 
+def test_train_goes_on_from_an_earlier_model(
+    trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, _ = trained
+    chosen = ",".join(map(str, task_ids()[:4]))
+    later = tmp_path / "later.pt"
+    train = ["train", *INPUTS, "--task-ids", chosen, "--model", str(later), "--start"]
+    assert main([*train, str(model)]) == 0
+    assert f"on top of {model}" in capsys.readouterr().out
+    assert main([*train, str(tmp_path / "none.pt")]) == 1
+    assert "none.pt can't be read" in capsys.readouterr().err
+
+
 def test_predict_writes_what_label_studio_imports(trained: tuple[Path, Path], tmp_path: Path) -> None:
     model, split = trained
     output = tmp_path / "predictions.json"

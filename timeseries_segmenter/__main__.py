@@ -51,6 +51,7 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     config = read_config(options.config)
     labelled = list(_labelled(_tasks(options, "train"), config, _series(settings)))
     examples = [task.example(config) for task in labelled]
+    start = _model(options.start).segmenter if options.start else None
     with tqdm(desc="training", unit=" epochs", disable=None) as bar:
 
         def show(epoch: Epoch) -> None:
@@ -61,7 +62,7 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
                 min_f1=f"{epoch.scores.min_f1:.3f}",
             )
 
-        fitted = fit(examples, config.labels, config.channels, recipe(settings), show)
+        fitted = fit(examples, config.labels, config.channels, recipe(settings), show, start)
     moment = datetime.now(UTC)
     metadata = {
         "version": f"{options.model.stem}-{moment:%Y%m%dT%H%M%SZ}",
@@ -77,8 +78,10 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     for label in fitted.unlearned:
         logger.warning("no region with the label %s; it can't be predicted", label)
     print(
-        f"{options.model}: {len(labelled)} tasks, {fitted.epochs} epochs; on these tasks macro F1 "
-        f"{fitted.scores.macro_f1:.3f}, worst class {fitted.scores.min_f1:.3f}"
+        f"{options.model}: {len(labelled)} tasks, {fitted.epochs} epochs"
+        + (f" on top of {options.start}" if fitted.continued else "")
+        + f"; on these tasks macro F1 {fitted.scores.macro_f1:.3f}, "
+        f"worst class {fitted.scores.min_f1:.3f}"
         + ("" if fitted.thresholds_met else " (the thresholds were not met)")
     )
 
@@ -179,6 +182,10 @@ def _parser() -> argparse.ArgumentParser:
         told = (command.__doc__ or "").rstrip(".")
         sub = commands.add_parser(name, parents=[common], help=told, description=told + ".")
         sub.set_defaults(command=command)
+        if command is train:
+            sub.add_argument(
+                "--start", type=Path, help="an earlier model to train on from, where that is as good"
+            )
         if command is predict:
             sub.add_argument("--output", type=Path, required=True, help="file to write the predictions to")
         if command is evaluate_model:

@@ -52,6 +52,11 @@ class Settings(BaseSettings):
         0.70, description="Training may end once the worst class's F1 is at least this."
     )
     use_class_weights: bool = Field(True, description="Weight the loss by inverse class frequency.")
+    warm_start: bool = Field(
+        True,
+        description="After an annotation, train on from the project's model where that is as good; "
+        "`START_TRAINING` always trains from scratch.",
+    )
     random_seed: int = Field(0, ge=0, description="Same data, same settings, same seed: same model.")
     model_history: int = Field(5, ge=1, description="Versions of a project's model that are kept.")
     models_in_memory: int = Field(8, ge=1, description="Models that one web process keeps in memory.")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -129,3 +131,62 @@ def test_rare_classes_weigh_more_unless_told_otherwise() -> None:
     without = fit([rare], ("Run",), ("x", "y"), Recipe(epochs=30, hidden_size=4, use_class_weights=False))
     mean = [model.segmenter.probabilities(rare.values)[:, 1].mean() for model in (with_weights, without)]
     assert mean[0] > mean[1]
+
+
+def test_an_added_series_is_learned_on_top_of_the_earlier_model_for_a_fraction_of_the_epochs() -> None:
+    examples = [synthetic(seed) for seed in range(5)]
+    recipe = Recipe(hidden_size=16)
+    earlier = fit(examples[:4], LABELS, ("x", "y"), recipe)
+    continued = fit(examples, LABELS, ("x", "y"), recipe, start=earlier.segmenter)
+    assert (earlier.continued, continued.continued) == (False, True)
+    assert continued.epochs <= earlier.epochs / 4
+    assert continued.scores.min_f1 > 0.9
+    assert continued.segmenter.full_training == earlier.segmenter.full_training
+    again = fit(examples, LABELS, ("x", "y"), recipe, start=earlier.segmenter)
+    values = synthetic(7).values
+    assert (again.segmenter.probabilities(values) == continued.segmenter.probabilities(values)).all()
+
+
+def test_a_model_of_other_labels_channels_or_dimensions_or_of_few_series_is_no_start(fitted: Fitted) -> None:
+    examples = [synthetic(seed) for seed in range(4)]
+    recipe = Recipe(epochs=2, hidden_size=16)
+
+    def continues(examples: list[Example], **changes: object) -> bool:
+        arguments = {"labels": LABELS, "channels": ("x", "y"), "recipe": recipe} | changes
+        arguments["recipe"] = replace(
+            arguments["recipe"], balanced_accuracy_threshold=0, min_class_f1_threshold=0
+        )
+        return fit(examples, **arguments, start=fitted.segmenter).continued
+
+    assert continues(examples)
+    assert continues([*examples, synthetic(8), synthetic(9)])  # half as many again
+    assert not continues([*examples, synthetic(8), synthetic(9), synthetic(10)])
+    assert not continues(examples, labels=("Walk", "Run"))
+    assert not continues(examples, channels=("x", "z"))
+    assert not continues(examples, recipe=replace(recipe, hidden_size=8))
+    assert not continues(examples, recipe=replace(recipe, sequence_size=20))
+    heavy = [Example(example.values**9, example.classes) for example in examples]
+    assert not continues(heavy)
+
+
+def test_where_going_on_is_worse_than_the_last_full_training_it_starts_from_scratch(fitted: Fitted) -> None:
+    contradicting = [synthetic(seed) for seed in range(4)]
+    contradicting[0] = replace(contradicting[0], classes=(3 - contradicting[0].classes) % 3)
+    told: list[int] = []
+    again = fit(
+        contradicting,
+        LABELS,
+        ("x", "y"),
+        Recipe(epochs=60, hidden_size=16),
+        lambda epoch: told.append(epoch.number),
+        fitted.segmenter,
+    )
+    assert not again.continued
+    assert told.count(1) == 2  # it tried
+
+
+def test_an_earlier_model_is_not_changed_by_going_on_from_it(fitted: Fitted) -> None:
+    values = synthetic(7).values
+    before = fitted.segmenter.probabilities(values)
+    fit([synthetic(20)] * 4, LABELS, ("x", "y"), Recipe(hidden_size=16), start=fitted.segmenter)
+    assert (fitted.segmenter.probabilities(values) == before).all()

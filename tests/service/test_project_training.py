@@ -123,8 +123,36 @@ def test_every_setting_of_a_training_reaches_its_recipe(settings: Settings):
 
 def test_the_same_seed_makes_the_same_model(settings: Settings, studio: LabelStudioServer):
     studio.add_task(3, INLINE, TRUTH)
-    first, second = (train(settings).metadata["metrics"] for _ in range(2))
+    anew = settings.model_copy(update={"warm_start": False})
+    first, second = (train(anew).metadata["metrics"] for _ in range(2))
     assert first == second
+
+
+def test_training_goes_on_from_the_model_before_unless_told_otherwise(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+):
+    studio.add_task(3, INLINE, TRUTH)
+    enough = settings.model_copy(update={"train_epochs": 1000, "hidden_size": 8})
+    with caplog.at_level(logging.INFO):
+        first = train(enough).metadata["metrics"]
+        second = train(enough).metadata["metrics"]
+    assert (first["continued"], second["continued"]) == (False, True)
+    assert second["epochs"] <= first["epochs"] / 4
+    assert "epochs on top of the model before" in caplog.text
+    ProjectTraining(enough).run(3, lambda _: None, from_scratch=True)
+    model = ModelStore(enough).load(3)
+    assert model
+    assert not model.metadata["metrics"]["continued"]
+
+
+def test_a_damaged_model_is_no_start_and_no_obstacle(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+):
+    studio.add_task(3, INLINE, TRUTH)
+    train(settings)
+    ModelStore(settings).path(3).write_bytes(b"damaged")
+    assert not train(settings).metadata["metrics"]["continued"]
+    assert "training starts from scratch" in caplog.text
 
 
 def test_skipped_annotations_teach_nothing(settings: Settings, studio: LabelStudioServer):

@@ -159,3 +159,15 @@ def test_no_event_is_lost_between_processes(states: TrainingStates, tmp_path: Pa
     for process in processes:
         process.join()
     assert states.read(3).updates == 100
+
+
+def test_a_training_that_a_person_asks_for_starts_from_scratch_also_where_one_was_queued(
+    states: TrainingStates,
+):
+    with states.change(3) as trainings:
+        queued = trainings.enqueue("ANNOTATION_CREATED")
+        assert not queued.from_scratch
+        assert trainings.enqueue("START_TRAINING") is queued
+        trainings.enqueue("ANNOTATION_CREATED")
+    (job,) = states.read(3).jobs
+    assert job.from_scratch

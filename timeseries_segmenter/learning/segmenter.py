@@ -17,9 +17,21 @@ from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.learning.windows import average_over_windows
 from timeseries_segmenter.segment import Segment
 
-FILE_FORMAT = 1
+FILE_FORMAT = 2
 
 FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FullTraining:
+    """The last training from scratch that a model goes back to: its optimizer steps, the number of
+    series, and the scores on them.
+    """
+
+    steps: int
+    series: int
+    balanced_accuracy: float
+    min_f1: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,7 @@ class Segmenter:
     window: int
     labels: tuple[str, ...]
     channels: tuple[str, ...]
+    full_training: FullTraining
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -84,6 +97,7 @@ class Segmenter:
                     "heavy_tails": torch.from_numpy(self.standardisation.heavy_tails),
                     "per_series": self.standardisation.per_series,
                 },
+                "full_training": asdict(self.full_training),
                 "weights": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
             },
             path,
@@ -119,6 +133,7 @@ class Segmenter:
                 int(content["window"]),
                 tuple(content["labels"]),
                 tuple(content["channels"]),
+                FullTraining(**content["full_training"]),
             )
             return segmenter, content["metadata"]
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:

@@ -48,6 +48,12 @@ class Standardisation:
         """Number of inputs that one sample gives."""
         return len(self.mean) * (2 if self.per_series else 1)
 
+    def same_inputs(self, other: "Standardisation") -> bool:
+        """Whether inputs of both mean the same, up to the statistics."""
+        return self.per_series == other.per_series and bool(
+            np.array_equal(self.heavy_tails, other.heavy_tails)
+        )
+
     def apply(self, values: FloatArray) -> FloatArray:
         """`(T, C)` channels to `(T, inputs)`; a missing value becomes its channel's mean."""
         inputs: FloatArray = self._compressed((values - self.mean) / self.deviation)

@@ -20,7 +20,7 @@ from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.examples import Example, Shapes, learned_classes, with_learned_classes
 from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scores_of
 from timeseries_segmenter.learning.network import Dimensions, Network
-from timeseries_segmenter.learning.segmenter import Segmenter, best_device
+from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter, best_device
 from timeseries_segmenter.learning.standardisation import Standardisation
 
 IntArray = NDArray[np.int64]
@@ -35,6 +35,9 @@ PATIENCE_MET = 80  # steps without improvement after which it falls, thresholds 
 PATIENCE_UNMET = 400  # the same where they are not met
 DECAY_SHARE = 1.0  # steps of the fall, as a share of those before it
 IMPROVEMENT = 0.02  # of balanced accuracy plus worst F1
+CONTINUED_SHARE = 1 / 6  # of a full training's steps
+MOST_GROWTH = 1.5  # of the number of series since the last full training
+SLACK = 0.08  # of balanced accuracy plus worst F1 that a continued training may stay behind the full one
 STEPS_IN_EPOCH = 50  # at most, whatever the size of the project
 NO_TARGET = -1  # class of the rows that fill up a series shorter than a window
 SMOOTHING_SHARE = 1 / 4  # of an instant's widening
@@ -53,7 +56,7 @@ class Recipe:
     use_class_weights: bool = True
     seed: int = 0
 
-    def met_by(self, scores: Scores) -> bool:
+    def met_by(self, scores: Scores | FullTraining) -> bool:
         """Whether a training with these scores may end."""
         return (
             scores.balanced_accuracy >= self.balanced_accuracy_threshold
@@ -72,13 +75,17 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A training's result: the model, and its scores on the series it was trained on."""
+    """A training's result: the model, and its scores on the series it was trained on.
+
+    `continued` tells whether it went on from an earlier model; `epochs` counts its own.
+    """
 
     segmenter: Segmenter
     scores: Scores
     epochs: int
     thresholds_met: bool
     unlearned: tuple[str, ...]
+    continued: bool = False
 
 
 def fit(
@@ -87,8 +94,13 @@ def fit(
     channels: Sequence[str],
     recipe: Recipe,
     on_epoch: Callable[[Epoch], None] | None = None,
+    start: Segmenter | None = None,
 ) -> Fitted:
     """Train a network on `examples`; class `i + 1` in them stands for `labels[i]`.
+
+    Training goes on from `start`, an earlier model, where that model has the same classes, inputs
+    and window and was last fully trained on not many fewer series, and where the result is as good
+    as that full training was; otherwise it starts from scratch.
 
     Labels without an example are not learned, and named in `Fitted.unlearned`. Raises
     TrainingError where no example holds a labelled row.
@@ -100,81 +112,144 @@ def fit(
             "draw at least one"
         )
     examples = [with_learned_classes(example, labels, classes) for example in examples]
-
+    learned = tuple(each.label for each in classes)
     with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
-        training = _Training(examples, 1 + len(classes), recipe)
-        epochs = 0
-        for epoch in training.epochs():
-            epochs = epoch.number
-            if on_epoch:
-                on_epoch(epoch)
-    segmenter = training.segmenter(tuple(each.label for each in classes), tuple(channels))
-    segmenter, scores = _finish(segmenter, examples, training.shapes)
-    unlearned = tuple(label for label in labels if label not in segmenter.labels)
-    return Fitted(segmenter, scores, epochs, recipe.met_by(scores), unlearned)
+        fitted = _continued(examples, learned, tuple(channels), recipe, on_epoch, start) if start else None
+        if fitted is None:
+            fitted = _Training(examples, learned, tuple(channels), recipe).run(None, on_epoch)
+    return replace(fitted, unlearned=tuple(label for label in labels if label not in learned))
+
+
+def _continued(
+    examples: Sequence[Example],
+    labels: tuple[str, ...],
+    channels: tuple[str, ...],
+    recipe: Recipe,
+    on_epoch: Callable[[Epoch], None] | None,
+    start: Segmenter,
+) -> Fitted | None:
+    """What comes of training on from `start`; None where that can't be or is not good enough."""
+    full = start.full_training
+    training = _Training(examples, labels, channels, recipe, start.network.dimensions.stride)
+    if not training.can_continue(start):
+        return None
+    fitted = training.run(start, on_epoch)
+    if recipe.met_by(full) and not fitted.thresholds_met:
+        return None
+    return fitted if _reached(fitted.scores) >= _reached(full) - SLACK else None
 
 
 class _Training:
-    def __init__(self, examples: Sequence[Example], classes: int, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        labels: tuple[str, ...],
+        channels: tuple[str, ...],
+        recipe: Recipe,
+        earlier_stride: int | None = None,
+    ) -> None:
         self.recipe = recipe
-        self.classes = classes
+        self.examples = examples
+        self.labels = labels
+        self.channels = channels
+        self.classes = 1 + len(labels)
         self.shapes = Shapes.of(examples)
-        self.ranges = [example.classes for example in examples]
         self.targets = [self.shapes.targets(example) for example in examples]
         self.standardisation = Standardisation.of([example.values for example in examples])
         stride = self.shapes.stride(recipe.sequence_size)
+        if earlier_stride == stride // 2:
+            stride = earlier_stride  # suits them nearly as well
         self.window = recipe.sequence_size * stride
         self.device = best_device()
-        self.network = Network(
-            Dimensions(self.standardisation.inputs, classes, recipe.hidden_size, stride=stride)
-        ).to(self.device)
+        self.dimensions = Dimensions(self.standardisation.inputs, self.classes, recipe.hidden_size, stride)
         self.class_weights = self._class_weights()
         # the weights draw instants too often: their F1 is that of the unweighted probabilities
-        self.class_shift = torch.zeros(classes, device=self.device)
+        self.class_shift = torch.zeros(self.classes, device=self.device)
         if self.shapes.points and self.class_weights is not None:
             self.class_shift = torch.where(self.class_weights > 0, self.class_weights.log(), torch.inf)
         self._lay_out(examples)
 
-    def segmenter(self, labels: tuple[str, ...], channels: tuple[str, ...]) -> Segmenter:
+    def can_continue(self, start: Segmenter) -> bool:
+        """Whether the weights of `start` mean the same for these examples."""
+        return (
+            (start.labels, start.channels, start.window) == (self.labels, self.channels, self.window)
+            and start.decoding.points == self.shapes.points
+            and start.network.dimensions == self.dimensions
+            and start.standardisation.same_inputs(self.standardisation)
+            and len(self.examples) <= MOST_GROWTH * start.full_training.series
+        )
+
+    def run(self, start: Segmenter | None, on_epoch: Callable[[Epoch], None] | None) -> Fitted:
+        """Train from the weights of `start`, or from scratch."""
+        torch.manual_seed(self.recipe.seed)
+        self.network = Network(self.dimensions).to(self.device)
+        ends_at = None
+        if start:
+            self.network.load_state_dict(start.network.state_dict())
+            ends_at = max(WARMUP, round(start.full_training.steps * CONTINUED_SHARE))
+        number = 0
+        for epoch in self.epochs(ends_at):
+            number = epoch.number
+            if on_epoch:
+                on_epoch(epoch)
         decoding = replace(
-            Decoding.of(self.ranges, self.classes),
+            Decoding.of([example.classes for example in self.examples], self.classes),
             points=self.shapes.points,
             gap=self.shapes.gap,
             smoothing=self.shapes.widening * SMOOTHING_SHARE,
         )
-        return Segmenter(self.network.eval(), self.standardisation, decoding, self.window, labels, channels)
+        segmenter = Segmenter(
+            self.network.eval(),
+            self.standardisation,
+            decoding,
+            self.window,
+            self.labels,
+            self.channels,
+            start.full_training if start else FullTraining(0, 0, 0.0, 0.0),
+        )
+        segmenter, scores = _finish(segmenter, self.examples, self.shapes)
+        if not start:
+            full = FullTraining(
+                number * self.steps_in_epoch, len(self.examples), scores.balanced_accuracy, scores.min_f1
+            )
+            segmenter = replace(segmenter, full_training=full)
+        return Fitted(segmenter, scores, number, self.recipe.met_by(scores), (), continued=start is not None)
 
-    def epochs(self) -> Iterator[Epoch]:
-        """Train, an epoch at a time, until the learning rate has fallen to zero."""
+    def epochs(self, ends_at: int | None) -> Iterator[Epoch]:
+        """Train, an epoch at a time, until the learning rate has fallen to zero.
+
+        It falls from the first step to the step `ends_at`, or, for None, when the figures allow.
+        """
         optimizer = torch.optim.AdamW(
             self.network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
         )
+        falls_from = 0
         # a training that may take few epochs still needs some of them for the fall
         last_stable = max(1, round(self.recipe.epochs / (1 + DECAY_SHARE)))
-        best, best_step, step, falls_from, ends_at = 0.0, 0, 0, None, None
+        best, best_step, step = 0.0, 0, 0
         for number in range(1, self.recipe.epochs + 1):
             losses: list[float] = []
             confusion = np.zeros((self.classes, self.classes), np.int64)
             for _ in range(self.steps_in_epoch):
                 step += 1
                 rate = min(1.0, step / WARMUP)
-                if falls_from is not None and ends_at is not None:
-                    rate = max(0.0, (ends_at - step) / (ends_at - falls_from))
+                if ends_at is not None:
+                    rate = min(rate, max(0.0, (ends_at - step) / (ends_at - falls_from)))
                 for group in optimizer.param_groups:
                     group["lr"] = LEARNING_RATE * rate
                 loss, counts = self._step(optimizer)
                 losses.append(loss)
                 confusion += counts
+                if step == ends_at:
+                    break
             epoch = Epoch(number, float(np.mean(losses)), scores_of(confusion))
             yield epoch
             if ends_at is not None:
                 if step >= ends_at:
                     return
                 continue
-            reached = epoch.scores.balanced_accuracy + epoch.scores.min_f1
-            if reached > best + IMPROVEMENT:
-                best, best_step = reached, step
+            if _reached(epoch.scores) > best + IMPROVEMENT:
+                best, best_step = _reached(epoch.scores), step
             patience = PATIENCE_MET if self.recipe.met_by(epoch.scores) else PATIENCE_UNMET
             if number >= last_stable:
                 falls_from, ends_at = step, self.recipe.epochs * self.steps_in_epoch
@@ -237,6 +312,10 @@ class _Training:
             weights = np.sqrt(weights)  # instants are so rare that the full weight drowns the rest
         weights /= weights.sum()
         return torch.tensor(weights, dtype=torch.float32, device=self.device)
+
+
+def _reached(scores: Scores | FullTraining) -> float:
+    return scores.balanced_accuracy + scores.min_f1
 
 
 def _finish(segmenter: Segmenter, examples: Sequence[Example], shapes: Shapes) -> tuple[Segmenter, Scores]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from timeseries_segmenter.errors import DownloadError, SeriesError, TrainingError
+from timeseries_segmenter.errors import DownloadError, ModelFileError, SeriesError, TrainingError
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe, fit
 from timeseries_segmenter.service.downloads import Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
@@ -43,10 +44,11 @@ class ProjectTraining:
         self._series = TaskSeries(Downloader(settings, self._label_studio))
         self._store = ModelStore(settings)
 
-    def run(self, project: int, show: Callable[[Progress], None]) -> Outcome:
+    def run(self, project: int, show: Callable[[Progress], None], from_scratch: bool = False) -> Outcome:
         """Fetch, learn and save. Raises LabelStudioError, LabelConfigError, TrainingError.
 
-        A task that can't be read is left out, and named in the outcome.
+        Training goes on from the project's model where it can, unless `from_scratch`. A task that
+        can't be read is left out, and named in the outcome.
         """
         began = time.monotonic()
         label_config = self._label_studio.label_config(project)
@@ -60,6 +62,7 @@ class ProjectTraining:
             config.channels,
             recipe(self._settings),
             _Progress(project, self._settings, show),
+            None if from_scratch else self._start(project),
         )
         metadata = {
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -75,6 +78,16 @@ class ProjectTraining:
         version = self._store.save(project, fitted.segmenter, metadata)
         _log(project, version, fitted, len(tasks), time.monotonic() - began)
         return Outcome(version, skipped)
+
+    def _start(self, project: int) -> Segmenter | None:
+        if not self._settings.warm_start:
+            return None
+        try:
+            model = self._store.load(project)
+        except ModelFileError as error:
+            logger.warning("project %d: training starts from scratch: %s", project, error)
+            return None
+        return model.segmenter if model else None
 
     def _examples(self, project: int, config: LabelConfig) -> tuple[list[Example], list[int], list[str]]:
         examples: list[Example] = []
@@ -121,6 +134,7 @@ def metrics(fitted: Fitted) -> dict[str, Any]:
     return {
         "measured_on": "training series",
         "epochs": fitted.epochs,
+        "continued": fitted.continued,
         "thresholds_met": fitted.thresholds_met,
         "accuracy": fitted.scores.accuracy,
         "balanced_accuracy": fitted.scores.balanced_accuracy,
@@ -169,12 +183,13 @@ def _log(project: int, version: str, fitted: Fitted, tasks: int, seconds: float)
     names = fitted.segmenter.class_names
     f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
     logger.info(
-        "project %d: model %s from %d tasks in %.1f s, %d epochs; on these: balanced accuracy %.3f, F1 %s",
+        "project %d: model %s from %d tasks in %.1f s, %d epochs%s; on these: balanced accuracy %.3f, F1 %s",
         project,
         version,
         tasks,
         seconds,
         fitted.epochs,
+        " on top of the model before" if fitted.continued else "",
         fitted.scores.balanced_accuracy,
         f1,
     )

@@ -10,12 +10,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from timeseries_segmenter.service.training_state import Job, TrainingStates, worker_name
+from timeseries_segmenter.service.training_state import START_TRAINING, Job, TrainingStates, worker_name
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-START_TRAINING = "START_TRAINING"
 TRAINING_EVENTS = frozenset(
     {
         "ANNOTATION_CREATED",

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 logger = logging.getLogger(__name__)
 
+START_TRAINING = "START_TRAINING"  # the event of a person who asks for a training
 JOBS_KEPT = 20
 MOST_ATTEMPTS = 2  # a training that takes its process down twice is not tried a third time
 
@@ -54,6 +55,11 @@ class Job(BaseModel):
     error: str | None = None
     skipped: list[str] = Field(default_factory=list)
 
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the training may not go on from the project's model: a person asked for it."""
+        return self.event == START_TRAINING
+
     def start(self, worker: str) -> None:
         """A worker takes the job."""
         self.state, self.worker, self.started_at = State.STARTED, worker, _now()
@@ -83,6 +89,8 @@ class ProjectTrainings(BaseModel):
         """A queued job: the one that is waiting already, or a new one."""
         self.updates = 0
         job = self.job_in(State.QUEUED)
+        if job and event == START_TRAINING:
+            job.event = event
         if job is None:
             job = Job(id=f"{self.project}-{uuid4().hex[:12]}", event=event, queued_at=_now())
             self.jobs = [*self.jobs[1 - JOBS_KEPT :], job]

@@ -63,7 +63,7 @@ def run_job(project: int, settings: Settings, states: TrainingStates) -> None:
                 running.progress = progress
 
     try:
-        outcome = ProjectTraining(settings).run(project, show)
+        outcome = ProjectTraining(settings).run(project, show, job.from_scratch)
     except SegmenterError as error:
         reason, outcome = str(error), None
     except Exception as error:  # whatever it is, the queue goes on and says so
