@@ -2,7 +2,8 @@
 
 The bundled series, repeated to a number of rows, by a model of the default settings, with one
 thread; the median of several runs. Beside them stand the limits, measured in the same run: a bare
-`pandas.read_csv` of the same bytes, and bare forward passes over as many windows.
+`pandas.read_csv` of the same bytes, and bare forward passes over as many windows, in batches of the
+size that is fastest.
 """
 
 import argparse
@@ -22,7 +23,12 @@ from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import read_series
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Recipe, fit
-from timeseries_segmenter.learning.windows import WINDOWS_IN_BATCH
+from timeseries_segmenter.learning.windows import (
+    WINDOWS_IN_BATCH,
+    FloatArray,
+    average_over_windows,
+    window_starts,
+)
 from timeseries_segmenter.service.labelled_task import LabelledTask
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.settings import Settings
@@ -32,7 +38,9 @@ ROWS = (10_000, 100_000, 1_000_000)
 COLUMNS = (
     "rows",
     "read",
+    "standardise",
     "network",
+    "average",
     "decode",
     "regions",
     "all",
@@ -41,6 +49,7 @@ COLUMNS = (
     "ratio",
     "peak MB",
 )
+BATCHES = (64, 128, 256, 512)  # windows; the fastest is the limit
 
 
 def main() -> None:
@@ -65,11 +74,27 @@ def main() -> None:
             return pd.read_csv(io.BytesIO(content))
 
         values = read_series(content, config, 0)
+        inputs = segmenter.standardisation.apply(values.values)
         probabilities = segmenter.probabilities(values.values)
         segments = segmenter.decoding.segments(probabilities, segmenter.labels)
+        classes = probabilities.shape[1]
+
+        def average(inputs: FloatArray = inputs, classes: int = classes) -> object:
+            given = np.zeros((WINDOWS_IN_BATCH, segmenter.window, classes), np.float32)
+            return average_over_windows(
+                inputs, segmenter.window, classes, lambda windows: given[: len(windows)]
+            )
+
+        standardising, averaging, network = (
+            _seconds(lambda values=values: segmenter.standardisation.apply(values.values), arguments.runs),
+            _seconds(average, arguments.runs),
+            _seconds(lambda values=values: segmenter.probabilities(values.values), arguments.runs),
+        )
         parts = [
             _seconds(lambda content=content: read_series(content, config, 0), arguments.runs),
-            _seconds(lambda values=values: segmenter.probabilities(values.values), arguments.runs),
+            standardising,
+            network - standardising - averaging,
+            averaging,
             _seconds(
                 lambda p=probabilities: segmenter.decoding.segments(p, segmenter.labels), arguments.runs
             ),
@@ -82,10 +107,12 @@ def main() -> None:
 
 
 def _bare_forward(segmenter: Segmenter, rows: int, runs: int) -> float:
-    windows = torch.zeros(WINDOWS_IN_BATCH, segmenter.window, segmenter.standardisation.inputs)
+    each = []
     with torch.inference_mode():
-        batch = _seconds(lambda: segmenter.network(windows), 5 * runs)
-    return batch * (2 * rows / segmenter.window) / WINDOWS_IN_BATCH
+        for batch in BATCHES:
+            windows = torch.zeros(batch, segmenter.window, segmenter.standardisation.inputs)
+            each.append(_seconds(lambda windows=windows: segmenter.network(windows), 5 * runs) / batch)
+    return min(each) * len(window_starts(rows, segmenter.window))
 
 
 def _seconds(work: Callable[[], object], runs: int) -> float:
