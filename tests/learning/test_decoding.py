@@ -72,6 +72,15 @@ def test_prices_are_a_share_of_each_class_median_run() -> None:
     assert decoding.prices == pytest.approx((20 * PRICE_PER_ROW, 30 * PRICE_PER_ROW, 8 * PRICE_PER_ROW))
 
 
+def test_an_event_of_a_short_class_is_found_among_long_runs() -> None:
+    rows = np.array(([0] * 1000 + [1] * 20) * 3 + [0] * 1000 + [2] * 900)
+    decoding = Decoding.of([rows], 3)
+    segments = decoding.segments(probabilities_of([0] * 500 + [1] * 20 + [0] * 500, surety=0.95), LABELS)
+    assert [(segment.first, segment.last) for segment in segments] == [(500, 519)]
+    # a few unsure rows are still no event
+    assert decoding.segments(probabilities_of([0] * 500 + [1] * 8 + [0] * 500, surety=0.95), LABELS) == []
+
+
 def test_points_are_peaks_one_per_event_at_the_first_and_last_row_too() -> None:
     point = np.zeros(60, np.float32)
     point[[0, 1, 2]] = [0.9, 0.6, 0.3]

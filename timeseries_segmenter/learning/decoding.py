@@ -15,7 +15,10 @@ from timeseries_segmenter.segment import Segment
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-PRICE_PER_ROW = 1 / 3  # nats per row of a class's median run: shorter runs must be that much surer
+PRICE_PER_ROW = 1 / 2  # nats per row of a class's median run: shorter runs must be that much surer
+# nats per row of the shortest label's median run, at most: coming back from it to a class of long
+# runs must not cost more than it can bring
+MOST_PER_SHORTEST_ROW = 2.5
 LEAST_PROBABILITY = 1e-6
 
 
@@ -42,8 +45,9 @@ class Decoding:
             starts = run_starts(rows)
             for start, length in zip(starts, np.diff([*starts, len(rows)]), strict=True):
                 lengths[rows[start]].append(int(length))
-        prices = [PRICE_PER_ROW * float(np.median(runs)) if runs else 0.0 for runs in lengths]
-        return cls(tuple(prices))
+        medians = [float(np.median(runs)) if runs else 0.0 for runs in lengths]
+        most = MOST_PER_SHORTEST_ROW * min((median for median in medians[1:] if median), default=np.inf)
+        return cls(tuple(min(PRICE_PER_ROW * median, most) for median in medians))
 
     def segments(self, probabilities: FloatArray, labels: Sequence[str]) -> list[Segment]:
         """Segments of `(T, 1 + len(labels))` probabilities, by first row; background is left out.
