@@ -25,6 +25,7 @@ BAD = [
     ("MIN_CLASS_F1_THRESHOLD", "-0.1"),
     ("MIN_CLASS_F1_THRESHOLD", "0,7"),
     ("USE_CLASS_WEIGHTS", "perhaps"),
+    ("WARM_START", "perhaps"),
     ("RANDOM_SEED", "-1"),
     ("MODEL_HISTORY", "0"),
     ("MODELS_IN_MEMORY", "0"),

@@ -18,10 +18,12 @@ from torch.nn import functional
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.examples import Example, Shapes, learned_classes, with_learned_classes
+from timeseries_segmenter.learning.learned_decoding import decoded_scores, with_points
 from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scores_of
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter, best_device
 from timeseries_segmenter.learning.standardisation import Standardisation
+from timeseries_segmenter.learning.training_windows import NO_TARGET, TrainingWindows
 
 IntArray = NDArray[np.int64]
 
@@ -39,9 +41,6 @@ CONTINUED_SHARE = 1 / 8  # of a full training's steps
 MOST_GROWTH = 1.5  # of the number of series since the last full training
 SLACK = 0.08  # of balanced accuracy plus worst F1 that a continued training may stay behind the full one
 STEPS_IN_EPOCH = 50  # at most, whatever the size of the project
-NO_TARGET = -1  # class of the rows that fill up a series shorter than a window
-SMOOTHING_SHARE = 1 / 4  # of an instant's widening
-THRESHOLDS = np.linspace(0.1, 0.9, 17)  # of an instant's probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,10 @@ class _Training:
         self.class_shift = torch.zeros(self.classes, device=self.device)
         if self.shapes.points and self.class_weights is not None:
             self.class_shift = torch.where(self.class_weights > 0, self.class_weights.log(), torch.inf)
-        self._lay_out(examples)
+        inputs = [self.standardisation.apply(example.values) for example in examples]
+        self.windows = TrainingWindows(inputs, self.targets, self.window, self.device)
+        batches = 2 * self.windows.rows / self.window / BATCH  # windows that overlap by half
+        self.steps_in_epoch = int(np.clip(np.ceil(batches), 1, STEPS_IN_EPOCH))
 
     def can_continue(self, start: Segmenter) -> bool:
         """Whether the weights of `start` mean the same for these examples."""
@@ -192,26 +194,21 @@ class _Training:
             number = epoch.number
             if on_epoch:
                 on_epoch(epoch)
-        decoding = replace(
-            Decoding.of([example.classes for example in self.examples], self.classes),
-            points=self.shapes.points,
-            gap=self.shapes.gap,
-            smoothing=self.shapes.widening * SMOOTHING_SHARE,
-        )
         segmenter = Segmenter(
             self.network.eval(),
             self.standardisation,
-            decoding,
+            Decoding.of([example.classes for example in self.examples], self.classes),
             self.window,
             self.labels,
             self.channels,
             start.full_training if start else FullTraining(0, 0, 0.0, 0.0),
         )
-        segmenter, scores = _finish(segmenter, self.examples, self.shapes)
+        probabilities = [segmenter.probabilities(example.values) for example in self.examples]
+        decoding = with_points(segmenter.decoding, probabilities, self.examples, self.shapes)
+        scores = decoded_scores(decoding, probabilities, self.examples, self.shapes)
+        segmenter = replace(segmenter, decoding=decoding)
         if not start:
-            full = FullTraining(
-                number * self.steps_in_epoch, len(self.examples), scores.balanced_accuracy, scores.min_f1
-            )
+            full = FullTraining(self.steps, len(self.examples), scores.balanced_accuracy, scores.min_f1)
             segmenter = replace(segmenter, full_training=full)
         return Fitted(segmenter, scores, number, self.recipe.met_by(scores), (), continued=start is not None)
 
@@ -227,6 +224,7 @@ class _Training:
         # a training that may take few epochs still needs some of them for the fall
         last_stable = max(1, round(self.recipe.epochs / (1 + DECAY_SHARE)))
         best, best_step, step = 0.0, 0, 0
+        self.steps = 0
         for number in range(1, self.recipe.epochs + 1):
             losses: list[float] = []
             confusion = np.zeros((self.classes, self.classes), np.int64)
@@ -242,6 +240,7 @@ class _Training:
                 confusion += counts
                 if step == ends_at:
                     break
+            self.steps = step
             epoch = Epoch(number, float(np.mean(losses)), scores_of(confusion))
             yield epoch
             if ends_at is not None:
@@ -257,9 +256,7 @@ class _Training:
                 falls_from, ends_at = step, step + int(step * DECAY_SHARE)
 
     def _step(self, optimizer: torch.optim.Optimizer) -> tuple[float, IntArray]:
-        starts = self._sample_starts()
-        rows = starts[:, None] + self.window_rows
-        windows, targets = self.inputs[rows], self.flat_targets[rows]
+        windows, targets = self.windows.batch(BATCH)
         self.network.train()
         logits = self.network(windows)
         loss = functional.cross_entropy(
@@ -273,33 +270,6 @@ class _Training:
         truth = targets[known].cpu().numpy()
         predicted = (logits.detach() - self.class_shift).argmax(dim=2)[known].cpu().numpy()
         return float(loss.detach()), confusion_matrix(truth, predicted, self.classes)
-
-    def _lay_out(self, examples: Sequence[Example]) -> None:
-        """All series behind one another, each at least a window long; no window straddles two."""
-        inputs: list[NDArray[np.float32]] = []
-        targets: list[IntArray] = []
-        for example, target in zip(examples, self.targets, strict=True):
-            missing = max(0, self.window - len(target))
-            inputs.append(np.pad(self.standardisation.apply(example.values), ((0, missing), (0, 0))))
-            targets.append(np.pad(target, (0, missing), constant_values=NO_TARGET))
-        lengths = np.array([len(target) for target in targets])
-        self.firsts = np.cumsum(lengths) - lengths
-        self.places = lengths - self.window + 1  # at which a window can start
-        self.inputs = torch.from_numpy(np.concatenate(inputs)).to(self.device)
-        self.flat_targets = torch.from_numpy(np.concatenate(targets)).to(self.device)
-        self.window_rows = torch.arange(self.window, device=self.device)
-        self.shares = torch.from_numpy(lengths / lengths.sum())
-        windows = 2 * lengths.sum() / self.window  # overlapping by half
-        self.steps_in_epoch = int(np.clip(np.ceil(windows / BATCH), 1, STEPS_IN_EPOCH))
-
-    def _sample_starts(self) -> Tensor:
-        """First rows of a batch of windows, at random; series are drawn by their length."""
-        series = torch.multinomial(self.shares, BATCH, replacement=True).numpy()
-        # a little past both ends, and back: the outermost rows are in as many windows as the rest
-        margin = self.window // 4
-        places = self.places[series]
-        offsets = (torch.rand(BATCH).numpy() * (places + 2 * margin)).astype(np.int64) - margin
-        return torch.from_numpy(self.firsts[series] + np.clip(offsets, 0, places - 1)).to(self.device)
 
     def _class_weights(self) -> Tensor | None:
         if not self.recipe.use_class_weights:
@@ -316,46 +286,3 @@ class _Training:
 
 def _reached(scores: Scores | FullTraining) -> float:
     return scores.balanced_accuracy + scores.min_f1
-
-
-def _finish(segmenter: Segmenter, examples: Sequence[Example], shapes: Shapes) -> tuple[Segmenter, Scores]:
-    """Scores of the whole model on its training series, decoding included."""
-    classes = 1 + len(segmenter.labels)
-    probabilities = [segmenter.probabilities(example.values) for example in examples]
-    if shapes.points:
-        segmenter = replace(
-            segmenter, decoding=_with_threshold(segmenter.decoding, probabilities, examples, shapes)
-        )
-    confusion = np.zeros((classes, classes), np.int64)
-    for example, probability in zip(examples, probabilities, strict=True):
-        decoding = segmenter.decoding
-        guess = Example(example.values, decoding.ranges(probability), *decoding.instants(probability))
-        confusion += confusion_matrix(shapes.targets(example), shapes.targets(guess), classes)
-    return segmenter, scores_of(confusion)
-
-
-def _with_threshold(
-    decoding: Decoding,
-    probabilities: Sequence[NDArray[np.float32]],
-    examples: Sequence[Example],
-    shapes: Shapes,
-) -> Decoding:
-    """The threshold of an instant that finds the training series' own instants best (F1).
-
-    Of several that do, the middle one.
-    """
-    f1s = []
-    points = [decoding.point_probabilities(probability) for probability in probabilities]
-    for threshold in THRESHOLDS:
-        candidate = replace(decoding, threshold=float(threshold))
-        hits = found = true = 0
-        for point, example in zip(points, examples, strict=True):
-            peaks = candidate.peaks(point)
-            found += len(peaks)
-            true += len(example.instants)
-            if len(peaks) and len(example.instants):
-                nearest = np.abs(peaks[None, :] - example.instants[:, None]).min(axis=1)
-                hits += int((nearest <= max(1, shapes.widening)).sum())
-        f1s.append(2 * hits / max(1, found + true))
-    best = THRESHOLDS[np.array(f1s) == max(f1s)]
-    return replace(decoding, threshold=float(np.median(best)))

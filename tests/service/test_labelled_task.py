@@ -1,0 +1,25 @@
+import recorded
+
+from timeseries_segmenter.labeling.config import parse_label_config
+from timeseries_segmenter.service.labelled_task import LabelledTask
+from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.settings import Settings
+
+CONFIG = parse_label_config(recorded.body("predict_json_inline")["label_config"])
+
+
+def test_instants_lie_beside_the_ranges_and_take_no_row_of_them(settings: Settings):
+    drawn = recorded.regions((40, 89, "Run"), (60, 60, "Walk"), (200, 200, "Run"), (200, 200, "Run"))
+    for region in drawn[1:]:
+        region["value"]["instant"] = True
+    task = {
+        "id": 5,
+        "data": {"ts": {"time": list(range(recorded.ROWS)), "value": recorded.values()}},
+        "annotations": [{"id": 1, "result": drawn}],
+    }
+    labelled = LabelledTask.read(task, CONFIG, TaskSeries.of(settings))
+    assert labelled
+    example = labelled.example(CONFIG)
+    assert example.classes.tolist() == [0] * 40 + [1] * 50 + [0] * 210
+    assert example.instants.tolist() == [60, 200]
+    assert example.instant_classes.tolist() == [2, 1]
