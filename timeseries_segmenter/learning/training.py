@@ -37,7 +37,8 @@ PATIENCE_MET = 80  # steps without improvement after which it falls, thresholds 
 PATIENCE_UNMET = 400  # the same where they are not met
 DECAY_SHARE = 1.0  # steps of the fall, as a share of those before it
 IMPROVEMENT = 0.02  # of balanced accuracy plus worst F1
-CONTINUED_SHARE = 1 / 8  # of a full training's steps
+CONTINUED_SHARE = 1 / 6  # of a full training's steps
+CONTINUED_RATE = LEARNING_RATE / 2
 MOST_GROWTH = 1.5  # of the number of series since the last full training
 SLACK = 0.08  # of balanced accuracy plus worst F1 that a continued training may stay behind the full one
 STEPS_IN_EPOCH = 50  # at most, whatever the size of the project
@@ -185,12 +186,13 @@ class _Training:
         """Train from the weights of `start`, or from scratch."""
         torch.manual_seed(self.recipe.seed)
         self.network = Network(self.dimensions).to(self.device)
-        ends_at = None
+        ends_at, peak_rate = None, LEARNING_RATE
         if start:
+            peak_rate = CONTINUED_RATE
             self.network.load_state_dict(start.network.state_dict())
             ends_at = max(WARMUP, round(start.full_training.steps * CONTINUED_SHARE))
         number = 0
-        for epoch in self.epochs(ends_at):
+        for epoch in self.epochs(peak_rate, ends_at):
             number = epoch.number
             if on_epoch:
                 on_epoch(epoch)
@@ -212,13 +214,14 @@ class _Training:
             segmenter = replace(segmenter, full_training=full)
         return Fitted(segmenter, scores, number, self.recipe.met_by(scores), (), continued=start is not None)
 
-    def epochs(self, ends_at: int | None) -> Iterator[Epoch]:
+    def epochs(self, peak_rate: float, ends_at: int | None) -> Iterator[Epoch]:
         """Train, an epoch at a time, until the learning rate has fallen to zero.
 
-        It falls from the first step to the step `ends_at`, or, for None, when the figures allow.
+        It falls from `peak_rate`, from the first step to the step `ends_at`, or, for None, once the
+        figures allow it.
         """
         optimizer = torch.optim.AdamW(
-            self.network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+            self.network.parameters(), peak_rate, weight_decay=WEIGHT_DECAY, fused=True
         )
         falls_from = 0
         # a training that may take few epochs still needs some of them for the fall
@@ -234,7 +237,7 @@ class _Training:
                 if ends_at is not None:
                     rate = min(rate, max(0.0, (ends_at - step) / (ends_at - falls_from)))
                 for group in optimizer.param_groups:
-                    group["lr"] = LEARNING_RATE * rate
+                    group["lr"] = peak_rate * rate
                 loss, counts = self._step(optimizer)
                 losses.append(loss)
                 confusion += counts
