@@ -42,9 +42,8 @@ class Decoding:
         """Prices from the classes of the training series' ranges, each `(T,)`."""
         lengths: list[list[int]] = [[] for _ in range(classes)]
         for rows in ranges:
-            starts = run_starts(rows)
-            for start, length in zip(starts, np.diff([*starts, len(rows)]), strict=True):
-                lengths[rows[start]].append(int(length))
+            for number, start, end in runs_of(rows):
+                lengths[number].append(end - start)
         medians = [float(np.median(runs)) if runs else 0.0 for runs in lengths]
         most = MOST_PER_SHORTEST_ROW * min((median for median in medians[1:] if median), default=np.inf)
         return cls(tuple(min(PRICE_PER_ROW * median, most) for median in medians))
@@ -57,18 +56,16 @@ class Decoding:
         """
         of_ranges = self._without_points(probabilities)
         path = self.path(of_ranges)
-        starts = run_starts(path)
-        ends = [*starts[1:], len(path)]
         segments = [
             Segment(
-                int(start),
-                int(end) - 1,
-                labels[path[start] - 1],
-                float(of_ranges[start:end, path[start]].mean()),
-                instant=bool(end - start == 1),
+                start,
+                end - 1,
+                labels[number - 1],
+                float(of_ranges[start:end, number].mean()),
+                instant=end - start == 1,
             )
-            for start, end in zip(starts, ends, strict=True)
-            if path[start]
+            for number, start, end in runs_of(path)
+            if number
         ]
         for row, number in zip(*self.instants(probabilities), strict=True):
             score = float(min(1.0, probabilities[row, self.points].sum()))
@@ -150,3 +147,10 @@ def run_starts(classes: IntArray) -> IntArray:
     """Rows at which a run of one class starts, the first row included."""
     changes = np.flatnonzero(np.diff(classes)) + 1
     return np.concatenate([[0], changes])
+
+
+def runs_of(classes: IntArray) -> list[tuple[int, int, int]]:
+    """Class, first row and the row behind the last one of each run."""
+    starts = run_starts(classes)
+    ends = [*starts[1:].tolist(), len(classes)]
+    return list(zip(classes[starts].tolist(), starts.tolist(), ends, strict=True))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from timeseries_segmenter.learning.decoding import run_starts
+from timeseries_segmenter.learning.decoding import runs_of
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -37,10 +37,9 @@ class Example:
 
     def range_lengths(self) -> Iterator[tuple[int, int]]:
         """Class and number of rows of each range."""
-        starts = run_starts(self.classes)
-        for start, length in zip(starts, np.diff([*starts, len(self.classes)]), strict=True):
-            if self.classes[start]:
-                yield int(self.classes[start]), int(length)
+        for number, start, end in runs_of(self.classes):
+            if number:
+                yield number, end - start
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,7 @@ def with_learned_classes(example: Example, labels: Sequence[str], classes: Seque
         for point in (False, True)
     )
     instants = [*zip(example.instants, point_numbers[example.instant_classes], strict=True)]
-    starts = run_starts(example.classes)
-    for start, end in zip(starts, [*starts[1:], len(example.classes)], strict=True):
-        drawn = example.classes[start]
+    for drawn, start, end in runs_of(example.classes):
         if drawn and not range_numbers[drawn]:
             instants.append(((start + end - 1) // 2, point_numbers[drawn]))
     rows = np.array(sorted((row, number) for row, number in instants if number), np.int64).reshape(-1, 2)
