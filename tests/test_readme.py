@@ -21,6 +21,6 @@ def test_the_readme_tells_every_setting_with_its_default_and_description() -> No
 
 
 def _shown(default: object) -> str:
-    if default is None:
+    if default is None or default == []:
         return ""
     return str(default).lower() if isinstance(default, bool) else str(default).removesuffix(".0")

@@ -7,7 +7,15 @@ from timeseries_segmenter.errors import SettingsError
 from timeseries_segmenter.settings import Settings, read_settings
 
 KEY = "5f0c2b9e7d3a41c8b6e0f4d29a1c7e38b5d60f42"
-FREE_TEXT = {"label_studio_api_key", "model_dir", "local_files_dir", "cache_dir", "host"}
+FREE_TEXT = {
+    "label_studio_api_key",
+    "model_dir",
+    "local_files_dir",
+    "cache_dir",
+    "basic_auth_pass",
+    "webhook_secret",
+}
+HIDDEN = {"redis_url"}
 BAD = [
     ("LABEL_STUDIO_HOST", "localhost:8080"),
     ("LABEL_STUDIO_HOST", "ftp://label-studio"),
@@ -29,12 +37,18 @@ BAD = [
     ("RANDOM_SEED", "-1"),
     ("MODEL_HISTORY", "0"),
     ("MODELS_IN_MEMORY", "0"),
+    ("TRAINING_TIMEOUT", "0"),
+    ("REDIS_URL", "localhost:6379"),
+    ("DATA_ALLOWED_HOSTS", "http://minio:9000"),
+    ("DATA_ALLOWED_HOSTS", "minio,10.0.0.0/8"),
+    ("BASIC_AUTH_USER", "me:you"),
     ("DOWNLOAD_TIMEOUT", "0"),
     ("DOWNLOAD_TIMEOUT", "soon"),
     ("MAX_SERIES_MB", "0"),
     ("CACHE_MB", "-1"),
     ("MAX_REQUEST_MB", "0"),
     ("LOG_LEVEL", "LOUD"),
+    ("LOG_FORMAT", "xml"),
     ("PORT", "0"),
     ("PORT", "65536"),
     ("PORT", "http"),
@@ -73,7 +87,8 @@ def test_an_error_names_the_variable_and_its_value(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError) as raised:
         read_settings()
-    assert f"{variable} is {value!r}: " in str(raised.value)
+    shown = "(hidden)" if variable.lower() in HIDDEN else repr(value)
+    assert f"{variable} is {shown}: " in str(raised.value)
 
 
 def test_all_errors_are_told_at_once(monkeypatch: pytest.MonkeyPatch):
@@ -102,8 +117,10 @@ def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch, variable: s
         ("BALANCED_ACCURACY_THRESHOLD", "1", 1.0),
         ("LOCAL_FILES_DIR", "/data/series", Path("/data/series")),
         ("CACHE_MB", "0", 0),
+        ("DATA_ALLOWED_HOSTS", "Minio:9000, 10.0.0.5,[::1]:80,", ("minio:9000", "10.0.0.5", "[::1]:80")),
         ("DOWNLOAD_TIMEOUT", "2.5", 2.5),
         ("LOG_LEVEL", "debug", "DEBUG"),
+        ("LOG_FORMAT", "JSON", "json"),
         ("PORT", "9191", 9191),
     ],
 )
@@ -153,6 +170,22 @@ def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch, key: object):
     if key != KEY:
         assert "LABEL_STUDIO_API_KEY is (hidden)" in str(raised.value)
         assert repr(key) not in str(raised.value)
+
+
+@pytest.mark.parametrize("given", [{"basic_auth_user": "me"}, {"basic_auth_pass": "secret"}])
+def test_a_user_needs_a_password_and_a_password_a_user(given: dict[str, str]):
+    with pytest.raises(SettingsError, match="BASIC_AUTH_USER and BASIC_AUTH_PASS go together"):
+        read_settings(**given)
+
+
+@pytest.mark.parametrize("name", ["redis_url", "basic_auth_pass", "webhook_secret"])
+def test_secrets_are_never_shown(name: str):
+    secret = "redis://:s3cret@host/0"
+    settings = read_settings(
+        **{name: secret} | ({"basic_auth_user": "me"} if name == "basic_auth_pass" else {})
+    )
+    assert "s3cret" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+    assert getattr(settings, name).get_secret_value() == secret
 
 
 def test_settings_are_frozen():

@@ -1,19 +1,30 @@
 """The service's settings: read once from the environment, frozen, passed on."""
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from timeseries_segmenter.errors import SettingsError
 
 HOST_VARIABLES = ("LABEL_STUDIO_HOST", "LABEL_STUDIO_URL")  # the first one set counts
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")  # a name or an address, and a port
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
+LogFormat = Annotated[Literal["text", "json"], BeforeValidator(str.lower)]
 
 
 class Settings(BaseSettings):
@@ -57,9 +68,20 @@ class Settings(BaseSettings):
         description="After an annotation, train on from the project's model where that is as good; "
         "`START_TRAINING` always trains from scratch.",
     )
+    training_timeout: int = Field(3600, ge=1, description="Seconds that one training may take.")
+    redis_url: SecretStr = Field(
+        SecretStr(""),
+        description="Redis (`redis://host:6379/0`) that hands trainings to `make worker` processes; "
+        "unset: one process beside the web server trains.",
+    )
     random_seed: int = Field(0, ge=0, description="Same data, same settings, same seed: same model.")
     model_history: int = Field(5, ge=1, description="Versions of a project's model that are kept.")
     models_in_memory: int = Field(8, ge=1, description="Models that one web process keeps in memory.")
+    data_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts on private addresses that series may come from, with commas: `minio:9000, "
+        "10.0.0.5`. Label Studio's host and public ones always may.",
+    )
     local_files_dir: Path | None = Field(
         None, description="Tasks may name files in this folder by path; unset: none may."
     )
@@ -74,7 +96,17 @@ class Settings(BaseSettings):
     max_request_mb: int = Field(
         256, ge=1, description="Largest request body, in megabytes; inline series come in it."
     )
+    basic_auth_user: str = Field(
+        "", description="User name that every request but `/health` must give; unset: none."
+    )
+    basic_auth_pass: SecretStr = Field(SecretStr(""), description="Password that goes with it.")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Value that webhooks must carry in the header `X-Webhook-Secret`, "
+        "where they don't carry user and password.",
+    )
     log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    log_format: LogFormat = Field("text", description="`text`, or `json`: an object a line.")
     port: int = Field(9090, ge=1, le=65535, description="Port that the service listens on.")
     workers: int = Field(1, ge=1, description="Web processes that gunicorn starts.")
     threads: int = Field(8, ge=1, description="Threads in each web process.")
@@ -86,6 +118,46 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("should be an address such as http://localhost:8080")
         return value.rstrip("/")
+
+    @field_validator("data_allowed_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: object) -> object:
+        return (
+            [part.strip().lower() for part in value.split(",") if part.strip()]
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("data_allowed_hosts")
+    @classmethod
+    def _known_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not HOST.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} should be a host's name or address, and a port where only one may be read"
+                )
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, value: SecretStr) -> SecretStr:
+        address = value.get_secret_value()
+        if address and urlsplit(address).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("should be an address such as redis://localhost:6379/0")
+        return value
+
+    @field_validator("basic_auth_user")
+    @classmethod
+    def _user(cls, value: str) -> str:
+        if ":" in value:
+            raise ValueError("may hold no colon")  # it ends the name in the header (RFC 7617)
+        return value
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if bool(self.basic_auth_user) != bool(self.basic_auth_pass.get_secret_value()):
+            raise ValueError("BASIC_AUTH_USER and BASIC_AUTH_PASS go together: set both, or none")
+        return self
 
     @property
     def series_cache_dir(self) -> Path:
@@ -106,8 +178,12 @@ def read_settings(**overrides: object) -> Settings:
 
 def _describe(item: object) -> str:
     assert isinstance(item, dict)
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if not item["loc"]:
+        return message
     name = str(item["loc"][0]).upper()
     if name == HOST_VARIABLES[0] and not os.environ.get(name) and os.environ.get(HOST_VARIABLES[1]):
         name = HOST_VARIABLES[1]
-    value = "(hidden)" if name == "LABEL_STUDIO_API_KEY" else repr(item["input"])
-    return f"{name} is {value}: {item['msg'].removeprefix('Value error, ')}"
+    field = Settings.model_fields.get(name.lower())
+    value = "(hidden)" if field and field.annotation is SecretStr else repr(item["input"])
+    return f"{name} is {value}: {message}"
