@@ -15,7 +15,7 @@ from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Recipe, fit
 from timeseries_segmenter.service.backend import Backend
-from timeseries_segmenter.service.training_queue import TrainingQueue
+from timeseries_segmenter.service.worker_process import WorkerProcess
 from timeseries_segmenter.settings import Settings
 
 torch.set_num_threads(1)  # as in the service: the networks here are too small for more
@@ -35,6 +35,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(
         label_studio_host="http://127.0.0.1:1",  # nobody answers there
         label_studio_api_key=TOKEN,
+        data_allowed_hosts=("127.0.0.1",),  # tests serve series there
         model_dir=tmp_path / "models",
         local_files_dir=recorded.DATA,
         train_epochs=5,
@@ -45,7 +46,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """The service without its worker process: what is queued stays queued."""
-    monkeypatch.setattr(TrainingQueue, "_ensure_worker", lambda _: None)
+    monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
     return _wsgi.init_app(settings=settings)
 
 

@@ -1,4 +1,6 @@
+import errno
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -115,3 +117,52 @@ def test_no_unfinished_file_is_left(cache: DownloadCache):
     (entry,) = cache.folder.iterdir()
     assert entry.suffix == ".series"
     assert entry.stat().st_mtime >= began - 1
+
+
+def test_files_that_a_killed_process_left_are_removed(cache: DownloadCache):
+    cache.folder.mkdir()
+    for name, age in (("old", 7200), ("new", 10)):
+        path = cache.folder / f".{name}.unfinished"
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age, time.time() - age))
+    cache.put(URL, b"1", TAGGED)
+    assert {path.name for path in cache.folder.glob("*.unfinished")} == {".new.unfinished"}
+    assert cache.get(URL) == b"1"
+
+
+def test_a_full_disk_is_a_warning_and_leaves_nothing(cache: DownloadCache, caplog: pytest.LogCaptureFixture):
+    cache.put(URL, b"old", TAGGED)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # as full as a disk gets in a test
+    try:
+        cache.put(URL, bytes(900), TAGGED)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(cache.folder) in caplog.text
+    assert "part=1" not in caplog.text
+    assert [path.suffix for path in cache.folder.iterdir()] == [".series"]
+    assert cache.get(URL) == b"old"
+
+
+@pytest.mark.parametrize("step", ["mkdir", "replace", "glob"])
+def test_a_folder_that_can_not_be_written_is_a_warning(
+    cache: DownloadCache, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, step, refuse)
+        cache.put(URL, b"1", TAGGED)
+    assert len(caplog.records) == 1
+    assert "Read-only file system" in caplog.text
+    assert list(cache.folder.parent.rglob("*.unfinished")) == []
+
+
+def test_a_file_in_the_place_of_the_folder_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "cache").write_bytes(b"")
+    cache = DownloadCache(tmp_path / "cache", 1000)
+    cache.put(URL, b"1", TAGGED)
+    assert (cache.conditions(URL), cache.get(URL)) == ({}, None)
+    assert len(caplog.records) == 1

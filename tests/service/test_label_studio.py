@@ -1,34 +1,36 @@
 import json
+import logging
+from collections.abc import Callable
 
 import pytest
 import recorded
-from http_server import HttpServer, Reply
-from label_studio_sdk.core import http_client
+from http_server import HttpServer, Reply, Request
 from label_studio_server import TOKEN, LabelStudioServer, failure, jwt, ok
 
 from timeseries_segmenter.errors import LabelStudioError
 from timeseries_segmenter.service.label_studio import PAGE_SIZE, LabelStudioClient
+from timeseries_segmenter.service.retries import RetryPolicy
 from timeseries_segmenter.settings import Settings
 
+AT_ONCE = RetryPolicy(tries=3, seconds=5, first_wait=0, longest_wait=0)
 CONFIG = recorded.body("setup_request_index_time")["schema"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*parse_obj")  # the SDK exchanges tokens with it
 
 
 @pytest.fixture
-def settings(settings: Settings, studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(http_client, "INITIAL_RETRY_DELAY_SECONDS", 0.01)
+def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
     studio.configs[3] = CONFIG
     return settings.model_copy(update={"label_studio_host": studio.url})
 
 
 @pytest.fixture
 def client(settings: Settings) -> LabelStudioClient:
-    return LabelStudioClient(settings)
+    return LabelStudioClient(settings, AT_ONCE)
 
 
 def with_key(settings: Settings, key: str) -> LabelStudioClient:
-    return LabelStudioClient(Settings(**settings.model_dump() | {"label_studio_api_key": key}))
+    return LabelStudioClient(Settings(**settings.model_dump() | {"label_studio_api_key": key}), AT_ONCE)
 
 
 def test_the_label_config_is_the_projects(client: LabelStudioClient, studio: LabelStudioServer):
@@ -70,7 +72,14 @@ def test_tasks_come_with_their_data_and_whole_annotations(
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [(401, "LABEL_STUDIO_API_KEY"), (403, "access to the project"), (404, "LABEL_STUDIO_HOST"), (500, "log")],
+    [
+        (401, "LABEL_STUDIO_API_KEY"),
+        (403, "access to the project"),
+        (404, "LABEL_STUDIO_HOST"),
+        (429, "fewer requests"),
+        (500, "log"),
+        (501, "log"),
+    ],
 )
 def test_a_refusal_names_the_status_and_what_to_do(
     client: LabelStudioClient, studio: LabelStudioServer, status: int, advice: str
@@ -112,7 +121,7 @@ def test_without_a_token_nothing_is_asked(settings: Settings, studio: LabelStudi
 def test_nobody_at_the_address_is_an_error_that_names_it(settings: Settings):
     away = settings.model_copy(update={"label_studio_host": "http://127.0.0.1:1"})
     with pytest.raises(LabelStudioError, match=r"http://127\.0\.0\.1:1 did not answer.*LABEL_STUDIO_HOST"):
-        LabelStudioClient(away).label_config(3)
+        LabelStudioClient(away, AT_ONCE).label_config(3)
 
 
 @pytest.mark.parametrize("answer", [b"<html>Sign in</html>", b"[]", b"null", b"{}"])
@@ -120,11 +129,10 @@ def test_another_server_at_the_address_is_an_error(settings: Settings, other_hos
     away = settings.model_copy(update={"label_studio_host": other_host.url})
     other_host.serve("/api/projects/3/", answer)
     with pytest.raises(LabelStudioError):
-        LabelStudioClient(away).label_config(3)
-    if answer != b"{}":
-        other_host.serve("/api/tasks/", answer)
-        with pytest.raises(LabelStudioError):
-            list(LabelStudioClient(away).labelled_tasks(3))
+        LabelStudioClient(away, AT_ONCE).label_config(3)
+    other_host.serve("/api/tasks/", answer)
+    with pytest.raises(LabelStudioError):
+        list(LabelStudioClient(away, AT_ONCE).labelled_tasks(3))
 
 
 def test_a_personal_access_token_is_exchanged_once(settings: Settings, studio: LabelStudioServer):
@@ -181,4 +189,172 @@ def test_the_filter_is_one_label_studio_understands(client: LabelStudioClient, s
 def test_a_path_below_the_host_is_kept(settings: Settings, other_host: HttpServer):
     below = settings.model_copy(update={"label_studio_host": f"{other_host.url}/studio"})
     other_host.routes["/studio/api/projects/3/"] = lambda _: ok({"id": 3, "label_config": CONFIG})
-    assert LabelStudioClient(below).label_config(3) == CONFIG
+    assert LabelStudioClient(below, AT_ONCE).label_config(3) == CONFIG
+
+
+def half(reply: Reply, length: bool) -> Reply:
+    """The reply as it is when the connection breaks, with the length that was meant or with none."""
+    assert isinstance(reply.body, bytes)
+    headers = dict(reply.headers) | ({"Content-Length": str(len(reply.body))} if length else {})
+    return Reply(iter([reply.body[: len(reply.body) // 2]]), headers=headers)
+
+
+FAILURES: dict[str, Callable[[Reply], Reply]] = {
+    "429": lambda _: failure(429, "slower"),
+    "500": lambda _: failure(500, "no"),
+    "502 of a proxy": lambda _: Reply(b"<html>Bad Gateway</html>", 502),
+    "503": lambda _: Reply(b"", 503, {"Retry-After": "60"}),
+    "half, with a length": lambda reply: half(reply, length=True),
+    "half, without one": lambda reply: half(reply, length=False),
+    "nothing": lambda _: Reply(b""),
+    "no text": lambda _: Reply(b'{"tasks": "\xff'),
+}
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_a_page_that_fails_is_fetched_again_without_losing_or_doubling_tasks(
+    client: LabelStudioClient, studio: LabelStudioServer, kind: str
+):
+    wanted = [studio.add_task(3, {}, []) for _ in range(2 * PAGE_SIZE + 1)]
+    failed: dict[str, int] = {}
+
+    def answer(request: Request) -> Reply:
+        page = request.query["page"]
+        failed[page] = failed.get(page, 0) + 1
+        reply = studio._page(request.query)
+        return reply if failed[page] == 3 else FAILURES[kind](reply)
+
+    studio.routes["/api/tasks/"] = answer
+    if kind.startswith("half"):
+        studio.tasks[3] = studio.tasks[3][:-1]  # no page 3: half a 404 is no failure that passes
+        wanted = wanted[:-1]
+        studio.routes["/api/tasks/"] = lambda request: (
+            answer(request) if int(request.query["page"]) < 3 else studio._page(request.query)
+        )
+    assert [task["id"] for task in client.labelled_tasks(3)] == wanted
+    assert failed["1"] == failed["2"] == 3
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_the_label_config_and_the_exchange_of_tokens_are_tried_again(
+    settings: Settings, studio: LabelStudioServer, kind: str
+):
+    client = with_key(settings, studio.issue_personal_access_token())
+    asked: list[str] = []
+
+    def flaky(path: str) -> Callable[[Request], Reply]:
+        def answer(request: Request) -> Reply:
+            asked.append(path)
+            if path == "/api/token/refresh/":
+                reply = studio._refresh(json.loads(request.body))
+            else:
+                assert request.headers["Authorization"] in studio.authorizations
+                reply = ok({"id": 3, "label_config": CONFIG})
+            return reply if asked.count(path) == 3 else FAILURES[kind](reply)
+
+        return answer
+
+    for path in ("/api/token/refresh/", "/api/projects/3/"):
+        studio.routes[path] = flaky(path)
+    assert {client.authorization()} == studio.authorizations
+    assert client.label_config(3) == CONFIG
+    assert asked == ["/api/token/refresh/"] * 3 + ["/api/projects/3/"] * 3
+
+
+def test_a_failure_that_stays_names_the_tries(client: LabelStudioClient, studio: LabelStudioServer):
+    studio.routes["/api/projects/3/"] = lambda _: failure(503, "no")
+    with pytest.raises(LabelStudioError, match=r"answered 503 to .*project 3.*\(3 tries\)"):
+        client.label_config(3)
+    assert len(studio.requests) == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
+def test_a_refusal_is_not_tried_again(client: LabelStudioClient, studio: LabelStudioServer, status: int):
+    studio.routes["/api/projects/3/"] = studio.routes["/api/tasks/"] = lambda _: failure(status, "no")
+    for ask in (lambda: client.label_config(3), lambda: list(client.labelled_tasks(3))):
+        with pytest.raises(LabelStudioError, match=rf"answered {status}((?!tries).)*$"):
+            ask()
+    assert len(studio.requests) == 2
+
+
+def test_a_project_that_is_deleted_meanwhile_is_no_end(client: LabelStudioClient, studio: LabelStudioServer):
+    for _ in range(PAGE_SIZE + 1):
+        studio.add_task(3, {}, [])
+    studio.routes["/api/tasks/"] = lambda request: (
+        studio._page(request.query) if request.query["page"] == "1" else failure(404, "Not found.")
+    )
+    with pytest.raises(LabelStudioError, match="answered 404"):
+        list(client.labelled_tasks(3))
+
+
+def test_pages_that_shift_double_no_task(client: LabelStudioClient, studio: LabelStudioServer):
+    wanted = [studio.add_task(3, {}, []) for _ in range(2 * PAGE_SIZE)]
+
+    def shift(request: Request) -> Reply:
+        reply = studio._page(request.query)
+        if request.query["page"] == "1":
+            studio.tasks[3].insert(0, studio.tasks[4][0])
+        return reply
+
+    studio.add_task(4, {}, [])
+    studio.routes["/api/tasks/"] = shift
+    assert [task["id"] for task in client.labelled_tasks(3)] == wanted
+
+
+def test_a_server_that_ignores_the_page_has_an_end(client: LabelStudioClient, studio: LabelStudioServer):
+    number = studio.add_task(3, {}, [])
+    studio.routes["/api/tasks/"] = lambda request: studio._page(request.query | {"page": "1"})
+    assert [task["id"] for task in client.labelled_tasks(3)] == [number]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_takes_a_token_to_another_host(
+    settings: Settings, studio: LabelStudioServer, other_host: HttpServer, status: int
+):
+    def away(request: Request) -> Reply:
+        return Reply(status=status, headers={"Location": other_host.url + request.path})
+
+    for path in ("/api/projects/3/", "/api/tasks/", "/api/token/refresh/"):
+        studio.routes[path] = away
+        other_host.serve(path, b"{}")
+    legacy, personal = with_key(settings, TOKEN), with_key(settings, studio.issue_personal_access_token())
+    for ask in (
+        lambda: legacy.label_config(3),
+        lambda: list(legacy.labelled_tasks(3)),
+        lambda: personal.label_config(3),
+        personal.authorization,
+    ):
+        with pytest.raises(LabelStudioError, match=rf"redirects to {other_host.url}.*set LABEL_STUDIO_HOST"):
+            ask()
+    assert other_host.requests == []
+
+
+def test_a_redirect_on_the_same_host_is_followed(client: LabelStudioClient, studio: LabelStudioServer):
+    studio.configs[7] = CONFIG
+    studio.routes["/api/projects/3/"] = lambda _: Reply(status=302, headers={"Location": "/api/projects/7/"})
+    assert client.label_config(3) == CONFIG
+
+
+def test_tokens_appear_in_no_log_at_all(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.DEBUG)
+    token = studio.issue_personal_access_token()
+    client = with_key(settings, token)
+    client.label_config(3)
+    secrets = [token, client.authorization().removeprefix("Bearer ")]
+    studio.routes["/api/projects/3/"] = lambda _: failure(503, "no")
+    with pytest.raises(LabelStudioError):
+        client.label_config(3)
+    text = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert "trying again" in text
+    for secret in secrets:
+        assert secret not in text
+
+
+def test_a_token_is_exchanged_below_the_path_of_the_host(settings: Settings, studio: LabelStudioServer):
+    below = settings.model_copy(update={"label_studio_host": f"{studio.url}/studio"})
+    token = studio.issue_personal_access_token()
+    studio.routes["/studio/api/token/refresh/"] = lambda request: studio._refresh(json.loads(request.body))
+    assert {with_key(below, token).authorization()} == studio.authorizations
+    assert [request.path for request in studio.requests] == ["/studio/api/token/refresh/"]

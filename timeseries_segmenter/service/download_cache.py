@@ -2,13 +2,18 @@
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
 VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+UNFINISHED = 3600  # seconds after which nobody writes to a file any more
 
 
 class DownloadCache:
@@ -50,18 +55,38 @@ class DownloadCache:
         return body
 
     def put(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Keep a body, where its server gave a validator and there is room for it."""
+        """Keep a body, where its server gave a validator and there is room for it.
+
+        A disk that refuses it is a warning in the log: the next one fetches the body again.
+        """
         validators = {name: headers[name] for name in VALIDATORS if name in headers}
         if not validators or len(body) > self.capacity:
             return
+        try:
+            self._write(self._path(url), json.dumps(validators).encode() + b"\n", body)
+            self._make_room()
+        except OSError as error:
+            logger.warning("a series is not kept in %s: %s", self.folder, error.strerror or error)
+
+    def _write(self, path: Path, *parts: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".", delete=False) as file:
-            file.write(json.dumps(validators).encode() + b"\n")
-            file.write(body)
-        Path(file.name).replace(self._path(url))
-        self._make_room()
+        with tempfile.NamedTemporaryFile(
+            dir=self.folder, prefix=".", suffix=".unfinished", delete=False
+        ) as file:
+            try:
+                for part in parts:
+                    file.write(part)
+                file.flush()  # a full disk shows here
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
 
     def _make_room(self) -> None:
+        for path in self.folder.glob("*.unfinished"):  # of processes that were killed
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - UNFINISHED:
+                    path.unlink()
         entries = []
         for path in self.folder.glob("*.series"):
             with suppress(FileNotFoundError):  # another process made room as well

@@ -1,19 +1,23 @@
 """Label Studio as this service asks it: a project's labeling config, its labelled tasks, and tokens."""
 
+import itertools
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import httpx
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
 from timeseries_segmenter.errors import LabelStudioError
+from timeseries_segmenter.service.retries import SHORT, STATUSES, Retries, RetryPolicy, TemporaryError
 from timeseries_segmenter.settings import Settings
+
+T = TypeVar("T")
 
 PAGE_SIZE = 100  # tasks
 TIMEOUT = 60  # seconds for one page
+PAST_THE_END = "Invalid page"  # a 404 that says anything else is no end
 LABELLED = json.dumps(  # the SDK's `only_annotated` has no effect in Label Studio 1.23
     {
         "filters": {
@@ -34,45 +38,51 @@ ADVICE = {
     401: "create a token in Label Studio (Account & Settings) and set LABEL_STUDIO_API_KEY to it",
     403: "the owner of LABEL_STUDIO_API_KEY needs access to the project",
     404: "check LABEL_STUDIO_HOST, and that the project still exists",
+    429: "it wants fewer requests: try again later, or raise its limit",
 }
+OTHER_ADVICE = "look at Label Studio's own log, and try again later"
+
+NO_JSON = (json.JSONDecodeError, UnicodeDecodeError)
+TRANSPORT_ERRORS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 
 
 class LabelStudioClient:
-    """Reads projects through the SDK, with a legacy token or a personal access token."""
+    """Reads projects through the SDK, with a legacy token or a personal access token.
 
-    def __init__(self, settings: Settings) -> None:
+    Several threads may share it. The token goes to LABEL_STUDIO_HOST and nowhere it redirects to.
+    """
+
+    def __init__(self, settings: Settings, policy: RetryPolicy = SHORT) -> None:
         self.host = settings.label_studio_host
         self._api_key = settings.label_studio_api_key.get_secret_value()
+        self._retries = Retries(policy)
         self._sdk: LabelStudio | None = None
 
     def label_config(self, project: int) -> str:
         """The labeling config of a project as it is now. Raises LabelStudioError."""
-        with self._asking(f"project {project}"):
-            label_config = self._client().projects.get(id=project).label_config
+
+        def ask(sdk: LabelStudio) -> str:
+            label_config = sdk.projects.get(id=project).label_config
             if not isinstance(label_config, str):
                 raise TypeError("no labeling config")
             return label_config
 
+        return self._ask(f"project {project}", ask)
+
     def labelled_tasks(self, project: int) -> Iterator[dict[str, Any]]:
         """Tasks of a project that hold an annotation, fetched page by page: `id`, `data`, `annotations`.
 
-        Raises LabelStudioError.
+        Each comes once, also where pages shift because somebody annotates meanwhile. Raises
+        LabelStudioError.
         """
-        with self._asking(f"the tasks of project {project}"):
-            tasks: Iterable[Any] = self._client().tasks.list(
-                project=project, query=LABELLED, fields="all", page_size=PAGE_SIZE
-            )
-            pages = iter(tasks)
-        while True:
-            with self._asking(f"the tasks of project {project}"):
-                task = next(pages, None)
-                if task is None:
-                    return
-                annotations = [
-                    annotation if isinstance(annotation, dict) else annotation.dict()
-                    for annotation in task.annotations or []
-                ]
-            yield {"id": task.id, "data": task.data, "annotations": annotations}
+        given: set[Any] = set()
+        for number in itertools.count(1):
+            tasks = self._page(project, number)
+            new = [task for task in tasks if task["id"] not in given]
+            if not new:
+                return
+            given.update(task["id"] for task in new)
+            yield from new
 
     def authorization(self) -> str:
         """Value of the Authorization header that Label Studio's own files ask for.
@@ -80,37 +90,108 @@ class LabelStudioClient:
         A personal access token is exchanged for an access token, and again when that expires.
         Raises LabelStudioError.
         """
-        with self._asking("an access token"):
-            # the SDK refreshes tokens itself, but has no public name for the outcome
-            return str(self._client()._client_wrapper.get_headers()["Authorization"])
+        # the SDK refreshes tokens itself, but has no public name for the outcome
+        return self._ask(
+            "an access token", lambda sdk: str(sdk._client_wrapper.get_headers()["Authorization"])
+        )
+
+    def _page(self, project: int, number: int) -> list[dict[str, Any]]:
+        """The tasks of one page; none after the last."""
+
+        def ask(sdk: LabelStudio) -> list[dict[str, Any]]:
+            try:
+                page: Any = sdk.tasks.list(
+                    project=project, query=LABELLED, fields="all", page=number, page_size=PAGE_SIZE
+                )
+            except ApiError as error:
+                if number > 1 and error.status_code == 404 and PAST_THE_END in str(error.body):
+                    return []
+                raise
+            if not isinstance(page.items, list):
+                raise TypeError("no tasks")
+            return [_task(item) for item in page.items]
+
+        return self._ask(f"the tasks of project {project}", ask)
+
+    def _ask(self, wanted: str, ask: Callable[[LabelStudio], T]) -> T:
+        return self._retries.run(self.host, lambda: self._try(f"the request for {wanted}", ask))
+
+    def _try(self, request: str, ask: Callable[[LabelStudio], T]) -> T:
+        """One try; raises TemporaryError where another may do better, and turns what the SDK raises into an
+        error that says what to do.
+        """
+        nonsense = LabelStudioError(
+            f"{self.host} answered {request} with something that Label Studio would not: check that "
+            "LABEL_STUDIO_HOST is Label Studio's address"
+        )
+        try:
+            return ask(self._client())
+        except httpx.HTTPStatusError as error:
+            answer = error.response
+            raise TemporaryError(
+                self._refused(request, answer.status_code), answer.headers.get("Retry-After")
+            ) from error
+        except ApiError as error:
+            if error.status_code and 200 <= error.status_code < 300:  # no JSON, or half of it
+                raise TemporaryError(nonsense) from error
+            raise self._refused(request, error.status_code) from error
+        except httpx.HTTPError as error:
+            failure = LabelStudioError(
+                f"{self.host} did not answer {request} ({type(error).__name__}): check that Label Studio "
+                "runs and that LABEL_STUDIO_HOST is its address as seen from this service"
+            )
+            if isinstance(error, TRANSPORT_ERRORS):
+                raise TemporaryError(failure) from error
+            raise failure from error
+        except NO_JSON as error:
+            raise TemporaryError(nonsense) from error
+        except (TypeError, AttributeError, ValueError) as error:  # the SDK trusts what it is answered
+            raise nonsense from error
+
+    def _refused(self, request: str, status: int | None) -> LabelStudioError:
+        return LabelStudioError(
+            f"{self.host} answered {status} to {request}: {ADVICE.get(status or 0, OTHER_ADVICE)}"
+        )
 
     def _client(self) -> LabelStudio:
         if not self._api_key:
             raise LabelStudioError(f"LABEL_STUDIO_API_KEY is not set: {ADVICE[401]}")
         if self._sdk is None:
             self._sdk = LabelStudio(  # type: ignore[no-untyped-call]
-                base_url=self.host, api_key=self._api_key, timeout=TIMEOUT
+                # without the slash the exchange of tokens loses a path that the host has
+                base_url=f"{self.host}/",
+                api_key=self._api_key,
+                timeout=TIMEOUT,
+                max_retries=0,  # we do that
+                httpx_client=_http_client(self.host),
             )
         return self._sdk
 
-    @contextmanager
-    def _asking(self, wanted: str) -> Iterator[None]:
-        """Turn what the SDK raises into an error that says what to do."""
-        request = f"the request for {wanted}"
-        try:
-            yield
-        except ApiError as error:
-            advice = ADVICE.get(error.status_code or 0, "look at Label Studio's own log")
+
+def _http_client(host: str) -> httpx.Client:
+    """Follows redirects on `host` only: the SDK sends the token in a body, too, which httpx would repeat."""
+    home = httpx.URL(host)
+
+    def stay(request: httpx.Request) -> None:
+        to = request.url
+        if (to.scheme, to.host, to.port) != (home.scheme, home.host, home.port):
             raise LabelStudioError(
-                f"{self.host} answered {error.status_code} to {request}: {advice}"
-            ) from error
-        except httpx.HTTPError as error:
-            raise LabelStudioError(
-                f"{self.host} did not answer {request} ({type(error).__name__}): check that Label Studio "
-                "runs and that LABEL_STUDIO_HOST is its address as seen from this service"
-            ) from error
-        except (TypeError, AttributeError, ValueError) as error:  # the SDK trusts what it is answered
-            raise LabelStudioError(
-                f"{self.host} answered {request} with something that Label Studio would not: check that "
-                "LABEL_STUDIO_HOST is Label Studio's address"
-            ) from error
+                f"{host} redirects to {to.scheme}://{to.netloc.decode()}, which the token is not sent to: "
+                "if that is Label Studio, set LABEL_STUDIO_HOST to it"
+            )
+
+    def check(response: httpx.Response) -> None:
+        if response.status_code in STATUSES:  # before the SDK reads what may be a proxy's page
+            raise httpx.HTTPStatusError("no answer yet", request=response.request, response=response)
+
+    return httpx.Client(
+        timeout=TIMEOUT, follow_redirects=True, event_hooks={"request": [stay], "response": [check]}
+    )
+
+
+def _task(item: Any) -> dict[str, Any]:
+    annotations = [
+        annotation if isinstance(annotation, dict) else annotation.dict()
+        for annotation in item.annotations or []
+    ]
+    return {"id": item.id, "data": item.data, "annotations": annotations}

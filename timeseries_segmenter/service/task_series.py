@@ -1,6 +1,6 @@
 """A task's series, wherever its data is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from timeseries_segmenter.errors import SeriesError
@@ -18,9 +18,9 @@ class TaskSeries:
         self._downloader = downloader
 
     @classmethod
-    def of(cls, settings: Settings) -> "TaskSeries":
-        """With a downloader and a Label Studio client of its own."""
-        return cls(Downloader(settings, LabelStudioClient(settings)))
+    def of(cls, settings: Settings, on_cache: Callable[[bool], None] | None = None) -> "TaskSeries":
+        """With a downloader and a Label Studio client of its own; `on_cache` as in `Downloader`."""
+        return cls(Downloader(settings, LabelStudioClient(settings), on_cache=on_cache))
 
     def read(self, task: Mapping[str, Any], config: LabelConfig) -> Series:
         """The series of a Label Studio task. Raises SeriesError, DownloadError, LabelStudioError."""
