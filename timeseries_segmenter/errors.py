@@ -29,6 +29,10 @@ class LabelStudioError(SegmenterError):
     """Label Studio refused, or did not answer, a request that a training needs."""
 
 
+class QueueError(SegmenterError):
+    """Redis, which hands trainings to workers, can't be reached."""
+
+
 class TrainingError(SegmenterError):
     """There is nothing to learn from: no labelled task, or no region in any."""
 
@@ -39,3 +43,11 @@ class ExportError(SegmenterError):
 
 class ModelFileError(SegmenterError):
     """A model file can't be loaded."""
+
+
+class DamagedModelError(ModelFileError):
+    """A model file can be read, but holds no whole model of this service."""
+
+
+class VersionError(SegmenterError):
+    """A project has no such version of its model to go back to."""

@@ -363,18 +363,30 @@ def test_requests_without_a_project_are_served_by_model_project_0(
     assert [len(result["result"]) for result in predict(body)] == [3, 3, 3]
 
 
-def test_a_damaged_model_file_means_no_regions_and_a_line_in_the_log(
+def test_a_damaged_model_file_is_named_in_the_log_and_the_version_before_serves(
     predict: Predict,
     client: FlaskClient,
     backend: Backend,
     run_walk: Segmenter,
     caplog: pytest.LogCaptureFixture,
 ):
-    backend.store.save(6, run_walk, {})
-    path = backend.store.path(6)
-    path.write_bytes(path.read_bytes()[:5000])
-    assert [result["result"] for result in predict(recorded.body(INLINE))] == [[], [], []]
+    first, second = backend.store.save(6, run_walk, {}), backend.store.save(6, run_walk, {})
+    for path in (backend.store.path(6), backend.store.path(6).parent / "versions" / f"{second}.pt"):
+        path.write_bytes(path.read_bytes()[:5000])
+    results = predict(recorded.body(INLINE))
+    assert [(len(result["result"]), result["model_version"]) for result in results] == [(3, first)] * 3
     assert "model_project_6.pt" in caplog.text
+    setup = {"project": "6.1", "schema": recorded.body(INLINE)["label_config"]}
+    assert client.post("/setup", json=setup).json == {"model_version": first}
+
+
+def test_where_no_model_file_is_whole_there_are_no_regions(
+    predict: Predict, client: FlaskClient, backend: Backend, run_walk: Segmenter
+):
+    backend.store.path(6).parent.mkdir(parents=True)
+    run_walk.save(backend.store.path(6), {"version": "by hand"})
+    backend.store.path(6).write_bytes(backend.store.path(6).read_bytes()[:5000])
+    assert [result["result"] for result in predict(recorded.body(INLINE))] == [[], [], []]
     setup = {"project": "6.1", "schema": recorded.body(INLINE)["label_config"]}
     assert client.post("/setup", json=setup).json == {"model_version": "untrained"}
 

@@ -4,13 +4,13 @@ import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from timeseries_segmenter.errors import ModelFileError
+from timeseries_segmenter.errors import DamagedModelError, ModelFileError
 from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.standardisation import Standardisation
@@ -107,9 +107,9 @@ class Segmenter:
     def load(cls, path: Path, device: torch.device | None = None) -> tuple["Segmenter", dict[str, Any]]:
         """Read a model and its metadata, both from one state of the file.
 
-        Raises ModelFileError where it can't be read or isn't a model.
+        Raises ModelFileError where it can't be read, DamagedModelError where it isn't a whole model.
         """
-        content = _read(path)
+        content = _read(path, whole=True)
         try:
             network = Network(Dimensions(**content["dimensions"]))
             network.load_state_dict(content["weights"])
@@ -137,15 +137,15 @@ class Segmenter:
             )
             return segmenter, content["metadata"]
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise ModelFileError(f"{path.name} holds no model of this service: {error}") from error
+            raise DamagedModelError(f"{path.name} holds no model of this service: {error}") from error
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """The metadata that was saved with a model; the weights stay on disk.
 
-    Raises ModelFileError where the file can't be read or isn't a model.
+    Raises ModelFileError where the file can't be read, DamagedModelError where it isn't a model.
     """
-    metadata: dict[str, Any] = _read(path)["metadata"]
+    metadata: dict[str, Any] = _read(path, whole=False)["metadata"]
     return metadata
 
 
@@ -154,13 +154,25 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, whole: bool) -> dict[str, Any]:
+    """The content of a model file; `whole` compares its checksums, which reads all of it."""
+    try:
+        with ZipFile(path) as archive:
+            damaged = archive.testzip() if whole else None
+    except OSError as error:
+        raise ModelFileError(f"{path.name} can't be read: {error}") from error
+    except (BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        raise DamagedModelError(f"{path.name} is no model file: {error}") from error
+    if damaged:
+        raise DamagedModelError(f"{path.name} is damaged: {damaged} has another checksum")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, EOFError, BadZipFile, pickle.UnpicklingError, ValueError) as error:
+    except OSError as error:
         raise ModelFileError(f"{path.name} can't be read: {error}") from error
+    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+        raise DamagedModelError(f"{path.name} can't be read: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FILE_FORMAT:
-        raise ModelFileError(f"{path.name} is not a model of format {FILE_FORMAT}")
+        raise DamagedModelError(f"{path.name} is not a model of format {FILE_FORMAT}")
     if not isinstance(content.get("metadata"), dict):
-        raise ModelFileError(f"{path.name} holds no metadata")
+        raise DamagedModelError(f"{path.name} holds no metadata")
     return content
