@@ -42,7 +42,7 @@ def init_app(
 
 def serve(settings: Settings) -> Flask:
     """The app of a running service: logs, and takes up the trainings that were interrupted."""
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     torch.set_num_threads(1)  # requests run side by side already
     app = init_app(settings=settings)
     backend: Backend = app.extensions["timeseries_segmenter"]

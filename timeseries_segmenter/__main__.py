@@ -1,4 +1,4 @@
-"""The command line: train, predict and evaluate on Label Studio's export files, without Label Studio."""
+"""The command line: models on Label Studio's export files, and the service's models and workers."""
 
 import argparse
 import json
@@ -17,11 +17,13 @@ from timeseries_segmenter.evaluation import TOLERANCE, Comparison, evaluate, tab
 from timeseries_segmenter.export import read_config, read_split, read_tasks
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.service.backend import project_number
 from timeseries_segmenter.service.labelled_task import LabelledTask
 from timeseries_segmenter.service.logs import configure_logging
 from timeseries_segmenter.service.model_store import Model
 from timeseries_segmenter.service.prediction import model_columns, predict_tasks
 from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.service_commands import roll_back, versions, work
 from timeseries_segmenter.settings import Settings, read_settings
 
 logger = logging.getLogger(__name__)
@@ -31,10 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 for an error, or 2 for unusable arguments."""
     options = _parser().parse_args(arguments)
     torch.set_num_threads(1)  # as the service runs it; more gain nothing
+    command: Callable[[argparse.Namespace, Settings], None] = options.command
     try:
-        settings = read_settings(local_files_dir=options.tasks.absolute().parent)
-        configure_logging("WARNING")
-        command: Callable[[argparse.Namespace, Settings], None] = options.command
+        if command in (train, predict, evaluate_model):
+            settings = read_settings(local_files_dir=options.tasks.absolute().parent, log_level="WARNING")
+        else:
+            settings = read_settings()
+        configure_logging(settings)
         command(options, settings)
     except SegmenterError as error:
         sys.stderr.write(f"{error}\n")
@@ -162,6 +167,13 @@ def _ids(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
+def _project(text: str) -> int:
+    try:
+        return project_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m timeseries_segmenter", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -193,6 +205,14 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--tolerance", type=int, default=TOLERANCE, help="rows an instant may be off (default: 5)"
             )
+    for name, command in (("versions", versions), ("rollback", roll_back), ("worker", work)):
+        told = (command.__doc__ or "").rstrip(".")
+        sub = commands.add_parser(name, help=told, description=told + ".")
+        sub.set_defaults(command=command)
+        if command is not work:
+            sub.add_argument("--project", type=_project, required=True, help="the project's number")
+        if command is roll_back:
+            sub.add_argument("--to", metavar="VERSION", help="the version to serve again")
     return parser
 
 

@@ -9,10 +9,9 @@ from label_studio_server import TOKEN, LabelStudioServer
 
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.backend import Backend
-from timeseries_segmenter.service.logs import configure_logging
+from timeseries_segmenter.service.logs import QUIET, configure_logging
 from timeseries_segmenter.settings import Settings
 
-QUIET = ("urllib3", "httpx", "httpcore", "filelock")
 ACCESS_TOKEN = "9d81c7b2a3e4f5061728394a5b6c7d8e9f001122"
 
 
@@ -22,12 +21,12 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
 
 
 @pytest.fixture
-def set_up_log() -> Iterator[Callable[[str], None]]:
+def set_up_log() -> Iterator[Callable[..., None]]:
     """`configure_logging`, until the end of the test."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in QUIET}
-    yield configure_logging
+    levels = {name: logging.getLogger(name).level for name in (*QUIET, "gunicorn.error")}
+    yield lambda level, form="text": configure_logging(Settings(log_level=level, log_format=form))
     root.handlers[:] = handlers
     root.setLevel(level)
     for name, before in levels.items():
@@ -80,7 +79,7 @@ def test_neither_tokens_nor_bodies_reach_any_logger_of_the_service(
 
 
 def test_neither_tokens_nor_bodies_reach_standard_error_at_debug(
-    set_up_log: Callable[[str], None],
+    set_up_log: Callable[..., None],
     capsys: pytest.CaptureFixture[str],
     client: FlaskClient,
     backend: Backend,
@@ -97,7 +96,7 @@ def test_neither_tokens_nor_bodies_reach_standard_error_at_debug(
 
 @pytest.mark.parametrize(("level", "lines"), [("DEBUG", 4), ("INFO", 3), ("WARNING", 2), ("ERROR", 1)])
 def test_the_level_is_where_the_log_begins(
-    set_up_log: Callable[[str], None], capsys: pytest.CaptureFixture[str], level: str, lines: int
+    set_up_log: Callable[..., None], capsys: pytest.CaptureFixture[str], level: str, lines: int
 ):
     set_up_log(level)
     for name in ("debug", "info", "warning", "error"):

@@ -13,7 +13,9 @@ from processes import kill, lives, wait_for, workers
 
 from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.service.training_queue import TrainingQueue
-from timeseries_segmenter.service.training_state import Job, State, TrainingStates
+from timeseries_segmenter.service.training_job import Job, State
+from timeseries_segmenter.service.training_state import TrainingStates
+from timeseries_segmenter.service.worker_process import WorkerProcess
 from timeseries_segmenter.settings import Settings
 
 CREATED = "ANNOTATION_CREATED"
@@ -24,7 +26,7 @@ ENDLESS = {"train_epochs": 1_000_000, "balanced_accuracy_threshold": 1.0, "min_c
 
 @pytest.fixture
 def without_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TrainingQueue, "_ensure_worker", lambda _: None)
+    monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_a_training_is_queued_at_every_nth_event(settings: Settings):
         if job:
             take(queue, 3)
             with queue.states.change(3) as trainings:
-                trainings.job_in(State.STARTED).finish("p3-v1", [])
+                trainings.finish(trainings.job_in(State.STARTED), "p3-v1", [], 1.5)
     assert [bool(job) for job in jobs] == [False, False, True] * 3
     assert len(set(jobs) - {None}) == 3
 
@@ -118,11 +120,13 @@ def endings() -> Iterator[list[TrainingQueue]]:
             with queue.states.change(project) as trainings:
                 trainings.jobs = []
     for queue in queues:
-        while queue._supervisor and queue._supervisor.is_alive():
+        process = queue.workers
+        assert isinstance(process, WorkerProcess)
+        while process._supervisor and process._supervisor.is_alive():
             for worker in workers(os.getpid()):
                 with suppress(ProcessLookupError):
                     kill(worker)
-            queue._supervisor.join(0.2)
+            process._supervisor.join(0.2)
 
 
 def test_a_worker_that_is_killed_fails_its_job_and_the_next_event_starts_another(

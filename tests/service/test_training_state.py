@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from timeseries_segmenter.service.training_state import JOBS_KEPT, Progress, State, TrainingStates
+from timeseries_segmenter.service.training_job import JOBS_KEPT, Progress, State
+from timeseries_segmenter.service.training_state import TrainingStates
 
 WORKER = "host:7"
 
@@ -40,7 +41,7 @@ def test_changes_are_read_by_another_process_as_they_were_made(states: TrainingS
         running = trainings.job_in(State.STARTED)
         running.progress = Progress(epoch=4, epochs=9, loss=0.5, balanced_accuracy=0.8, min_f1=0.25)
     with states.change(3) as trainings:
-        trainings.job_in(State.STARTED).finish("p3-v1", ["Task 4: gone"])
+        trainings.finish(trainings.job_in(State.STARTED), "p3-v1", ["Task 4: gone"], 1.5)
     (job,) = TrainingStates(tmp_path).read(3).jobs
     assert (job.id, job.state, job.version, job.skipped) == (identity, "finished", "p3-v1", ["Task 4: gone"])
     assert job.queued_at <= job.started_at <= job.ended_at
@@ -84,7 +85,7 @@ def test_only_the_last_jobs_are_kept(states: TrainingStates):
         newest = enqueue(states, 3)
         start(states, 3)
         with states.change(3) as trainings:
-            trainings.job_in(State.STARTED).finish("p3-v1", [])
+            trainings.finish(trainings.job_in(State.STARTED), "p3-v1", [], 1.5)
     jobs = states.read(3).jobs
     assert len(jobs) == JOBS_KEPT
     assert jobs[-1].id == newest

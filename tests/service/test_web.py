@@ -11,7 +11,7 @@ from model import TimeSeriesSegmenter
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.backend import Backend, project_number
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
-from timeseries_segmenter.service.training_state import State
+from timeseries_segmenter.service.training_job import State
 
 IGNORED = {"PROJECT_UPDATED", "TASKS_CREATED", "TASKS_DELETED", "PROJECT_CREATED", "SOMETHING_NEW"}
 TAGS = '<View><TimeSeriesLabels name="label" toName="ts">{}</TimeSeriesLabels>{}</View>'

@@ -1,18 +1,26 @@
 """The parts of the service, put together once, and the verbs Label Studio asks of it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from timeseries_segmenter.errors import ModelFileError
+from flask import current_app
+
+from timeseries_segmenter.errors import ModelFileError, QueueError
 from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.service.authentication import Authentication
+from timeseries_segmenter.service.metrics import Metrics
 from timeseries_segmenter.service.model_store import NO_PROJECT, Model, ModelStore
 from timeseries_segmenter.service.prediction import predict_tasks
 from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.service.training_job import Job
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS, TrainingQueue
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+EXTENSION = "timeseries_segmenter"
 
 
 class Backend:
@@ -22,23 +30,46 @@ class Backend:
         self.settings = settings
         self.store = ModelStore(settings)
         self.queue = TrainingQueue(settings)
-        self._series = TaskSeries.of(settings)
+        self.metrics = Metrics(self.queue.states)
+        self.authentication = Authentication(settings)
+        self._series = TaskSeries.of(settings, self.metrics.observe_cache)
 
     def predict(
         self, project: int, config: LabelConfig, tasks: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
         """One prediction per task, by the project's newest model."""
-        return predict_tasks(tasks, config, self._model(project), self._series)
+        model = self._model(project)
+        self.metrics.models.set(self.store.in_memory)
+        return predict_tasks(tasks, config, model, self._series, self.metrics.observe_prediction)
 
     def handle(self, project: int, event: str) -> dict[str, Any]:
-        """Count a training event; the answer holds `job` where a training is queued."""
+        """Count a training event; the answer holds `job` where a training is queued.
+
+        Raises QueueError where MODEL_DIR can't be written.
+        """
         if event not in TRAINING_EVENTS:
             return {}
-        job = self.queue.count(project, event)
+        with self._writing():
+            job = self.queue.count(project, event)
         if job is None:
             return {"updates": self.queue.states.read(project).updates}
         logger.info("project %d: %s, training %s is %s", project, event, job.id, job.state)
         return {"job": job.id}
+
+    def cancel(self, project: int) -> list[Job]:
+        """Stop the project's training, and take back what waits. Raises QueueError like `handle`."""
+        with self._writing():
+            return self.queue.cancel(project)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise QueueError(
+                f"MODEL_DIR={self.settings.model_dir} can't be written ({error.strerror}): give it room and "
+                "access rights"
+            ) from error
 
     def _model(self, project: int) -> Model | None:
         try:
@@ -46,6 +77,13 @@ class Backend:
         except ModelFileError as error:
             logger.error("project %d: %s", project, error)
             return None
+
+
+def current_backend() -> Backend:
+    """The backend of the app that answers the current request."""
+    backend = current_app.extensions[EXTENSION]
+    assert isinstance(backend, Backend)
+    return backend
 
 
 def request_project(project: object, context: object, tasks: Sequence[Mapping[str, Any]]) -> int:

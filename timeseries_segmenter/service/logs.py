@@ -1,14 +1,18 @@
-"""One line a log entry, to standard error; never bodies, headers or tokens."""
+"""One line a log entry, to standard error, as text or JSON; never bodies, headers or tokens."""
 
 import logging
 import logging.config
+from typing import Any
 
 from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 STOCK_APP = "label_studio_ml.api"
+# these log every connection, with query strings that may hold signatures, or every look at the queue
+QUIET = ("urllib3", "httpx", "httpcore", "filelock", "rq.worker", "rq.job")
 
 
 class WithoutBodies(logging.Filter):
@@ -19,19 +23,29 @@ class WithoutBodies(logging.Filter):
         return record.levelno > logging.DEBUG
 
 
-def configure_logging(level: str) -> None:
-    """Log to standard error from `level` on."""
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {"line": {"format": FORMAT}},
-            "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-            "root": {"level": level, "handlers": ["console"]},
-            # these log every connection, with query strings that may hold signatures
-            "loggers": {name: {"level": "WARNING"} for name in ("urllib3", "httpx", "httpcore", "filelock")},
-        }
-    )
+def logging_config(settings: Settings) -> dict[str, Any]:
+    """How `logging.config.dictConfig` logs to standard error, LOG_LEVEL and LOG_FORMAT obeyed.
+
+    A JSON line holds `asctime`, `levelname`, `name`, `message`, and what the entry is about:
+    `project`, `task`, `version`, `seconds`, and so on.
+    """
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "text": {"format": FORMAT},
+            "json": {"()": "pythonjsonlogger.json.JsonFormatter", "fmt": FORMAT},
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": settings.log_format}},
+        "root": {"level": settings.log_level, "handlers": ["console"]},
+        "loggers": {name: {"level": "WARNING"} for name in QUIET}
+        | {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
+    }
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log to standard error, LOG_LEVEL and LOG_FORMAT obeyed."""
+    logging.config.dictConfig(logging_config(settings))
 
 
 def hide_bodies() -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from timeseries_segmenter.errors import SegmenterError
@@ -14,8 +14,15 @@ from timeseries_segmenter.service.task_series import TaskSeries
 logger = logging.getLogger(__name__)
 
 
+Observe = Callable[[int, float], None]  # rows and seconds of a task that was predicted
+
+
 def predict_tasks(
-    tasks: Sequence[Mapping[str, Any]], config: LabelConfig, model: Model | None, series: TaskSeries
+    tasks: Sequence[Mapping[str, Any]],
+    config: LabelConfig,
+    model: Model | None,
+    series: TaskSeries,
+    observe: Observe | None = None,
 ) -> list[dict[str, Any]]:
     """One Label Studio prediction per task, in their order.
 
@@ -26,7 +33,7 @@ def predict_tasks(
     columns = model_columns(model, config) if model else None
     if columns is None:
         model = None
-    return [_predict_task(task, config, model, columns or [], version, series) for task in tasks]
+    return [_predict_task(task, config, model, columns or [], version, series, observe) for task in tasks]
 
 
 def model_columns(model: Model, config: LabelConfig) -> list[int] | None:
@@ -51,6 +58,7 @@ def _predict_task(
     columns: list[int],
     version: str,
     series: TaskSeries,
+    observe: Observe | None,
 ) -> dict[str, Any]:
     regions: list[dict[str, Any]] = []
     if model:
@@ -64,7 +72,21 @@ def _predict_task(
             logger.exception("no prediction for task %s", task.get("id"))
         else:
             seconds = time.monotonic() - began
-            logger.info("task %s: %d regions by %s in %.2f s", task.get("id"), len(regions), version, seconds)
+            logger.info(
+                "task %s: %d regions by %s in %.2f s",
+                task.get("id"),
+                len(regions),
+                version,
+                seconds,
+                extra={
+                    "task": task.get("id"),
+                    "version": version,
+                    "seconds": round(seconds, 4),
+                    "rows": len(read),
+                },
+            )
+            if observe:
+                observe(len(read), seconds)
     score = sum(region["score"] for region in regions) / len(regions) if regions else 0.0
     return {"model_version": version, "score": score, "result": regions}
 

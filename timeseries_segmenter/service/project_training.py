@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from timeseries_segmenter.errors import DownloadError, ModelFileError, SeriesError, TrainingError
+from timeseries_segmenter.errors import (
+    DownloadError,
+    LabelStudioError,
+    ModelFileError,
+    SeriesError,
+    TrainingError,
+)
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -18,8 +24,9 @@ from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.labelled_task import LabelledTask
 from timeseries_segmenter.service.logs import log_other_pairs
 from timeseries_segmenter.service.model_store import ModelStore
+from timeseries_segmenter.service.retries import LONG
 from timeseries_segmenter.service.task_series import TaskSeries
-from timeseries_segmenter.service.training_state import Progress
+from timeseries_segmenter.service.training_job import Progress
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -40,8 +47,8 @@ class ProjectTraining:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._label_studio = LabelStudioClient(settings)
-        self._series = TaskSeries(Downloader(settings, self._label_studio))
+        self._label_studio = LabelStudioClient(settings, LONG)
+        self._series = TaskSeries(Downloader(settings, self._label_studio, LONG))
         self._store = ModelStore(settings)
 
     def run(self, project: int, show: Callable[[Progress], None], from_scratch: bool = False) -> Outcome:
@@ -96,13 +103,27 @@ class ProjectTraining:
         for task in self._label_studio.labelled_tasks(project):
             try:
                 labelled = LabelledTask.read(task, config, self._series)
+                if labelled:
+                    examples.append(labelled.example(config))
+                    tasks.append(labelled.task)
             except (SeriesError, DownloadError) as error:
                 skipped.append(str(error))
-                logger.warning("project %d: left out of the training: %s", project, error)
-                continue
-            if labelled:
-                examples.append(labelled.example(config))
-                tasks.append(labelled.task)
+                logger.warning(
+                    "project %d: left out of the training: %s",
+                    project,
+                    error,
+                    extra={"project": project, "task": task["id"]},
+                )
+            except LabelStudioError:
+                raise
+            except Exception as error:  # one bad task must not cost the training
+                skipped.append(f"Task {task['id']}: {type(error).__name__}; see the log")
+                logger.exception(
+                    "project %d: left out of the training: task %s",
+                    project,
+                    task["id"],
+                    extra={"project": project, "task": task["id"]},
+                )
         if not examples:
             raise TrainingError(
                 f"no annotated task of project {project} can be learned from"

@@ -1,16 +1,11 @@
-"""When a project is trained: events counted, jobs queued, the worker process kept alive."""
+"""When a project is trained: events counted, jobs queued and cancelled, workers told."""
 
-import itertools
-import json
 import logging
-import subprocess
-import sys
-import threading
-import time
-from contextlib import suppress
-from pathlib import Path
+from typing import Protocol
 
-from timeseries_segmenter.service.training_state import START_TRAINING, Job, TrainingStates, worker_name
+from timeseries_segmenter.service.training_job import START_TRAINING, Job
+from timeseries_segmenter.service.training_state import TrainingStates
+from timeseries_segmenter.service.worker_process import WorkerProcess
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -25,79 +20,61 @@ TRAINING_EVENTS = frozenset(
         START_TRAINING,
     }
 )
-LONGEST_PAUSE = 60  # seconds before a worker is started again that keeps dying
-PACKAGE_ROOT = Path(__file__).parents[2]
+
+
+class Workers(Protocol):
+    """Processes that run queued jobs."""
+
+    def wake(self, project: int) -> None:
+        """Have the project's queued job run, now or as soon as possible; never raises."""
+
+    def check(self) -> None:
+        """Raises QueueError where the workers can't be reached."""
 
 
 class TrainingQueue:
-    """Counts a project's events and hands it to the one worker process when it is due.
+    """Counts a project's events, and queues a training when it is due.
 
-    The queue is in `MODEL_DIR`, so nothing is lost when this process ends. The worker lives as
-    long as this process; one that dies is replaced when there is work.
+    The queue is in `MODEL_DIR`, so nothing is lost when this process ends, or Redis. Without Redis
+    one process beside this one trains, with it as many as were started.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self.states = TrainingStates(settings.model_dir.resolve())
-        self._lock = threading.Lock()
-        self._supervisor: threading.Thread | None = None
+        self._updates = settings.start_training_each_n_updates
+        self.states = TrainingStates(settings.model_dir)
+        self.workers = _workers(settings, self.states)
 
     def count(self, project: int, event: str) -> Job | None:
         """Count an event; returns the queued job once enough have come, at once for START_TRAINING.
 
-        Events that come while a training of the project runs share one job behind it.
+        Events that come while a training of the project runs share one job behind it. Raises OSError
+        where MODEL_DIR can't be written.
         """
         with self.states.change(project) as trainings:
             trainings.updates += 1
-            due = event == START_TRAINING or trainings.updates >= self._settings.start_training_each_n_updates
+            due = event == START_TRAINING or trainings.updates >= self._updates
             job = trainings.enqueue(event) if due else None
         if job:
-            self._ensure_worker()
+            self.workers.wake(project)
         return job
+
+    def cancel(self, project: int) -> list[Job]:
+        """Take back what is queued, and stop what runs, within seconds. Raises OSError."""
+        with self.states.change(project) as trainings:
+            jobs = trainings.cancel()
+        for job in jobs:
+            logger.info("project %d: training %s is cancelled", project, job.id)
+        return jobs
 
     def resume(self) -> None:
         """Take up what was queued or running when the service last ended."""
-        if self.states.waiting() or self.states.interrupted():
-            self._ensure_worker()
-
-    def _ensure_worker(self) -> None:
-        with self._lock:
-            if self._supervisor is None or not self._supervisor.is_alive():
-                self._supervisor = threading.Thread(target=self._supervise, name="training", daemon=True)
-                self._supervisor.start()
-
-    def _supervise(self) -> None:
-        """Run workers until one dies without work left; the next job starts another."""
-        for deaths in itertools.count(1):
-            with subprocess.Popen(
-                [sys.executable, "-m", "timeseries_segmenter.service.training_worker"],
-                stdin=subprocess.PIPE,
-                cwd=PACKAGE_ROOT,
-            ) as worker:
-                assert worker.stdin is not None
-                # the pipe stays open: the worker ends when it closes, however this process ends
-                with suppress(BrokenPipeError):  # it died already; its exit code tells why
-                    worker.stdin.write(_dump(self._settings).encode() + b"\n")
-                    worker.stdin.flush()
-                code = worker.wait()
-            error = f"the training process died ({_reason(code)}); if it was short of memory, give it more"
-            logger.error(error)
-            self.states.fail_started(worker_name(worker.pid), error)
-            with self._lock:
-                if not self.states.waiting():
-                    self._supervisor = None
-                    return
-            time.sleep(min(LONGEST_PAUSE, 2**deaths))
+        for project in self.states.waiting() or self.states.interrupted():
+            self.workers.wake(project)
 
 
-def _dump(settings: Settings) -> str:
-    values = settings.model_dump(mode="json")
-    values["label_studio_api_key"] = settings.label_studio_api_key.get_secret_value()
-    for name in ("model_dir", "local_files_dir", "cache_dir"):  # the worker runs in another folder
-        if values[name] is not None:
-            values[name] = str(Path(values[name]).resolve())
-    return json.dumps(values)
+def _workers(settings: Settings, states: TrainingStates) -> Workers:
+    if not settings.redis_url.get_secret_value():
+        return WorkerProcess(settings, states)
+    from timeseries_segmenter.service.redis_queue import RedisQueue  # slow to import, and not always there
 
-
-def _reason(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+    return RedisQueue.of_web(settings)

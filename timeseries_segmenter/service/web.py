@@ -1,78 +1,24 @@
-"""What the stock app lacks: checked requests, errors as JSON, versions, the state of trainings."""
+"""What the stock app lacks: authentication, checked requests, errors as JSON, a log, and more routes."""
 
 import logging
-from abc import ABC, abstractmethod
-from typing import Annotated, Any
+import time
+from typing import Any
 
-from flask import Flask, Response, abort, current_app, jsonify, request
+from flask import Flask, Response, abort, current_app, g, jsonify, request
 from flask.typing import ResponseReturnValue
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from timeseries_segmenter.errors import LabelConfigError
-from timeseries_segmenter.labeling.config import parse_label_config
-from timeseries_segmenter.service.backend import Backend, project_number, request_project
-from timeseries_segmenter.service.logs import log_other_pairs
-from timeseries_segmenter.service.model_store import UNTRAINED
-from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
+from timeseries_segmenter.errors import LabelConfigError, QueueError
+from timeseries_segmenter.service.backend import EXTENSION, Backend, current_backend
+from timeseries_segmenter.service.request_body import BODIES, Predict, Webhook, complaint
+from timeseries_segmenter.service.routes import metrics, routes, versions
 
 logger = logging.getLogger(__name__)
 
-EXTENSION = "timeseries_segmenter"
 REPLACED = ("/train", "/is_training")  # the stock app's own, of Label Studio before 1.4.1
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 INTERNAL_ERROR = "internal error; the log of this service tells the cause"
-
-
-ProjectNumber = Annotated[int | str | None, AfterValidator(lambda value: project_number(value))]
-
-
-class _Body(BaseModel, ABC):
-    """What a stock view needs to find in a request; `check` raises LabelConfigError or ValueError."""
-
-    model_config = ConfigDict(alias_generator=lambda name: name.rstrip("_"))
-
-    @abstractmethod
-    def check(self) -> None: ...
-
-
-class _Setup(_Body):
-    schema_: str
-    project: ProjectNumber = None
-
-    def check(self) -> None:
-        log_other_pairs(project_number(self.project), parse_label_config(self.schema_))
-
-
-class _Predict(_Body):
-    tasks: list[dict[str, Any]]
-    label_config: str
-    project: ProjectNumber = None
-    params: dict[str, Any] | None = None
-
-    def check(self) -> None:
-        request_project(self.project, (self.params or {}).get("context"), self.tasks)
-        parse_label_config(self.label_config)
-
-
-class _Project(BaseModel):
-    id: ProjectNumber
-    label_config: str | None = None
-
-
-class _Webhook(_Body):
-    action: str
-    project: _Project | None = None
-
-    def check(self) -> None:
-        if self.action not in TRAINING_EVENTS:
-            return
-        if self.project is None:
-            raise ValueError("project: Field required")
-        if self.project.label_config:
-            parse_label_config(self.project.label_config)
-
-
-BODIES: dict[str, type[_Body]] = {"/setup": _Setup, "/predict": _Predict, "/webhook": _Webhook}
 
 
 def extend(app: Flask, backend: Backend) -> None:
@@ -82,15 +28,28 @@ def extend(app: Flask, backend: Backend) -> None:
     app.config["MAX_CONTENT_LENGTH"] = backend.settings.max_request_mb * 1_000_000
     if known:
         return
+    # before the stock app's own, which reads the whole body
+    app.before_request_funcs.setdefault(None, []).insert(0, _authenticate)
     app.before_request(_check_request)
     app.after_request(_without_traceback)
+    app.after_request(_tell)
     app.register_error_handler(HTTPException, _error)
+    app.register_error_handler(QueueError, _unavailable)
     for broken in (AssertionError, FileNotFoundError, IndexError):  # the stock app answers these as text
         app.register_error_handler(broken, _broken)
-    if "get_version" in app.view_functions:
-        app.view_functions["get_version"] = _versions
-    app.add_url_rule("/versions", "versions", _versions, methods=["GET"])
-    app.add_url_rule("/projects/<int:project>/training", "training", _training, methods=["GET"])
+    for name, view in {"get_version": versions, "metrics": metrics}.items():
+        if name in app.view_functions:
+            app.view_functions[name] = view
+    app.register_blueprint(routes)
+
+
+def _authenticate() -> ResponseReturnValue | None:
+    g.began = time.monotonic()
+    if current_backend().authentication.allows(request.path, request.headers):
+        return None
+    answer = jsonify({"detail": "user and password are needed, or for webhooks the secret; see the README"})
+    answer.headers["WWW-Authenticate"] = 'Basic realm="timeseries-segmenter", charset="UTF-8"'
+    return answer, 401
 
 
 def _check_request() -> ResponseReturnValue | None:
@@ -108,17 +67,14 @@ def _check_request() -> ResponseReturnValue | None:
         return _refuse("the body should be a JSON object")
     try:
         body = model.model_validate(content)
-        body.check()
-        if isinstance(body, _Webhook) and body.action not in TRAINING_EVENTS:
-            return jsonify({"status": "ignored"}), 200
-        if isinstance(body, _Predict):
-            # the stock views hand all params on by name, and 2.x takes no null
-            content["params"] = {"context": (body.params or {}).get("context")}
-    except ValidationError as error:
-        first = error.errors()[0]
-        return _refuse(f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}")
-    except (LabelConfigError, ValueError) as error:
-        return _refuse(str(error))
+        g.project = body.check()
+    except (ValidationError, LabelConfigError, ValueError) as error:
+        return _refuse(complaint(error))
+    if isinstance(body, Webhook) and not body.trains:
+        return jsonify({"status": "ignored"}), 200
+    if isinstance(body, Predict):
+        # the stock views hand all params on by name, and 2.x takes no null
+        content["params"] = {"context": body.context}
     return None
 
 
@@ -135,32 +91,39 @@ def _without_traceback(response: Response) -> Response:
     return response
 
 
+def _tell(response: Response) -> Response:
+    """Count the request, and log a line."""
+    seconds = time.monotonic() - g.began
+    route = request.url_rule.rule if request.url_rule else "unknown"
+    counted = current_backend().metrics
+    # bounded, whatever strangers send: each new label is kept for ever
+    method = request.method if request.method in METHODS else "other"
+    counted.requests.labels(method, route, response.status_code).inc()
+    counted.request_seconds.labels(route).observe(seconds)
+    about: dict[str, Any] = {"method": method, "route": route, "status": response.status_code}
+    project = g.get("project") or (request.view_args or {}).get("project")
+    if project:
+        about["project"] = project
+    logger.info(
+        "%s %s: %d in %.3f s",
+        method,
+        request.path if request.url_rule else route,
+        response.status_code,
+        seconds,
+        extra=about | {"seconds": round(seconds, 4)},
+    )
+    return response
+
+
 def _error(error: HTTPException) -> ResponseReturnValue:
     return jsonify({"detail": error.description}), error.code or 500
+
+
+def _unavailable(error: QueueError) -> ResponseReturnValue:
+    logger.error("%s %s: %s", request.method, request.path, error)
+    return jsonify({"detail": str(error)}), 503
 
 
 def _broken(error: Exception) -> ResponseReturnValue:
     logger.error("%s %s broke", request.method, request.path, exc_info=error)
     return jsonify({"detail": INTERNAL_ERROR}), 500
-
-
-def _versions() -> ResponseReturnValue:
-    content = request.get_json(silent=True)
-    project = content.get("project") if isinstance(content, dict) else request.args.get("project")
-    try:
-        number = project_number(project) if project else None
-    except ValueError as error:
-        return _refuse(f"project: {error}")
-    return jsonify({"versions": _backend().store.versions(number) or [UNTRAINED]})
-
-
-def _training(project: int) -> ResponseReturnValue:
-    backend = _backend()
-    trainings = backend.queue.states.read(project).model_dump(mode="json")
-    return jsonify(trainings | {"project": str(project), "version": backend.store.version(project)})
-
-
-def _backend() -> Backend:
-    backend = current_app.extensions[EXTENSION]
-    assert isinstance(backend, Backend)
-    return backend

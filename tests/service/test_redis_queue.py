@@ -1,0 +1,239 @@
+"""Real workers on a real Redis, over one MODEL_DIR."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import recorded
+from label_studio_server import TOKEN, LabelStudioServer
+from processes import children, kill, lives, wait_for
+from pydantic import SecretStr
+from redis_server import RedisServer
+
+from timeseries_segmenter.errors import QueueError
+from timeseries_segmenter.service.model_store import ModelStore
+from timeseries_segmenter.service.redis_queue import RedisQueue
+from timeseries_segmenter.service.training_job import Job, State
+from timeseries_segmenter.service.training_queue import TrainingQueue
+from timeseries_segmenter.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+CREATED = "ANNOTATION_CREATED"
+CONFIG = recorded.body("predict_json_inline")["label_config"]
+SERIES = {"ts": {"time": list(range(300)), "value": recorded.values()}}
+ENDLESS = {"TRAIN_EPOCHS": "1000000", "BALANCED_ACCURACY_THRESHOLD": "1", "MIN_CLASS_F1_THRESHOLD": "1"}
+
+StartWorker = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(settings: Settings, studio: LabelStudioServer, redis: RedisServer) -> Settings:
+    for project in (3, 4):
+        studio.configs[project] = CONFIG
+        studio.add_task(project, SERIES, recorded.regions((40, 89, "Run")))
+    return settings.model_copy(update={"label_studio_host": studio.url, "redis_url": SecretStr(redis.url)})
+
+
+@pytest.fixture
+def queue(settings: Settings) -> TrainingQueue:
+    return TrainingQueue(settings)
+
+
+@pytest.fixture
+def start_worker(settings: Settings, tmp_path: Path) -> Iterator[StartWorker]:
+    """Starts `python -m timeseries_segmenter worker`, as `make worker` does; its log is `worker.log`."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(**variables: str) -> subprocess.Popen[bytes]:
+        environment = os.environ | {
+            "LABEL_STUDIO_HOST": settings.label_studio_host,
+            "LABEL_STUDIO_API_KEY": TOKEN,
+            "MODEL_DIR": str(settings.model_dir),
+            "REDIS_URL": settings.redis_url.get_secret_value(),
+            "TRAIN_EPOCHS": "2",
+            "HIDDEN_SIZE": "4",
+            **variables,
+        }
+        with (tmp_path / "worker.log").open("ab") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "timeseries_segmenter", "worker"],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        running.append(worker)
+        return worker
+
+    yield start
+    for worker in running:
+        left = children(worker.pid)
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(20)
+        wait_for(lambda left=left: not any(map(lives, left)))
+
+
+def newest(queue: TrainingQueue, project: int = 3) -> Job:
+    return queue.states.read(project).jobs[-1]
+
+
+def in_state(queue: TrainingQueue, state: State, project: int = 3) -> Job:
+    return wait_for(lambda: newest(queue, project).state is state and newest(queue, project), 60)
+
+
+def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
+    queue: TrainingQueue, start_worker: StartWorker, settings: Settings
+):
+    for _ in range(3):
+        start_worker(**ENDLESS)
+    for project in (3, 4):
+        queue.count(project, CREATED)
+    first, other = (in_state(queue, State.STARTED, project) for project in (3, 4))
+    assert first.worker != other.worker
+    behind = {queue.count(3, CREATED).id for _ in range(5)}
+    assert len(behind) == 1  # events during a training become one further training
+    time.sleep(7)  # a third worker is idle, and has looked for work by now
+    assert [job.state for job in queue.states.read(3).jobs] == [State.STARTED, State.QUEUED]
+    for project in (3, 4):
+        queue.cancel(project)
+    for project in (3, 4):
+        assert in_state(queue, State.FAILED, project).error == "cancelled"
+        wait_for(lambda project=project: not queue.states.read(project).job_in(State.STARTED))
+    assert ModelStore(settings).projects() == []
+
+
+def test_the_training_behind_another_follows_it_at_once(
+    queue: TrainingQueue, start_worker: StartWorker, settings: Settings
+):
+    start_worker()
+    queue.count(3, CREATED)
+    in_state(queue, State.STARTED)
+    second = queue.count(3, CREATED)
+    finished = in_state(queue, State.FINISHED)
+    assert finished.id == second.id
+    first = queue.states.read(3).jobs[0]
+    assert first.version != finished.version == ModelStore(settings).version(3)
+    assert first.ended_at <= finished.started_at
+
+
+def test_the_job_of_a_worker_that_is_killed_is_taken_up_by_another(
+    queue: TrainingQueue, start_worker: StartWorker
+):
+    doomed = start_worker(**ENDLESS)
+    job = queue.count(3, CREATED)
+    in_state(queue, State.STARTED)
+    horses = children(doomed.pid)
+    assert horses
+    kill(doomed.pid)
+    for horse in horses:
+        kill(horse)
+    doomed.wait()
+    assert newest(queue).state is State.STARTED
+    start_worker()
+    finished = in_state(queue, State.FINISHED)
+    assert (finished.id, finished.attempts, finished.error) == (job.id, 2, None)
+
+
+def test_a_training_whose_process_is_killed_is_tried_again_by_its_own_worker(
+    queue: TrainingQueue, start_worker: StartWorker
+):
+    worker = start_worker(**ENDLESS)
+    queue.count(3, CREATED)
+    in_state(queue, State.STARTED)
+    (horse,) = children(worker.pid)
+    kill(horse)
+    again = wait_for(lambda: (found := newest(queue)).attempts == 2 and found, 30)
+    assert again.state is State.STARTED
+    (second,) = wait_for(lambda: children(worker.pid))
+    assert second != horse
+    kill(second)
+    assert in_state(queue, State.FAILED).error == "interrupted 2 times"
+    assert worker.poll() is None
+
+
+def test_sigterm_puts_a_training_back_and_ends_the_worker(queue: TrainingQueue, start_worker: StartWorker):
+    worker = start_worker(**ENDLESS)
+    job = queue.count(3, CREATED)
+    in_state(queue, State.STARTED)
+    wait_for(lambda: newest(queue).progress, 60)
+    began = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(20)
+    assert time.monotonic() - began < 10
+    assert (newest(queue).state, newest(queue).attempts) == (State.QUEUED, 0)
+    start_worker()
+    assert in_state(queue, State.FINISHED).id == job.id
+
+
+def test_a_training_over_its_time_fails_and_says_so(queue: TrainingQueue, start_worker: StartWorker):
+    start_worker(**ENDLESS, TRAINING_TIMEOUT="4")
+    queue.count(3, CREATED)
+    failed = in_state(queue, State.FAILED)
+    assert "longer than TRAINING_TIMEOUT=4" in failed.error
+    assert queue.states.read(3).updates == 1  # the event counts again
+
+
+def test_what_waits_is_trained_although_redis_was_away_and_forgot_everything(
+    queue: TrainingQueue, start_worker: StartWorker, redis: RedisServer, caplog: pytest.LogCaptureFixture
+):
+    queue.count(4, CREATED)  # Redis knows of it, and forgets
+    redis.stop()
+    began = time.monotonic()
+    job = queue.count(3, CREATED)
+    assert time.monotonic() - began < 0.9  # Label Studio waits a second
+    assert "project 3: Redis can't be reached" in caplog.text
+    assert newest(queue).state is State.QUEUED
+    with pytest.raises(QueueError, match="Redis can't be reached"):
+        queue.workers.check()
+    redis.start()
+    queue.workers.check()
+    start_worker()
+    assert in_state(queue, State.FINISHED).id == job.id
+    in_state(queue, State.FINISHED, 4)
+
+
+def test_a_worker_outlives_a_redis_that_goes_away(
+    queue: TrainingQueue, start_worker: StartWorker, redis: RedisServer
+):
+    worker = start_worker()
+    queue.count(3, CREATED)
+    in_state(queue, State.FINISHED)
+    redis.stop()
+    time.sleep(2)
+    redis.start()
+    queue.count(4, CREATED)
+    in_state(queue, State.FINISHED, 4)
+    assert worker.poll() is None
+
+
+def test_a_worker_without_redis_ends_with_a_sentence(start_worker: StartWorker, tmp_path: Path):
+    worker = start_worker(REDIS_URL="redis://:s3cret@127.0.0.1:1/0")
+    assert worker.wait(30) == 1
+    log = (tmp_path / "worker.log").read_text()
+    assert "Redis can't be reached" in log
+    assert "Traceback" not in log
+    assert "s3cret" not in log
+
+
+def test_redis_holds_no_token_and_nothing_that_is_run_when_read(queue: TrainingQueue, settings: Settings):
+    queue.count(3, CREATED)
+    rq = RedisQueue.of_web(settings).rq
+    try:
+        (job,) = rq.jobs
+        stored = b" ".join(value for value in rq.connection.hgetall(job.key).values())
+        assert TOKEN.encode() not in stored
+        assert job.args == [3]
+        assert job.data.startswith(b"[")  # JSON
+    finally:
+        rq.empty()

@@ -1,0 +1,104 @@
+"""Takes a project's queued job, trains, and keeps what became of it."""
+
+import logging
+import time
+
+from filelock import Timeout
+
+from timeseries_segmenter.errors import SegmenterError
+from timeseries_segmenter.service.training_job import CANCELLED, Job, Progress, State
+from timeseries_segmenter.service.training_state import TrainingStates, worker_name
+from timeseries_segmenter.service.training_stop import TrainingStopped, stopped_by
+from timeseries_segmenter.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 1.0  # seconds; another process may hold the lock for a look
+
+
+class JobRunner:
+    """Runs queued jobs in the main thread of its process, one project at a time anywhere."""
+
+    def __init__(self, settings: Settings, states: TrainingStates) -> None:
+        self._settings = settings
+        self._states = states
+
+    def run(self, project: int) -> bool:
+        """Run the project's queued job, if there is one and nobody trains the project.
+
+        Returns False where this process was told to end; the job is queued again then.
+        """
+        try:
+            with self._states.only_one(project, PATIENCE):
+                job = self._take(project)
+                return job is None or self._run(project, job)
+        except Timeout:
+            return True
+
+    def _take(self, project: int) -> Job | None:
+        with self._states.change(project) as trainings:
+            job = trainings.job_in(State.QUEUED)
+            if job:
+                job.start(worker_name())
+            return job
+
+    def _run(self, project: int, job: Job) -> bool:
+        # torch is slow to import: a worker that only waits does without
+        import torch
+
+        from timeseries_segmenter.service.project_training import ProjectTraining
+
+        torch.set_num_threads(1)  # more gain nothing with networks of this size, and slow predictions down
+        logger.info("project %d: training %s started (%s)", project, job.id, job.event)
+        began = time.monotonic()
+        try:
+            with stopped_by(lambda: self._reason_to_stop(project, job, began)):
+                outcome = ProjectTraining(self._settings).run(
+                    project, lambda progress: self._show(project, job, progress), job.from_scratch
+                )
+        except TrainingStopped as stopped:
+            if stopped.reason is None:
+                self._put_back(project, job)
+                return False
+            self._fail(project, job, stopped.reason, began)
+        except SegmenterError as error:
+            self._fail(project, job, str(error), began)
+        except OSError as error:
+            self._fail(project, job, f"{error}; look at the disk of MODEL_DIR and its access rights", began)
+        except Exception as error:  # whatever it is, the queue goes on and says so
+            logger.exception("project %d: training %s broke", project, job.id)
+            self._fail(project, job, f"{type(error).__name__}: {error}; see the log", began)
+        else:
+            with self._states.change(project) as trainings:
+                ended = trainings.job(job.id)
+                if ended:
+                    trainings.finish(ended, outcome.version, outcome.skipped, time.monotonic() - began)
+        return True
+
+    def _fail(self, project: int, job: Job, error: str, began: float) -> None:
+        logger.error("project %d: training %s failed: %s", project, job.id, error)
+        with self._states.change(project) as trainings:
+            ended = trainings.job(job.id)
+            if ended:
+                trainings.fail(ended, error, time.monotonic() - began)
+
+    def _reason_to_stop(self, project: int, job: Job, began: float) -> str | None:
+        limit = self._settings.training_timeout
+        if time.monotonic() - began > limit:
+            return f"took longer than TRAINING_TIMEOUT={limit} seconds; raise it, or lower TRAIN_EPOCHS"
+        running = self._states.read(project).job(job.id)
+        return CANCELLED if running and running.cancelled else None
+
+    def _show(self, project: int, job: Job, progress: Progress) -> None:
+        with self._states.change(project) as trainings:
+            running = trainings.job(job.id)
+            if running:
+                running.progress = progress
+
+    def _put_back(self, project: int, job: Job) -> None:
+        with self._states.change(project) as trainings:
+            running = trainings.job(job.id)
+            if running:
+                running.attempts -= 1  # this was no failure of the training's own
+                trainings.requeue(running)
+        logger.info("project %d: training %s waits again, since this process has to end", project, job.id)

@@ -1,0 +1,111 @@
+"""Routes beside Label Studio's own: versions, trainings, readiness and metrics."""
+
+import os
+from typing import Any
+
+from flask import Blueprint, Response, abort, jsonify, request
+from flask.typing import ResponseReturnValue
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import ValidationError
+
+from timeseries_segmenter.errors import QueueError
+from timeseries_segmenter.service.backend import current_backend, project_number
+from timeseries_segmenter.service.model_store import UNTRAINED
+from timeseries_segmenter.service.request_body import JobStatus, complaint
+from timeseries_segmenter.service.training_job import Job, State, project_of
+
+routes = Blueprint("segmenter", __name__)
+
+
+@routes.get("/versions")
+def versions() -> ResponseReturnValue:
+    """Versions of a project's model, newest first; of all projects where none is named."""
+    content = request.get_json(silent=True)
+    named = content.get("project") if isinstance(content, dict) else request.args.get("project")
+    try:
+        project = project_number(named) if named else None
+    except ValueError as error:
+        abort(400, f"project: {error}")
+    return jsonify({"versions": current_backend().store.versions(project) or [UNTRAINED]})
+
+
+@routes.get("/projects/<int:project>/training")
+def training(project: int) -> ResponseReturnValue:
+    """How the project's newest training stands, what became of the ones before, and its versions."""
+    backend = current_backend()
+    trainings = backend.queue.states.read(project)
+    newest = trainings.job_in(State.STARTED) or (trainings.jobs[-1] if trainings.jobs else None)
+    failed = [job for job in trainings.jobs if job.state is State.FAILED]
+    shown = newest.model_dump(mode="json") if newest else {}
+    return jsonify(
+        trainings.model_dump(mode="json", exclude={"project"})
+        | {
+            "project": str(project),
+            "version": backend.store.version(project),
+            "versions": backend.store.versions(project) or [UNTRAINED],
+            "state": shown.get("state"),
+            "progress": shown.get("progress"),
+            "last_error": failed[-1].error if failed else None,
+        }
+    )
+
+
+@routes.post("/projects/<int:project>/training/cancel")
+def cancel(project: int) -> ResponseReturnValue:
+    """Take back what is queued, and stop what runs."""
+    jobs = current_backend().cancel(project)
+    return jsonify({"cancelled": [job.id for job in jobs]})
+
+
+@routes.post("/job_status")
+def job_status() -> ResponseReturnValue:
+    """A job as Label Studio asks for it; 410 for one that is not known, or no longer."""
+    try:
+        asked = JobStatus.model_validate(request.get_json())
+    except ValidationError as error:
+        abort(400, complaint(error))
+    job = _find(asked.job)
+    if job is None:
+        abort(410, f"job: {asked.job!r:.60} is not known")
+    moments = job.model_dump(mode="json", include={"queued_at", "started_at", "ended_at"})
+    return jsonify(
+        {
+            "job": job.id,
+            "job_status": job.state,
+            "error": job.error or "",
+            "created_at": moments["queued_at"],
+            "enqueued_at": moments["queued_at"],
+            "started_at": moments["started_at"],
+            "ended_at": moments["ended_at"],
+        }
+    )
+
+
+@routes.get("/ready")
+def ready() -> ResponseReturnValue:
+    """Whether events can be kept and trainings can be started; 503 with the reason where not."""
+    backend = current_backend()
+    checks: dict[str, Any] = {"model_dir": "ok", "workers": "ok"}
+    folder = backend.settings.model_dir
+    if not os.access(
+        next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), os.W_OK
+    ):
+        checks["model_dir"] = f"{folder} can't be written"
+    try:
+        backend.queue.workers.check()
+    except QueueError as error:
+        checks["workers"] = str(error)
+    wrong = [text for text in checks.values() if text != "ok"]
+    if wrong:
+        return jsonify({"detail": "; ".join(wrong), "checks": checks}), 503
+    return jsonify({"status": "ready", "checks": checks})
+
+
+def metrics() -> ResponseReturnValue:
+    """In Prometheus' text format; takes the place of the stock app's empty view."""
+    return Response(current_backend().metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _find(job: str) -> Job | None:
+    project = project_of(job)
+    return None if project is None else current_backend().queue.states.read(project).job(job)

@@ -1,0 +1,55 @@
+"""Commands for a running service: its models' versions, and its training workers."""
+
+import argparse
+
+from timeseries_segmenter.errors import ExportError, SettingsError
+from timeseries_segmenter.service.model_store import ModelStore
+from timeseries_segmenter.settings import Settings
+
+COLUMNS = ("", "version", "created", "tasks", "macro F1", "")
+
+
+def versions(options: argparse.Namespace, settings: Settings) -> None:
+    """List the versions of a project's model, newest first; * marks the one that is served."""
+    store = ModelStore(settings)
+    current = store.version(options.project)
+    rows = []
+    for version in store.versions(options.project):
+        metadata = store.metadata(options.project, version)
+        macro_f1 = metadata.get("metrics", {}).get("macro_f1")
+        rows.append(
+            (
+                "*" if version == current else "",
+                version,
+                str(metadata.get("created_at", "")),
+                str(len(metadata.get("tasks", []))),
+                "" if macro_f1 is None else f"{macro_f1:.3f}",
+                f"is {metadata['restored']} again" if "restored" in metadata else "",
+            )
+        )
+    if not rows:
+        raise ExportError(f"project {options.project} has no model in {settings.model_dir}")
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+    for row in (COLUMNS, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def roll_back(options: argparse.Namespace, settings: Settings) -> None:
+    """Serve an earlier version of a project's model again, by default the one before."""
+    store = ModelStore(settings)
+    try:
+        version = store.roll_back(options.project, options.to)
+    except OSError as error:
+        raise ExportError(f"{settings.model_dir} can't be written: {error.strerror}") from error
+    restored = store.metadata(options.project, version)["restored"]
+    print(f"project {options.project}: {version} is {restored} again; retrieve predictions in Label Studio")
+
+
+def work(options: argparse.Namespace, settings: Settings) -> None:
+    """Train what the service hands out through Redis (REDIS_URL), until Ctrl-C."""
+    del options  # it has none
+    if not settings.redis_url.get_secret_value():
+        raise SettingsError("REDIS_URL is not set; without Redis the service trains by itself")
+    from timeseries_segmenter.service.redis_worker import serve
+
+    serve(settings)
