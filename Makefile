@@ -20,7 +20,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install label-studio demo run test e2e bench lint format clean python
+.PHONY: help install label-studio demo run worker test e2e bench load soak lint audit format clean python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ demo: install label-studio ## show the whole loop in a real Label Studio (ONCE=1
 run: install ## serve on port 9090 for your own Label Studio (HOST, PORT, WORKERS, THREADS)
 	@PORT=$(PORT) WORKERS=$(WORKERS) THREADS=$(THREADS) $(BIN)/gunicorn --bind $(HOST):$(PORT) _wsgi:app
 
+worker: install ## train what the service hands out through Redis (REDIS_URL); start as many as you like
+	@$(BIN)/python -m timeseries_segmenter worker
+
 test: install ## run the tests that need no Label Studio
 	@$(BIN)/python -m pytest -m "not e2e"
 
@@ -45,10 +48,19 @@ bench: install ## measure prediction speed, and quality on the data sets in a fo
 	@$(BIN)/python -m benchmarks.speed
 	@$(if $(DATA),$(BIN)/python -m benchmarks.quality $(DATA),echo "For quality, name a folder: make bench DATA=folder")
 
+load: install ## measure answers to eight clients while a training runs (about a minute)
+	@$(BIN)/python -m benchmarks.load
+
+soak: install ## measure memory over 5000 predictions of 50 projects and 20 trainings (some minutes)
+	@$(BIN)/python -m benchmarks.soak
+
 lint: install ## check style, format and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+audit: install ## look for known vulnerabilities in what is pinned
+	@$(BIN)/python .ci/audit
 
 format: install ## format the code
 	@$(BIN)/ruff format
