@@ -49,6 +49,7 @@ def serve(settings: Settings) -> Flask:
     if not settings.label_studio_api_key.get_secret_value():
         logger.warning("LABEL_STUDIO_API_KEY is not set: nothing can be trained; see the README")
     backend.queue.resume()
+    logger.info("serves models in %s", settings.model_dir)
     return app
 
 

@@ -37,7 +37,7 @@ def on_starting(server):
         os.environ[METRICS] = server.metrics = tempfile.mkdtemp(prefix="timeseries-segmenter-metrics-")
 
 
-def child_exit(server, worker):
+def child_exit(server, worker):  # noqa: ARG001
     """Take what a web process held at its end, such as models in memory, out of the metrics."""
     from prometheus_client import multiprocess
 

@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)  # as the service runs it; more gain nothing
     command: Callable[[argparse.Namespace, Settings], None] = options.command
     try:
-        if command in (train, predict, evaluate_model):
-            settings = read_settings(local_files_dir=options.tasks.absolute().parent, log_level="WARNING")
-        else:
-            settings = read_settings()
+        overrides: dict[str, object] = {} if command is work else {"log_level": "WARNING"}
+        if "tasks" in options:
+            overrides["local_files_dir"] = options.tasks.absolute().parent
+        settings = read_settings(**overrides)
         configure_logging(settings)
         command(options, settings)
     except SegmenterError as error:
@@ -169,7 +169,7 @@ def _ids(text: str) -> list[int]:
 
 def _project(text: str) -> int:
     try:
-        return project_number(text)
+        return project_number(text or "nothing")
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

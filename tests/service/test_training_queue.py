@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -8,12 +9,13 @@ from pathlib import Path
 import pytest
 import recorded
 from filelock import FileLock
+from http_server import Reply, Request
 from label_studio_server import TOKEN, LabelStudioServer
-from processes import kill, lives, wait_for, workers
+from processes import fill, kill, lives, small_disk, wait_for, workers
 
 from timeseries_segmenter.service.model_store import ModelStore
-from timeseries_segmenter.service.training_queue import TrainingQueue
 from timeseries_segmenter.service.training_job import Job, State
+from timeseries_segmenter.service.training_queue import TrainingQueue
 from timeseries_segmenter.service.training_state import TrainingStates
 from timeseries_segmenter.service.worker_process import WorkerProcess
 from timeseries_segmenter.settings import Settings
@@ -98,6 +100,11 @@ def test_events_during_a_training_become_one_further_training(settings: Settings
     assert [job.state for job in queue.states.read(3).jobs] == [State.STARTED, State.QUEUED]
 
 
+def annotate(studio: LabelStudioServer) -> None:
+    data = {"ts": {"time": list(range(300)), "value": recorded.values()}}
+    studio.add_task(3, data, recorded.regions((40, 89, "Run")))
+
+
 def newest(queue: TrainingQueue) -> Job:
     return queue.states.read(3).jobs[-1]
 
@@ -132,9 +139,7 @@ def endings() -> Iterator[list[TrainingQueue]]:
 def test_a_worker_that_is_killed_fails_its_job_and_the_next_event_starts_another(
     settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
 ):
-    studio.add_task(
-        3, {"ts": {"time": list(range(300)), "value": recorded.values()}}, recorded.regions((40, 89, "Run"))
-    )
+    annotate(studio)
     queue = TrainingQueue(settings.model_copy(update=ENDLESS))
     endings.append(queue)
     job = queue.count(3, CREATED)
@@ -191,3 +196,115 @@ def test_a_worker_that_cannot_start_is_not_tried_again_without_a_pause(
     wait_for(starts.exists)
     time.sleep(1)
     assert len(starts.read_text().split()) <= 5
+
+
+@pytest.fixture
+def endless(settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]) -> TrainingQueue:
+    """The queue of a project whose training has no end."""
+    annotate(studio)
+    queue = TrainingQueue(settings.model_copy(update=ENDLESS))
+    endings.append(queue)
+    return queue
+
+
+def test_a_training_that_is_cancelled_stops_and_the_next_event_trains_again(endless: TrainingQueue):
+    job = endless.count(3, CREATED)
+    wait_for(lambda: newest(endless).progress)
+    worker = only_worker()
+    assert [each.id for each in endless.cancel(3)] == [job.id]
+    began = time.monotonic()
+    cancelled = in_state(endless, State.FAILED)
+    assert time.monotonic() - began < 5
+    assert (cancelled.error, endless.states.read(3).updates) == ("cancelled", 0)
+    assert endless.states.read(3).outcomes == {"cancelled": 1}
+    assert lives(worker)
+    assert endless.count(3, CREATED).id != job.id
+    in_state(endless, State.STARTED)
+
+
+def test_a_training_is_cancelled_also_while_it_waits_for_a_host(
+    settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
+):
+    def hang(_: Request) -> Reply:
+        studio.stopping.wait(60)
+        return Reply()
+
+    studio.configs[3] = recorded.body("setup_request_index_time")["schema"]
+    studio.routes["/data/slow.csv"] = hang
+    studio.add_task(3, {"csv_url": f"{studio.url}/data/slow.csv"}, recorded.regions((40, 89, "Run")))
+    queue = TrainingQueue(settings.model_copy(update={"download_timeout": 50.0}))
+    endings.append(queue)
+    queue.count(3, CREATED)
+    wait_for(lambda: any(request.path == "/data/slow.csv" for request in studio.requests))
+    queue.cancel(3)
+    began = time.monotonic()
+    assert in_state(queue, State.FAILED).error == "cancelled"
+    assert time.monotonic() - began < 5
+
+
+def test_a_training_over_its_time_fails_and_its_events_count_again(
+    settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
+):
+    annotate(studio)
+    queue = TrainingQueue(settings.model_copy(update=ENDLESS | {"training_timeout": 3}))
+    endings.append(queue)
+    queue.count(3, CREATED)
+    failed = in_state(queue, State.FAILED)
+    assert "longer than TRAINING_TIMEOUT=3" in failed.error
+    assert queue.states.read(3).updates == 1
+    assert 3 <= queue.states.read(3).seconds < 20
+
+
+def test_a_worker_that_is_told_to_end_puts_its_job_back_and_another_takes_it_up(endless: TrainingQueue):
+    job = endless.count(3, CREATED)
+    wait_for(lambda: newest(endless).progress)
+    first = only_worker()
+    os.kill(first, signal.SIGTERM)
+    second = wait_for(lambda: [worker for worker in workers(os.getpid()) if worker != first])
+    again = wait_for(lambda: (found := newest(endless)).worker.endswith(str(second[0])) and found)
+    assert (again.id, again.attempts, again.state) == (job.id, 1, State.STARTED)
+
+
+def test_a_queue_works_in_a_process_that_was_forked_with_threads(endless: TrainingQueue, tmp_path: Path):
+    """As where gunicorn loads the app before it forks: threads of the parent are none in the child."""
+    endless.count(3, CREATED)
+    in_state(endless, State.STARTED)  # the supervising thread lives
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            endless.count(4, CREATED)
+            (tmp_path / "forked").write_text(str(wait_for(lambda: workers(os.getpid()))[0]))
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    worker = int((tmp_path / "forked").read_text())
+    wait_for(lambda: not lives(worker))  # it ended with the process that started it
+    assert endless.states.read(4).job_in(State.QUEUED)
+
+
+def test_a_worker_on_a_full_disk_waits_and_trains_once_there_is_room(
+    settings: Settings,
+    studio: LabelStudioServer,
+    endings: list[TrainingQueue],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    annotate(studio)
+    with small_disk(settings.model_dir):
+        queue = TrainingQueue(settings)
+        endings.append(queue)
+        with monkeypatch.context() as patch:
+            patch.setattr(WorkerProcess, "wake", lambda *_: None)
+            job = queue.count(3, CREATED)
+        filling = fill(settings.model_dir)
+        queue.resume()
+        worker = only_worker()
+        time.sleep(3)
+        assert lives(worker)
+        assert newest(queue).state is State.QUEUED
+        filling.unlink()
+        assert in_state(queue, State.FINISHED).id == job.id
+        for left in workers(os.getpid()):
+            os.kill(left, signal.SIGTERM)
+            wait_for(lambda left=left: not lives(left))

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from model import TimeSeriesSegmenter
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.backend import Backend, project_number
-from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 from timeseries_segmenter.service.training_job import State
+from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 
 IGNORED = {"PROJECT_UPDATED", "TASKS_CREATED", "TASKS_DELETED", "PROJECT_CREATED", "SOMETHING_NEW"}
 TAGS = '<View><TimeSeriesLabels name="label" toName="ts">{}</TimeSeriesLabels>{}</View>'

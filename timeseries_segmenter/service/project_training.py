@@ -63,6 +63,7 @@ class ProjectTraining:
         log_other_pairs(project, config)
         examples, tasks, skipped = self._examples(project, config)
         fetched = time.monotonic()
+        _log_step(project, "fetch", f"{len(tasks)} tasks, {len(skipped)} left out", fetched - began)
         fitted = fit(
             examples,
             config.labels,
@@ -71,6 +72,8 @@ class ProjectTraining:
             _Progress(project, self._settings, show),
             None if from_scratch else self._start(project),
         )
+        fitted_at = time.monotonic()
+        _log_step(project, "fit", f"{fitted.epochs} epochs", fitted_at - fetched)
         metadata = {
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "label_config": label_config,
@@ -79,10 +82,11 @@ class ProjectTraining:
             "metrics": metrics(fitted),
             "seconds": {
                 "fetching": round(fetched - began, 2),
-                "fitting": round(time.monotonic() - fetched, 2),
+                "fitting": round(fitted_at - fetched, 2),
             },
         }
         version = self._store.save(project, fitted.segmenter, metadata)
+        _log_step(project, "save", version, time.monotonic() - fitted_at, version=version)
         _log(project, version, fitted, len(tasks), time.monotonic() - began)
         return Outcome(version, skipped)
 
@@ -200,6 +204,17 @@ class _Progress:
             )
 
 
+def _log_step(project: int, step: str, outcome: str, seconds: float, **about: str) -> None:
+    logger.info(
+        "project %d: %s: %s in %.2f s",
+        project,
+        step,
+        outcome,
+        seconds,
+        extra={"project": project, "step": step, "seconds": round(seconds, 4)} | about,
+    )
+
+
 def _log(project: int, version: str, fitted: Fitted, tasks: int, seconds: float) -> None:
     names = fitted.segmenter.class_names
     f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
@@ -213,6 +228,7 @@ def _log(project: int, version: str, fitted: Fitted, tasks: int, seconds: float)
         " on top of the model before" if fitted.continued else "",
         fitted.scores.balanced_accuracy,
         f1,
+        extra={"project": project, "version": version, "seconds": round(seconds, 4)},
     )
     if not fitted.thresholds_met:
         logger.warning(

@@ -46,13 +46,13 @@ class WorkerProcess:
             with subprocess.Popen(
                 [sys.executable, "-m", "timeseries_segmenter.service.training_worker"],
                 stdin=subprocess.PIPE,
+                bufsize=0,  # closing it has nothing left to write
                 cwd=PACKAGE_ROOT,
             ) as worker:
                 assert worker.stdin is not None
                 # the pipe stays open: the worker ends when it closes, however this process ends
                 with suppress(BrokenPipeError):  # it died already; its exit code tells why
                     worker.stdin.write(_dump(self._settings).encode() + b"\n")
-                    worker.stdin.flush()
                 code = worker.wait()
             try:
                 self._look_after(worker.pid, code)
