@@ -68,7 +68,7 @@ def test_every_route_but_health_is_closed(settings: Settings, app: Flask):
     client = served(settings, "me", "secret")
     assert client.get("/health").json["status"] == "UP"
     closed = {"/", "/nowhere"}
-    closed |= {rule.rule.replace("<int:project>", "3") for rule in app.url_map.iter_rules()} - {"/health"}
+    closed |= {rule.rule.replace("<project:project>", "3") for rule in app.url_map.iter_rules()} - {"/health"}
     assert {"/setup", "/predict", "/webhook", "/metrics", "/ready", "/versions", "/job_status"} <= closed
     for path in closed:
         for method in ("GET", "POST", "OPTIONS", "HEAD", "DELETE"):

@@ -48,7 +48,7 @@ def test_requests_are_counted_by_route_and_status(client: FlaskClient):
     read_ = read(client)
     assert read_[requests_to("/setup", 200)] == 3
     assert read_[requests_to("/setup", 400)] == 1
-    assert read_[requests_to("/projects/<int:project>/training", 200, "GET")] == 3
+    assert read_[requests_to("/projects/<project:project>/training", 200, "GET")] == 3
     assert read_[requests_to("unknown", 404, "GET")] == 3
     assert read_[("request_seconds_count", (("route", "/setup"),))] == 4
     assert [

@@ -123,10 +123,18 @@ def test_other_projects_trainings_stay(client: FlaskClient, backend: Backend):
     assert backend.queue.states.waiting() == [3]
 
 
-@pytest.mark.parametrize("path", ["/projects/x/training", "/projects/-3/training", "/projects/3.5/training"])
-def test_a_project_is_a_number(client: FlaskClient, path: str):
-    assert client.get(path).status_code == 404
-    assert client.post(f"{path}/cancel").status_code == 404
+@pytest.mark.parametrize(
+    "project", ["x", "-3", "3.5", "9" * 19, "9" * 300, "9" * 5000, "..", "%2e%2e", "3%00"]
+)
+def test_a_project_is_a_number(client: FlaskClient, project: str):
+    assert client.get(f"/projects/{project}/training").status_code == 404
+    assert client.post(f"/projects/{project}/training/cancel").status_code == 404
+
+
+def test_looking_at_a_project_leaves_nothing_on_disk(client: FlaskClient, settings: Settings):
+    for method in (client.get("/projects/3/training"), client.post("/projects/3/training/cancel")):
+        assert method.status_code == 200
+    assert not settings.model_dir.exists()
 
 
 def test_a_service_that_can_keep_events_is_ready(client: FlaskClient, settings: Settings):

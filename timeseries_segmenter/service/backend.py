@@ -21,6 +21,7 @@ from timeseries_segmenter.settings import Settings
 logger = logging.getLogger(__name__)
 
 EXTENSION = "timeseries_segmenter"
+LARGEST_PROJECT = 10**18 - 1  # Label Studio counts in 64 bits
 
 
 class Backend:
@@ -107,7 +108,12 @@ def project_number(*candidates: object) -> int:
         if candidate in (None, "", "None", NO_PROJECT):
             continue
         text = str(candidate).split(".", 1)[0]
-        if isinstance(candidate, bool) or not text.isascii() or not text.isdigit() or len(text) > 18:
+        if (
+            isinstance(candidate, bool)
+            or not text.isascii()
+            or not text.isdigit()
+            or int(text[:20]) > LARGEST_PROJECT
+        ):
             raise ValueError(f"{candidate!r:.60} is not a project number")
         return int(text)
     return NO_PROJECT

@@ -7,14 +7,22 @@ from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
+from werkzeug.routing import IntegerConverter, Map
 
 from timeseries_segmenter.errors import QueueError
-from timeseries_segmenter.service.backend import current_backend, project_number
+from timeseries_segmenter.service.backend import LARGEST_PROJECT, current_backend, project_number
 from timeseries_segmenter.service.model_store import UNTRAINED
 from timeseries_segmenter.service.request_body import JobStatus, complaint
 from timeseries_segmenter.service.training_job import Job, State, project_of
 
 routes = Blueprint("segmenter", __name__)
+
+
+class ProjectConverter(IntegerConverter):
+    """A project's number in a path; no route for one that could be none."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=LARGEST_PROJECT)
 
 
 @routes.get("/versions")
@@ -29,7 +37,7 @@ def versions() -> ResponseReturnValue:
     return jsonify({"versions": current_backend().store.versions(project) or [UNTRAINED]})
 
 
-@routes.get("/projects/<int:project>/training")
+@routes.get("/projects/<project:project>/training")
 def training(project: int) -> ResponseReturnValue:
     """How the project's newest training stands, what became of the ones before, and its versions."""
     backend = current_backend()
@@ -50,7 +58,7 @@ def training(project: int) -> ResponseReturnValue:
     )
 
 
-@routes.post("/projects/<int:project>/training/cancel")
+@routes.post("/projects/<project:project>/training/cancel")
 def cancel(project: int) -> ResponseReturnValue:
     """Take back what is queued, and stop what runs."""
     jobs = current_backend().cancel(project)

@@ -1,5 +1,6 @@
 """One training of a project, from the event that asked for it to its end, and a project's list of them."""
 
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -138,8 +139,8 @@ class ProjectTrainings(BaseModel):
 
 def project_of(job: str) -> int | None:
     """The project of a job's id; None for what is no such id."""
-    project = job.partition("-")[0]
-    return int(project) if project.isascii() and project.isdigit() and len(project) <= 18 else None
+    match = re.match(r"([0-9]{1,18})-", job)
+    return int(match[1]) if match else None
 
 
 def _now() -> datetime:

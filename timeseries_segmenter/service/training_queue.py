@@ -60,6 +60,8 @@ class TrainingQueue:
 
     def cancel(self, project: int) -> list[Job]:
         """Take back what is queued, and stop what runs, within seconds. Raises OSError."""
+        if not self.states.read(project).jobs:
+            return []  # nothing should be written for a project that is none
         with self.states.change(project) as trainings:
             jobs = trainings.cancel()
         for job in jobs:

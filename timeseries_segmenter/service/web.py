@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from timeseries_segmenter.errors import LabelConfigError, QueueError
 from timeseries_segmenter.service.backend import EXTENSION, Backend, current_backend
 from timeseries_segmenter.service.request_body import BODIES, Predict, Webhook, complaint
-from timeseries_segmenter.service.routes import metrics, routes, versions
+from timeseries_segmenter.service.routes import ProjectConverter, metrics, routes, versions
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ def extend(app: Flask, backend: Backend) -> None:
     for name, view in {"get_version": versions, "metrics": metrics}.items():
         if name in app.view_functions:
             app.view_functions[name] = view
+    app.url_map.converters["project"] = ProjectConverter
     app.register_blueprint(routes)
 
 
