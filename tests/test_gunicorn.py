@@ -1,7 +1,10 @@
 """Several web processes of gunicorn, as the image starts them, over one MODEL_DIR."""
 
+import base64
+import http.client
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -9,7 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import recorded
@@ -264,3 +269,39 @@ def test_every_line_of_the_log_is_an_object_where_json_is_asked_for(start: Start
     assert trained["seconds"] > 0
     for secret in (TOKEN, SETUP["access_token"], "TimeSeriesLabels name="):
         assert not secret or secret not in log.read_text()
+
+
+def test_a_body_without_a_length_is_bounded_too(start: StartGunicorn):
+    _, url = start(MAX_REQUEST_MB="1", BASIC_AUTH_USER="me", BASIC_AUTH_PASS="secret")
+    sent = []
+
+    def endless() -> Iterator[bytes]:
+        for number in range(3000):  # 30 MB, if anybody takes them
+            sent.append(number)
+            yield b"[" * 10_000
+
+    for auth, status in ((None, 401), (("me", "secret"), 413)):
+        sent.clear()
+        answer = chunked(url, endless(), auth)
+        assert answer == status
+        assert len(sent) < 2500
+
+
+def chunked(url: str, body: Iterator[bytes], auth: tuple[str, str] | None) -> int:
+    """The status of an answer that may come before the body is sent."""
+    address = urlsplit(url)
+    headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    if auth:
+        headers["Authorization"] = f"Basic {base64.b64encode(':'.join(auth).encode()).decode()}"
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    with closing(connection):
+        connection.putrequest("POST", "/predict")
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        with suppress(ConnectionError):
+            for chunk in body:
+                connection.send(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+                if select.select([connection.sock], [], [], 0.001)[0]:
+                    break
+        return connection.getresponse().status

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, Response, abort, current_app, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from timeseries_segmenter.errors import LabelConfigError, QueueError
 from timeseries_segmenter.service.backend import EXTENSION, Backend, current_backend
@@ -57,6 +57,9 @@ def _check_request() -> ResponseReturnValue | None:
     """Answer 400 with the field's name before a stock view meets a body it can't take."""
     if request.path in REPLACED:
         abort(404, f"{request.path} is not served; Label Studio trains through /webhook")
+    limit = request.max_content_length
+    if request.content_length is None and limit is not None and len(request.get_data()) >= limit:
+        raise RequestEntityTooLarge  # Werkzeug cuts a body off there whose length is not told
     model = BODIES.get(request.path)
     if model is None or request.method != "POST":
         return None
