@@ -41,7 +41,10 @@ def is_number_or_missing(cell: str) -> bool:
 
 def shown(cell: object) -> str:
     """A cell as a message quotes it."""
-    text = repr(cell)
+    try:
+        text = repr(cell)
+    except RecursionError:
+        text = f"a deeply nested {type(cell).__name__}"
     return text if len(text) <= 60 else text[:59] + "…"
 
 

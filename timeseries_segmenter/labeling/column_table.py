@@ -84,5 +84,5 @@ def _text(cell: object) -> str | None:
         return None
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    text = str(cell)
+    text = cell if isinstance(cell, str) else shown(cell)
     return None if text.strip() in MISSING else text

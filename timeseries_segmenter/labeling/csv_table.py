@@ -100,13 +100,17 @@ class CsvTable:
 
     def place(self, row: int) -> str:
         """Where a row, numbered from 0, stands in the file."""
-        line, _ = next(islice(self._rows(), row, None))
-        return _place(row, line)
+        line, _ = self._row(row)
+        return _place(row, line) if line else f"row {row + 1}"
 
     def cell(self, column: int, row: int) -> object:
         """A cell as it is written."""
-        _, cells = next(islice(self._rows(), row, None))
-        return cells[column]
+        _, cells = self._row(row)
+        return cells[column] if column < len(cells) else ""
+
+    def _row(self, row: int) -> tuple[int, list[str]]:
+        """A row's line in the file and its cells; 0 and none where only pandas sees such a row."""
+        return next(islice(self._rows(), row, None), (0, []))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Each row's line in the file, from 1, and its cells."""

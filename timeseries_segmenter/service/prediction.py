@@ -9,7 +9,7 @@ from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.service.model_store import UNTRAINED, Model
-from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.service.task_series import TaskSeries, task_name
 
 logger = logging.getLogger(__name__)
 
@@ -63,23 +63,24 @@ def _predict_task(
     regions: list[dict[str, Any]] = []
     if model:
         began = time.monotonic()
+        name = task_name(task)
         try:
             read = series.read(task, config)
             regions = to_regions(model.segmenter.segments(read.values[:, columns]), config, read)
         except SegmenterError as error:
             logger.warning("no prediction: %s", error)
         except Exception:  # one bad task must not cost the batch
-            logger.exception("no prediction for task %s", task.get("id"))
+            logger.exception("no prediction for task %s", name)
         else:
             seconds = time.monotonic() - began
             logger.info(
                 "task %s: %d regions by %s in %.2f s",
-                task.get("id"),
+                name,
                 len(regions),
                 version,
                 seconds,
                 extra={
-                    "task": task.get("id"),
+                    "task": name,
                     "version": version,
                     "seconds": round(seconds, 4),
                     "rows": len(read),

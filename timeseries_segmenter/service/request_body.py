@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StrictInt, StrictStr, ValidationError
 
 from timeseries_segmenter.errors import LabelConfigError
 from timeseries_segmenter.labeling.config import parse_label_config
@@ -11,7 +11,7 @@ from timeseries_segmenter.service.backend import project_number, request_project
 from timeseries_segmenter.service.logs import log_other_pairs
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 
-ProjectNumber = Annotated[int | str | None, AfterValidator(lambda value: project_number(value))]
+ProjectNumber = Annotated[StrictInt | StrictStr | None, AfterValidator(lambda value: project_number(value))]
 
 
 class Body(BaseModel, ABC):

@@ -24,7 +24,7 @@ class TaskSeries:
 
     def read(self, task: Mapping[str, Any], config: LabelConfig) -> Series:
         """The series of a Label Studio task. Raises SeriesError, DownloadError, LabelStudioError."""
-        number = task.get("id", "without an id")
+        number = task_name(task)
         data = task.get("data")
         if not isinstance(data, Mapping):
             raise SeriesError(f"Task {number}: its data is {type(data).__name__}, not a set of keys")
@@ -40,3 +40,11 @@ class TaskSeries:
             f"Task {number}: {config.value} is {value!r:.60}; it should be "
             + ("a set of columns" if config.value_type == "json" else "the address of a file")
         )
+
+
+def task_name(task: Mapping[str, Any]) -> int | str:
+    """A task's id as messages may hold it: a number, or a short text on one line."""
+    name = task.get("id")
+    if isinstance(name, int):
+        return name
+    return repr(name[:30]) if isinstance(name, str) else "without an id"

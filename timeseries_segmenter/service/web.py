@@ -35,6 +35,7 @@ def extend(app: Flask, backend: Backend) -> None:
     app.after_request(_tell)
     app.register_error_handler(HTTPException, _error)
     app.register_error_handler(QueueError, _unavailable)
+    app.register_error_handler(RecursionError, _nested)
     for broken in (AssertionError, FileNotFoundError, IndexError):  # the stock app answers these as text
         app.register_error_handler(broken, _broken)
     for name, view in {"get_version": versions, "metrics": metrics}.items():
@@ -63,10 +64,7 @@ def _check_request() -> ResponseReturnValue | None:
     model = BODIES.get(request.path)
     if model is None or request.method != "POST":
         return None
-    try:
-        content = request.get_json()
-    except RecursionError:
-        return _refuse("the body is nested too deeply")
+    content = request.get_json()
     if not isinstance(content, dict):
         return _refuse("the body should be a JSON object")
     try:
@@ -121,6 +119,10 @@ def _tell(response: Response) -> Response:
 
 def _error(error: HTTPException) -> ResponseReturnValue:
     return jsonify({"detail": error.description}), error.code or 500
+
+
+def _nested(error: RecursionError) -> ResponseReturnValue:  # noqa: ARG001  it would only tell where
+    return _refuse("the body is nested too deeply")
 
 
 def _unavailable(error: QueueError) -> ResponseReturnValue:
