@@ -60,9 +60,11 @@ class Project:
     def tasks(self) -> list[Any]:
         return list(self.client.tasks.list(project=self.id, fields="all"))
 
-    def connect(self, backend_url: str) -> int:
-        """Connects a model and returns its id in Label Studio."""
-        return int(self.client.ml.create(project=self.id, url=backend_url, title="Segmenter").id)
+    def connect(self, backend_url: str, login: tuple[str, str] | None = None) -> int:
+        """Connects a model, with user and password if it asks for them; returns its id in Label Studio."""
+        names = ("auth_method", "basic_auth_user", "basic_auth_pass")
+        fields: Any = dict(zip(names, ("BASIC_AUTH", *login), strict=True)) if login else {}
+        return int(self.client.ml.create(project=self.id, url=backend_url, title="Segmenter", **fields).id)
 
     def backend(self, backend_id: int) -> dict[str, Any]:
         """What Label Studio says of a model, after it has just asked the model itself."""

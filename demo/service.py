@@ -14,7 +14,15 @@ from demo.processes import ROOT, Child, DemoError, free_port
 START_SECONDS = 120
 WEBHOOK_SECONDS = 15
 # set in somebody's shell for their own service, these would turn this one into something else
-NOT_INHERITED = ("LABEL_STUDIO_URL", "REDIS_URL", "PORT", "START_TRAINING_EACH_N_UPDATES")
+NOT_INHERITED = (
+    "LABEL_STUDIO_URL",
+    "REDIS_URL",
+    "PORT",
+    "START_TRAINING_EACH_N_UPDATES",
+    "BASIC_AUTH_USER",
+    "BASIC_AUTH_PASS",
+    "WEBHOOK_SECRET",
+)
 
 
 class Service:
@@ -31,7 +39,7 @@ class Service:
     ) -> None:
         self.port = free_port(port)
         self.child = Child("the segmenter service", log)
-        self._env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED} | {
+        self.env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED} | {
             "LABEL_STUDIO_HOST": label_studio_url,
             "LABEL_STUDIO_API_KEY": token,
             "MODEL_DIR": str(model_dir.absolute()),
@@ -40,6 +48,8 @@ class Service:
             "PYTHONUNBUFFERED": "1",
             **(settings or {}),
         }
+        user = self.env.get("BASIC_AUTH_USER")
+        self._login = (user, self.env["BASIC_AUTH_PASS"]) if user else None
 
     @property
     def url(self) -> str:
@@ -48,7 +58,7 @@ class Service:
     def start(self) -> None:
         """Starts the service and waits until it answers. Raises `DemoError` where it doesn't."""
         command = [sys.executable, "_wsgi.py", "--host", "127.0.0.1", "--port", str(self.port)]
-        self.child.start(command, self._env, cwd=ROOT)
+        self.child.start(command, self.env, cwd=ROOT)
         self.child.wait_ready(f"{self.url}/health", START_SECONDS)
 
     def stop(self) -> None:
@@ -101,7 +111,7 @@ class Service:
 
     def _get(self, path: str) -> dict[str, Any]:
         try:
-            answer = requests.get(self.url + path, timeout=10)
+            answer = requests.get(self.url + path, auth=self._login, timeout=10)
             answer.raise_for_status()
         except requests.RequestException as error:
             raise DemoError(f"the segmenter service failed: {error}{self.child.log_end()}") from error

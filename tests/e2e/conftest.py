@@ -3,8 +3,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from loop import TASKS, Connect, Loop
+from variants import Variant
 
 from demo.label_studio import LabelStudio
+from demo.project import Project
+from demo.sample import samples
 from demo.service import Service
 
 StartService = Callable[..., Service]
@@ -46,11 +50,12 @@ def service(studio: LabelStudio, folder: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def own_service(studio: LabelStudio, tmp_path: Path) -> Iterator[StartService]:
-    """Starts services of a test's own, with another token, and ends them with the test."""
+    """Starts services of a test's own, with another token, address or settings, and ends them with it."""
     started: list[Service] = []
 
-    def start(token: str = studio.credentials.token) -> Service:
-        service = Service(studio.url, token, tmp_path / "models", tmp_path / "service.log")
+    def start(token: str = studio.credentials.token, host: str = studio.url, **settings: str) -> Service:
+        log = tmp_path / "service.log"
+        service = Service(host, token, tmp_path / "models", log, settings=settings)
         started.append(service)
         service.start()
         return service
@@ -58,3 +63,23 @@ def own_service(studio: LabelStudio, tmp_path: Path) -> Iterator[StartService]:
     yield start
     for each in started:
         each.stop()
+
+
+@pytest.fixture
+def connect(studio: LabelStudio, tmp_path: Path) -> Iterator[Connect]:
+    """Makes a project of the bundled series in one variant and connects it to a service."""
+    projects: list[Project] = []
+
+    def connected(
+        variant: Variant, service: Service, token: str | None = None, login: tuple[str, str] | None = None
+    ) -> Loop:
+        project = Project(studio, f"e2e {variant.name}", variant.config, token)
+        projects.append(project)
+        series = samples()[:TASKS]
+        ids = project.import_tasks([variant.task(project, sample, tmp_path) for sample in series])
+        backend = project.connect(service.url, login)
+        return Loop(project, service, variant, dict(zip(ids, series, strict=True)), backend)
+
+    yield connected
+    for project in projects:
+        project.close()

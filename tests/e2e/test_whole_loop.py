@@ -4,107 +4,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from variants import LABELS, NUMERIC, VARIANTS, Variant
+from loop import TRAINING_SECONDS, Connect
+from variants import NUMERIC, VARIANTS, Variant
 
 from demo.label_studio import LabelStudio
 from demo.processes import ROOT
-from demo.project import Project
-from demo.sample import Sample, samples
 from demo.service import Service
-from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 
 pytestmark = pytest.mark.e2e
 
-ANNOTATED = 3
-TASKS = 5
-TRAINING_SECONDS = 240
 WEBHOOK_LIMIT_SECONDS = 1.0
-MINIMUM_F1 = 0.6
-
-
-@dataclass
-class Loop:
-    """A project of one variant with its tasks, connected to a service."""
-
-    project: Project
-    service: Service
-    variant: Variant
-    tasks: dict[int, Sample]
-    backend: int
-
-    @property
-    def annotated(self) -> list[int]:
-        return list(self.tasks)[:ANNOTATED]
-
-    @property
-    def others(self) -> list[int]:
-        return list(self.tasks)[ANNOTATED:]
-
-    @property
-    def version(self) -> str:
-        return str(self.service.training(self.project.id)["version"])
-
-    def annotate(self) -> list[float]:
-        """Submits the annotations and returns the seconds Label Studio took for each."""
-        return [
-            self.project.annotate(task, self.variant.regions(self.tasks[task])) for task in self.annotated
-        ]
-
-    def wait_trained(self) -> dict[str, Any]:
-        newest = self.service.newest_job(self.project.id)
-        return self.service.wait_trained(self.project.id, newest, TRAINING_SECONDS)
-
-    def learn(self) -> str:
-        """Annotates, waits for the training, and returns the new version."""
-        self.annotate()
-        return str(self.wait_trained()["version"])
-
-    def stored(self, task: int, version: str) -> dict[str, Any]:
-        """The one prediction of `version` that Label Studio stores for a task."""
-        (prediction,) = [each for each in self.project.predictions(task) if each["model_version"] == version]
-        return prediction
-
-    def assert_predicted(self, version: str) -> None:
-        for task in self.others:
-            prediction, sample = self.stored(task, version), self.tasks[task]
-            assert prediction["result"]
-            assert 0 < prediction["score"] <= 1
-            for region in prediction["result"]:
-                assert (region["from_name"], region["to_name"]) == ("label", "ts")
-                assert region["type"] == "timeserieslabels"
-            length = len(sample.times)
-            truth = self.variant.classes(self.variant.regions(sample), length)
-            predicted = self.variant.classes(prediction["result"], length)
-            scores = scores_of(confusion_matrix(truth, predicted, classes=len(LABELS) + 1))
-            assert scores.macro_f1 > MINIMUM_F1
-            assert scores.min_f1 > 0, "a true label was never found"
-
-
-Connect = Callable[..., Loop]
-
-
-@pytest.fixture
-def connect(studio: LabelStudio, tmp_path: Path) -> Iterator[Connect]:
-    """Makes a project of the bundled series in one variant and connects it to a service."""
-    projects: list[Project] = []
-
-    def connected(variant: Variant, service: Service, token: str | None = None) -> Loop:
-        project = Project(studio, f"e2e {variant.name}", variant.config, token)
-        projects.append(project)
-        series = samples()[:TASKS]
-        ids = project.import_tasks([variant.task(project, sample, tmp_path) for sample in series])
-        backend = project.connect(service.url)
-        return Loop(project, service, variant, dict(zip(ids, series, strict=True)), backend)
-
-    yield connected
-    for project in projects:
-        project.close()
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)

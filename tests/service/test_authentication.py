@@ -120,3 +120,15 @@ def test_without_settings_nothing_is_asked_for(settings: Settings):
     client = served(settings)
     assert client.post("/webhook", json=EVENT).status_code == 201
     assert client.post("/setup", json=SETUP, headers=basic("any", "body")).status_code == 200
+
+
+@pytest.mark.usefixtures("app")
+def test_a_webhook_that_is_refused_says_in_the_log_what_to_do(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+):
+    client = served(settings, "me", "secret", SECRET)
+    client.post("/webhook", json=EVENT, headers={"X-Webhook-Secret": "wrong-secret"})
+    (line,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "POST /webhook refused" in line.message
+    assert "X-Webhook-Secret" in line.message
+    assert "wrong-secret" not in caplog.text

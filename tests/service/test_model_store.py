@@ -9,7 +9,8 @@ import torch
 
 from timeseries_segmenter.errors import ModelFileError, VersionError
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.service.model_store import VERSION, ModelStore
+from timeseries_segmenter.service.model_files import VERSION
+from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.settings import Settings
 
 
@@ -285,7 +286,7 @@ def test_a_clock_that_is_set_back_makes_no_old_version_the_newest(
         def now(cls, tz: tzinfo | None = None) -> datetime:
             return datetime(2001, 1, 1, tzinfo=tz)
 
-    monkeypatch.setattr("timeseries_segmenter.service.model_store.datetime", Earlier)
+    monkeypatch.setattr("timeseries_segmenter.service.model_files.datetime", Earlier)
     second, third = store.save(3, run_walk, {}), store.save(3, run_walk, {})
     assert (second, third) == ("p3-v2-20010101T000000Z", "p3-v3-20010101T000000Z")
     assert store.versions(3) == [third, second]

@@ -18,7 +18,7 @@ from timeseries_segmenter.errors import (
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe, fit
+from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.service.downloads import Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.labelled_task import LabelledTask
@@ -27,11 +27,10 @@ from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.service.retries import LONG
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Progress
+from timeseries_segmenter.service.training_log import ShownProgress, log_step, log_training
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-PROGRESS_INTERVAL = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +62,17 @@ class ProjectTraining:
         log_other_pairs(project, config)
         examples, tasks, skipped = self._examples(project, config)
         fetched = time.monotonic()
-        _log_step(project, "fetch", f"{len(tasks)} tasks, {len(skipped)} left out", fetched - began)
+        log_step(project, "fetch", f"{len(tasks)} tasks, {len(skipped)} left out", fetched - began)
         fitted = fit(
             examples,
             config.labels,
             config.channels,
             recipe(self._settings),
-            _Progress(project, self._settings, show),
+            ShownProgress(project, self._settings.train_epochs, show),
             None if from_scratch else self._start(project),
         )
         fitted_at = time.monotonic()
-        _log_step(project, "fit", f"{fitted.epochs} epochs", fitted_at - fetched)
+        log_step(project, "fit", f"{fitted.epochs} epochs", fitted_at - fetched)
         metadata = {
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "label_config": label_config,
@@ -86,8 +85,8 @@ class ProjectTraining:
             },
         }
         version = self._store.save(project, fitted.segmenter, metadata)
-        _log_step(project, "save", version, time.monotonic() - fitted_at, version=version)
-        _log(project, version, fitted, len(tasks), time.monotonic() - began)
+        log_step(project, "save", version, time.monotonic() - fitted_at, version=version)
+        log_training(project, version, fitted, len(tasks), time.monotonic() - began)
         return Outcome(version, skipped)
 
     def _start(self, project: int) -> Segmenter | None:
@@ -170,71 +169,3 @@ def metrics(fitted: Fitted) -> dict[str, Any]:
         },
         "unlearned": list(fitted.unlearned),
     }
-
-
-class _Progress:
-    """Passes epochs on, but no more often than somebody can read them."""
-
-    def __init__(self, project: int, settings: Settings, show: Callable[[Progress], None]) -> None:
-        self._project = project
-        self._epochs = settings.train_epochs
-        self._show = show
-        self._shown = 0.0
-
-    def __call__(self, epoch: Epoch) -> None:
-        scores = epoch.scores
-        logger.debug(
-            "project %d: epoch %d, loss %.4f, balanced accuracy %.3f, worst F1 %.3f",
-            self._project,
-            epoch.number,
-            epoch.loss,
-            scores.balanced_accuracy,
-            scores.min_f1,
-        )
-        if time.monotonic() - self._shown >= PROGRESS_INTERVAL:
-            self._shown = time.monotonic()
-            self._show(
-                Progress(
-                    epoch=epoch.number,
-                    epochs=self._epochs,
-                    loss=epoch.loss,
-                    balanced_accuracy=scores.balanced_accuracy,
-                    min_f1=scores.min_f1,
-                )
-            )
-
-
-def _log_step(project: int, step: str, outcome: str, seconds: float, **about: str) -> None:
-    logger.info(
-        "project %d: %s: %s in %.2f s",
-        project,
-        step,
-        outcome,
-        seconds,
-        extra={"project": project, "step": step, "seconds": round(seconds, 4)} | about,
-    )
-
-
-def _log(project: int, version: str, fitted: Fitted, tasks: int, seconds: float) -> None:
-    names = fitted.segmenter.class_names
-    f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
-    logger.info(
-        "project %d: model %s from %d tasks in %.1f s, %d epochs%s; on these: balanced accuracy %.3f, F1 %s",
-        project,
-        version,
-        tasks,
-        seconds,
-        fitted.epochs,
-        " on top of the model before" if fitted.continued else "",
-        fitted.scores.balanced_accuracy,
-        f1,
-        extra={"project": project, "version": version, "seconds": round(seconds, 4)},
-    )
-    if not fitted.thresholds_met:
-        logger.warning(
-            "project %d: the thresholds were not met on the training tasks; look for contradicting regions, "
-            "or raise TRAIN_EPOCHS",
-            project,
-        )
-    for label in fitted.unlearned:
-        logger.warning("project %d: no region with the label %s yet; it can't be predicted", project, label)

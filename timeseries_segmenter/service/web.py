@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from timeseries_segmenter.errors import LabelConfigError, QueueError
+from timeseries_segmenter.service.authentication import SECRET_HEADER, WEBHOOK
 from timeseries_segmenter.service.backend import EXTENSION, Backend, current_backend
 from timeseries_segmenter.service.request_body import BODIES, Predict, Webhook, complaint
 from timeseries_segmenter.service.routes import ProjectConverter, metrics, routes, versions
@@ -18,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 REPLACED = ("/train", "/is_training")  # the stock app's own, of Label Studio before 1.4.1
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+WEBHOOK_ADVICE = (
+    f"no valid credentials; give the webhook in Label Studio the header {SECRET_HEADER} or Authorization"
+)
 INTERNAL_ERROR = "internal error; the log of this service tells the cause"
 
 
@@ -49,6 +53,12 @@ def _authenticate() -> ResponseReturnValue | None:
     g.began = time.monotonic()
     if current_backend().authentication.allows(request.path, request.headers):
         return None
+    logger.warning(
+        "%s %s refused: %s",
+        request.method,
+        request.path,
+        WEBHOOK_ADVICE if request.path == WEBHOOK else "no valid user and password",
+    )
     answer = jsonify({"detail": "user and password are needed, or for webhooks the secret; see the README"})
     answer.headers["WWW-Authenticate"] = 'Basic realm="timeseries-segmenter", charset="UTF-8"'
     return answer, 401

@@ -1,0 +1,83 @@
+"""What a training tells while it runs and when it has ended."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from timeseries_segmenter.learning.training import Epoch, Fitted
+from timeseries_segmenter.service.training_job import Progress
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_INTERVAL = 0.5  # seconds
+
+
+class ShownProgress:
+    """Passes epochs on, but no more often than somebody can read them."""
+
+    def __init__(self, project: int, epochs: int, show: Callable[[Progress], None]) -> None:
+        self._project = project
+        self._epochs = epochs
+        self._show = show
+        self._shown = 0.0
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Log an epoch, and show it if the last one that was shown is old enough."""
+        scores = epoch.scores
+        logger.debug(
+            "project %d: epoch %d, loss %.4f, balanced accuracy %.3f, worst F1 %.3f",
+            self._project,
+            epoch.number,
+            epoch.loss,
+            scores.balanced_accuracy,
+            scores.min_f1,
+        )
+        if time.monotonic() - self._shown >= PROGRESS_INTERVAL:
+            self._shown = time.monotonic()
+            self._show(
+                Progress(
+                    epoch=epoch.number,
+                    epochs=self._epochs,
+                    loss=epoch.loss,
+                    balanced_accuracy=scores.balanced_accuracy,
+                    min_f1=scores.min_f1,
+                )
+            )
+
+
+def log_step(project: int, step: str, outcome: str, seconds: float, **about: str) -> None:
+    """A step of a training ended."""
+    logger.info(
+        "project %d: %s: %s in %.2f s",
+        project,
+        step,
+        outcome,
+        seconds,
+        extra={"project": project, "step": step, "seconds": round(seconds, 4)} | about,
+    )
+
+
+def log_training(project: int, version: str, fitted: Fitted, tasks: int, seconds: float) -> None:
+    """A training made a model; figures on the tasks that it was trained on."""
+    names = fitted.segmenter.class_names
+    f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
+    logger.info(
+        "project %d: model %s from %d tasks in %.1f s, %d epochs%s; on these: balanced accuracy %.3f, F1 %s",
+        project,
+        version,
+        tasks,
+        seconds,
+        fitted.epochs,
+        " on top of the model before" if fitted.continued else "",
+        fitted.scores.balanced_accuracy,
+        f1,
+        extra={"project": project, "version": version, "seconds": round(seconds, 4)},
+    )
+    if not fitted.thresholds_met:
+        logger.warning(
+            "project %d: the thresholds were not met on the training tasks; look for contradicting regions, "
+            "or raise TRAIN_EPOCHS",
+            project,
+        )
+    for label in fitted.unlearned:
+        logger.warning("project %d: no region with the label %s yet; it can't be predicted", project, label)
