@@ -48,10 +48,10 @@ bench: install ## measure prediction speed, and quality on the data sets in a fo
 	@$(BIN)/python -m benchmarks.speed
 	@$(if $(DATA),$(BIN)/python -m benchmarks.quality $(DATA),echo "For quality, name a folder: make bench DATA=folder")
 
-load: install ## measure answers to eight clients while a training runs (about a minute)
+load: install ## measure answers to eight clients while a training runs (two minutes)
 	@$(BIN)/python -m benchmarks.load
 
-soak: install ## measure memory over 5000 predictions of 50 projects and 20 trainings (some minutes)
+soak: install ## measure memory over 5000 predictions of 50 projects and 20 trainings (two minutes)
 	@$(BIN)/python -m benchmarks.soak
 
 lint: install ## check style, format and types

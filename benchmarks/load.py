@@ -161,7 +161,8 @@ def trainings(service: Service) -> Iterator[list[bool]]:
     over = threading.Event()
 
     def running() -> bool:
-        return any(job["state"] == "started" for job in service.jobs(TRAINED_MEANWHILE))
+        # the one behind it starts within the worker's next look at the queue
+        return any(job["state"] in ("queued", "started") for job in service.jobs(TRAINED_MEANWHILE))
 
     def keep_on() -> None:
         while not over.wait(1):
