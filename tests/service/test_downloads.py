@@ -1,4 +1,5 @@
 import gzip
+import os
 import socket
 import threading
 import time
@@ -489,6 +490,13 @@ def test_without_the_setting_no_path_is_read(settings: Settings, path: str):
 def test_a_path_that_cannot_be_read_is_a_download_error(settings: Settings, tmp_path: Path, path: str):
     with pytest.raises(DownloadError, match="Task 1"):
         make(settings, local_files_dir=tmp_path).fetch(path, 1)
+
+
+def test_what_has_no_end_is_no_file(settings: Settings, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("pipe", "."):
+        with pytest.raises(DownloadError, match=r"Task 1: .* is no file"):
+            make(settings, local_files_dir=tmp_path).fetch(path, 1)
 
 
 def test_the_size_limit_holds_for_files_too(settings: Settings, tmp_path: Path):

@@ -1,3 +1,4 @@
+import json
 import logging
 from collections.abc import Callable, Iterator
 
@@ -116,3 +117,28 @@ def test_a_series_that_fails_is_named_without_its_signature(
     ask_everything(client, backend, studio, run_walk)
     (line,) = [record.message for record in caplog.records if "gone.csv" in record.message]
     assert f"{studio.url}/gone.csv answered 404" in line
+
+
+def test_json_entries_of_a_request_tell_project_task_version_and_seconds(
+    set_up_log: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    client: FlaskClient,
+    backend: Backend,
+    run_walk: Segmenter,
+):
+    version = backend.store.save(6, run_walk, {})
+    set_up_log("INFO", "json")
+    client.post("/predict", json=recorded.body("predict_json_inline"))
+    client.get("/projects/7/training")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    tasks = [line for line in lines if "task" in line]
+    assert [line["task"] for line in tasks] == [
+        task["id"] for task in recorded.body("predict_json_inline")["tasks"]
+    ]
+    for line in tasks:
+        assert (line["project"], line["version"], line["rows"]) == (6, version, recorded.ROWS)
+        assert 0 < line["seconds"] < 10
+    predict, training = (line for line in lines if "route" in line)
+    assert (predict["project"], predict["method"], predict["status"]) == (6, "POST", 200)
+    assert (training["project"], training["route"]) == (7, "/projects/<project:project>/training")
+    assert {"asctime", "levelname", "name", "message"} <= set(predict)

@@ -7,8 +7,11 @@ import recorded
 from label_studio_server import LabelStudioServer
 
 from timeseries_segmenter.errors import LabelConfigError, LabelStudioError, TrainingError
+from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.service.model_store import Model, ModelStore
 from timeseries_segmenter.service.project_training import ProjectTraining, recipe
+from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Progress
 from timeseries_segmenter.settings import Settings
 
@@ -24,6 +27,12 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
     return settings.model_copy(
         update={"label_studio_host": studio.url, "local_files_dir": None, "train_epochs": 3}
     )
+
+
+@pytest.fixture(autouse=True)
+def _without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training is patient with a host that is away."""
+    monkeypatch.setattr("timeseries_segmenter.service.retries.sleep", lambda _: None)
 
 
 @pytest.fixture
@@ -320,3 +329,25 @@ def test_series_of_different_length_and_one_row_can_be_learned_together(
     )
     studio.add_task(3, INLINE, TRUTH)
     assert len(train(settings).metadata["tasks"]) == 3
+
+
+def test_a_task_that_breaks_the_code_costs_itself_alone(
+    settings: Settings,
+    studio: LabelStudioServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    broken = studio.add_task(3, {"ts": {"time": [0, 1], "value": [666, 666]}}, TRUTH)
+    learned = studio.add_task(3, INLINE, TRUTH)
+    read = TaskSeries.read
+
+    def break_on_one(self: TaskSeries, task: dict[str, Any], config: LabelConfig) -> Series:
+        if task["id"] == broken:
+            raise RuntimeError("a defect")
+        return read(self, task, config)
+
+    monkeypatch.setattr(TaskSeries, "read", break_on_one)
+    model = train(settings)
+    assert model.metadata["tasks"] == [learned]
+    assert model.metadata["skipped"] == [f"Task {broken}: RuntimeError; see the log"]
+    assert "a defect" in caplog.text

@@ -10,9 +10,9 @@ from flask import current_app
 from timeseries_segmenter.errors import ModelFileError, QueueError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.service.authentication import Authentication
-from timeseries_segmenter.service.metrics import Metrics
 from timeseries_segmenter.service.model_store import NO_PROJECT, Model, ModelStore
 from timeseries_segmenter.service.prediction import predict_tasks
+from timeseries_segmenter.service.prometheus_metrics import Metrics
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Job
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS, TrainingQueue

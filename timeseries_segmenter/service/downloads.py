@@ -10,12 +10,13 @@ import requests
 import urllib3
 
 from timeseries_segmenter.errors import DownloadError
-from timeseries_segmenter.service.bodies import CODINGS, TooLargeError, read_body
+from timeseries_segmenter.service.download_body import CODINGS, TooLargeError, read_body
 from timeseries_segmenter.service.download_cache import DownloadCache
 from timeseries_segmenter.service.hosts import Hosts, NotPublicError, certificates, origin, prepare
 from timeseries_segmenter.service.label_studio import LabelStudioClient
+from timeseries_segmenter.service.label_studio_address import StudioAddress
+from timeseries_segmenter.service.local_files import LocalFiles
 from timeseries_segmenter.service.retries import SHORT, STATUSES, Retries, RetryPolicy, TemporaryError
-from timeseries_segmenter.service.studio_address import StudioAddress
 from timeseries_segmenter.settings import Settings
 
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -49,6 +50,7 @@ class Downloader:
         self._label_studio = label_studio
         self._studio = StudioAddress(label_studio.host)
         self._hosts = Hosts(settings)
+        self._local_files = LocalFiles(settings)
         self._cache = DownloadCache(settings.series_cache_dir, settings.cache_mb * 1_000_000)
         self._retries = Retries(policy)
         self._on_cache = on_cache
@@ -72,7 +74,7 @@ class Downloader:
             path = f"/tasks/{quote(str(task), safe='')}/presign/?fileuri={quote(uri)}"
             return self._get(self._label_studio.host + path, task)
         address = self._studio.of(source)
-        return self._get(address, task) if address else self._read_file(source, task)
+        return self._get(address, task) if address else self._local_files.read(source, task)
 
     def _get(self, url: str, task: int | str) -> bytes:
         try:
@@ -187,27 +189,6 @@ class Downloader:
     def _count(self, hit: bool) -> None:
         if self._on_cache:
             self._on_cache(hit)
-
-    def _read_file(self, source: str, task: int | str) -> bytes:
-        folder = self._settings.local_files_dir
-        if folder is None:
-            raise DownloadError(
-                f"Task {task}: {source!r} is neither a URL nor a file of Label Studio; paths are read "
-                "only inside LOCAL_FILES_DIR, which is not set"
-            )
-        try:
-            path = (folder / source).resolve()
-            if not path.is_relative_to(folder.resolve()):
-                raise DownloadError(f"Task {task}: {source!r} is not inside LOCAL_FILES_DIR")
-            if path.stat().st_size > self._settings.max_series_mb * 1_000_000:
-                raise DownloadError(
-                    f"Task {task}: {source!r} is larger than MAX_SERIES_MB={self._settings.max_series_mb}"
-                )
-            return path.read_bytes()
-        except OSError as error:
-            raise DownloadError(f"Task {task}: {source!r} can't be read: {error.strerror}") from error
-        except ValueError as error:
-            raise DownloadError(f"Task {task}: {source!r} is no path: {error}") from error
 
 
 def _no_address(url: str, task: int | str, error: Exception) -> DownloadError:

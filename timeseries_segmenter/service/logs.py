@@ -4,6 +4,8 @@ import logging
 import logging.config
 from typing import Any
 
+from flask import g, has_request_context
+
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.settings import Settings
 
@@ -23,6 +25,16 @@ class WithoutBodies(logging.Filter):
         return record.levelno > logging.DEBUG
 
 
+class OfRequest(logging.Filter):
+    """Adds the project to what is logged while a request is answered."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every entry pass."""
+        if has_request_context() and "project" in g and not hasattr(record, "project"):
+            record.project = g.project
+        return True
+
+
 def logging_config(settings: Settings) -> dict[str, Any]:
     """How `logging.config.dictConfig` logs to standard error, LOG_LEVEL and LOG_FORMAT obeyed.
 
@@ -36,7 +48,14 @@ def logging_config(settings: Settings) -> dict[str, Any]:
             "text": {"format": FORMAT},
             "json": {"()": "pythonjsonlogger.json.JsonFormatter", "fmt": FORMAT},
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": settings.log_format}},
+        "filters": {"request": {"()": OfRequest}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": settings.log_format,
+                "filters": ["request"],
+            }
+        },
         "root": {"level": settings.log_level, "handlers": ["console"]},
         "loggers": {name: {"level": "WARNING"} for name in QUIET}
         | {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},

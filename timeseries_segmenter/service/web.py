@@ -113,7 +113,7 @@ def _tell(response: Response) -> Response:
     counted.requests.labels(method, route, response.status_code).inc()
     counted.request_seconds.labels(route).observe(seconds)
     about: dict[str, Any] = {"method": method, "route": route, "status": response.status_code}
-    project = g.get("project") or (request.view_args or {}).get("project")
+    project = (request.view_args or {}).get("project")
     if project:
         about["project"] = project
     logger.info(

@@ -1,0 +1,35 @@
+"""Series in the one folder of this machine that tasks may name files of."""
+
+from timeseries_segmenter.errors import DownloadError
+from timeseries_segmenter.settings import Settings
+
+
+class LocalFiles:
+    """Files below LOCAL_FILES_DIR, whatever links lead to them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.local_files_dir
+        self._most_megabytes = settings.max_series_mb
+
+    def read(self, source: str, task: int | str) -> bytes:
+        """The bytes of a file by its path, whole or below LOCAL_FILES_DIR. Raises DownloadError."""
+        if self._folder is None:
+            raise DownloadError(
+                f"Task {task}: {source!r:.300} is neither a URL nor a file of Label Studio; paths are read "
+                "only inside LOCAL_FILES_DIR, which is not set"
+            )
+        try:
+            path = (self._folder / source).resolve()
+            if not path.is_relative_to(self._folder.resolve()):
+                raise DownloadError(f"Task {task}: {source!r:.300} is not inside LOCAL_FILES_DIR")
+            if path.exists() and not path.is_file():  # a pipe or a device may have no end
+                raise DownloadError(f"Task {task}: {source!r:.300} is no file")
+            if path.stat().st_size > self._most_megabytes * 1_000_000:
+                raise DownloadError(
+                    f"Task {task}: {source!r:.300} is larger than MAX_SERIES_MB={self._most_megabytes}"
+                )
+            return path.read_bytes()
+        except OSError as error:
+            raise DownloadError(f"Task {task}: {source!r:.300} can't be read: {error.strerror}") from error
+        except ValueError as error:
+            raise DownloadError(f"Task {task}: {source!r:.300} is no path: {error}") from error
