@@ -35,8 +35,10 @@ TRANSPORT_ERRORS = (
 class Downloader:
     """Fetches series over HTTP, through Label Studio, or from one allowed folder.
 
-    Several threads may share it. `on_cache` is called once for each series that came over HTTP: with
-    True where its server left it to the copy in the cache, with False where it was sent.
+    Several threads may share it. `policy` bounds the tries, `studio_policy` those of Label Studio's
+    own files: while that is away a training should wait, but one dead host is not worth a minute.
+    `on_cache` is called once for each series that came over HTTP: with True where its server left it
+    to the copy in the cache, with False where it was sent.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Downloader:
         settings: Settings,
         label_studio: LabelStudioClient,
         policy: RetryPolicy = SHORT,
+        studio_policy: RetryPolicy | None = None,
         on_cache: Callable[[bool], None] | None = None,
     ) -> None:
         self._settings = settings
@@ -53,6 +56,7 @@ class Downloader:
         self._local_files = LocalFiles(settings)
         self._cache = DownloadCache(settings.series_cache_dir, settings.cache_mb * 1_000_000)
         self._retries = Retries(policy)
+        self._studio_retries = Retries(studio_policy) if studio_policy else self._retries
         self._on_cache = on_cache
 
     def fetch(self, source: str, task: int | str) -> bytes:
@@ -79,9 +83,10 @@ class Downloader:
     def _get(self, url: str, task: int | str) -> bytes:
         try:
             host = str(origin(prepare(url).url))
+            retries = self._studio_retries if self._studio.owns(url) else self._retries
         except (requests.RequestException, ValueError) as error:
             raise _no_address(url, task, error) from error
-        return self._retries.run(host, lambda: self._try(url, task))
+        return retries.run(host, lambda: self._try(url, task))
 
     def _try(self, url: str, task: int | str) -> bytes:
         """One try; raises TemporaryError where another may do better."""

@@ -47,7 +47,7 @@ class ProjectTraining:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._label_studio = LabelStudioClient(settings, LONG)
-        self._series = TaskSeries(Downloader(settings, self._label_studio, LONG))
+        self._series = TaskSeries(Downloader(settings, self._label_studio, studio_policy=LONG))
         self._store = ModelStore(settings)
 
     def run(self, project: int, show: Callable[[Progress], None], from_scratch: bool = False) -> Outcome:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 POLL = 0.5  # seconds
+AGAIN = 5.0  # seconds; what stops at all has stopped by then
 STOP = signal.SIGUSR1  # what the watching thread interrupts the training with
 
 
@@ -40,12 +41,14 @@ def stopped_by(find_reason: Callable[[], str | None]) -> Iterator[None]:
             raise TrainingStopped(found[0] if found else None)
 
     def watch() -> None:
-        # again and again: an exception that is raised in a callback of C code is lost
-        while not ended.wait(POLL):
+        pause = POLL
+        while not ended.wait(pause):
             reason = find_reason()
             if reason:
                 found.append(reason)
             if reason or asked_to_end.is_set():
+                # more than once: an exception that is raised in a callback of C code is lost
+                pause = AGAIN
                 signal.pthread_kill(main, STOP)
 
     earlier = {number: signal.signal(number, stop) for number in (STOP, signal.SIGTERM)}
