@@ -142,3 +142,16 @@ def test_json_entries_of_a_request_tell_project_task_version_and_seconds(
     assert (predict["project"], predict["method"], predict["status"]) == (6, "POST", 200)
     assert (training["project"], training["route"]) == (7, "/projects/<project:project>/training")
     assert {"asctime", "levelname", "name", "message"} <= set(predict)
+
+
+def test_nobody_writes_entries_of_their_own(
+    set_up_log: Callable[..., None], capsys: pytest.CaptureFixture[str], client: FlaskClient
+):
+    set_up_log("INFO")
+    client.post("/x%0a2026-11-22 10:00:00,000 INFO forged: entry%0d")
+    config = '<View><TimeSeriesLabels name="a&#10;forged: b" toName="c"/></View>'
+    client.post("/setup", json={"schema": config, "project": "3"})
+    client.post("/predict", json={"tasks": [], "project": "3\nforged: c", "label_config": config})
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5  # one for each request, and one for each that is refused
+    assert not [line for line in lines if line.startswith(("forged", "2026-11-22 10:00"))]

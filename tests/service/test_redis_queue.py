@@ -14,10 +14,11 @@ from label_studio_server import TOKEN, LabelStudioServer
 from processes import children, kill, lives, wait_for
 from pydantic import SecretStr
 from redis_server import RedisServer
+from rq import Callback
 
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.service.model_store import ModelStore
-from timeseries_segmenter.service.redis_queue import RedisQueue
+from timeseries_segmenter.service.redis_queue import TRAIN, RedisQueue
 from timeseries_segmenter.service.training_job import Job, State
 from timeseries_segmenter.service.training_queue import TrainingQueue
 from timeseries_segmenter.settings import Settings
@@ -224,6 +225,27 @@ def test_a_worker_without_redis_ends_with_a_sentence(start_worker: StartWorker, 
     assert "Redis can't be reached" in log
     assert "Traceback" not in log
     assert "s3cret" not in log
+
+
+def test_a_worker_runs_nothing_but_trainings(
+    queue: TrainingQueue, settings: Settings, start_worker: StartWorker, tmp_path: Path
+):
+    rq = RedisQueue.of_web(settings).rq
+    made = tmp_path / "made"
+    rq.enqueue("os.system", f"touch {made}")
+    rq.enqueue("pathlib.Path.touch", str(made))
+    rq.enqueue(TRAIN, 3, on_success=Callback("os.system"))
+    rq.enqueue(TRAIN, str(made))
+    rq.connection.rpush(rq.key, "gone")
+    broken = rq.enqueue(TRAIN, 3)
+    rq.connection.hset(broken.key, "data", b"\x80\x05cos\nsystem\n.")
+    start_worker()
+    queue.count(3, CREATED)
+    in_state(queue, State.FINISHED)
+    assert not made.exists()
+    log = (tmp_path / "worker.log").read_text()
+    assert log.count("is no training; it is removed") == 5
+    assert rq.failed_job_registry.get_job_ids() == []
 
 
 def test_redis_holds_no_token_and_nothing_that_is_run_when_read(queue: TrainingQueue, settings: Settings):

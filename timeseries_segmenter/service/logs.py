@@ -25,6 +25,14 @@ class WithoutBodies(logging.Filter):
         return record.levelno > logging.DEBUG
 
 
+class OneLine(logging.Formatter):
+    """Keeps what others write into a path or a name from looking like an entry of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  as in logging
+        """The entry without its traceback."""
+        return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+
+
 class OfRequest(logging.Filter):
     """Adds the project to what is logged while a request is answered."""
 
@@ -45,7 +53,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "text": {"format": FORMAT},
+            "text": {"()": OneLine, "fmt": FORMAT},
             "json": {"()": "pythonjsonlogger.json.JsonFormatter", "fmt": FORMAT},
         },
         "filters": {"request": {"()": OfRequest}},

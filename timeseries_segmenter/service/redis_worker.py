@@ -6,11 +6,13 @@ import signal
 import time
 
 from redis.exceptions import RedisError
-from rq import Worker
+from rq import Queue, Worker
+from rq.exceptions import DeserializationError
+from rq.job import Job
 
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.service.job_runner import JobRunner
-from timeseries_segmenter.service.redis_queue import RedisQueue
+from timeseries_segmenter.service.redis_queue import TRAIN, RedisQueue
 from timeseries_segmenter.service.training_state import TrainingStates
 from timeseries_segmenter.settings import Settings, read_settings
 
@@ -18,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 5  # seconds between two looks for trainings that wait or were interrupted
 WORKER_TTL = 15 + INTERVAL  # RQ waits for jobs 15 s less than this
+# what RQ would run or send at the end of a job; none of ours has any
+HOOKS = ["success_callback_name", "failure_callback_name", "stopped_callback_name", "webhooks"]
 NICENESS = 5  # predictions come first, where they share a machine
 
 
@@ -60,12 +64,28 @@ class TrainingWorker(Worker):
         self._training_queue = queue
         self._states = TrainingStates(settings.model_dir)
 
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a training and nothing else, whatever stands in Redis."""
+        if self._is_training(job):
+            super().execute_job(job, queue)
+        else:
+            logger.error("the job %.60r in Redis is no training; it is removed", job.id)
+            job.delete()
+
+    def _is_training(self, job: Job) -> bool:
+        if any(self.connection.hmget(job.key, HOOKS)):
+            return False
+        try:
+            return job.func_name == TRAIN and [type(each) for each in job.args] == [int] and not job.kwargs
+        except DeserializationError:
+            return False
+
     def run_maintenance_tasks(self) -> None:
         """Tell RQ what waits in MODEL_DIR without its knowing, because Redis or a worker was away."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         try:
             self._states.resume_interrupted()
-            known = {job.args[0] for job in self._training_queue.rq.jobs}
+            known = {job.args[0] for job in self._training_queue.rq.jobs if self._is_training(job)}
             for project in self._states.waiting():
                 if project not in known and not self._states.is_trained(project):
                     self._training_queue.wake(project)

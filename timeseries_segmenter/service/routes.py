@@ -1,7 +1,6 @@
 """Routes beside Label Studio's own: versions, trainings, readiness and metrics."""
 
 import os
-from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -93,12 +92,11 @@ def job_status() -> ResponseReturnValue:
 def ready() -> ResponseReturnValue:
     """Whether events can be kept and trainings can be started; 503 with the reason where not."""
     backend = current_backend()
-    checks: dict[str, Any] = {"model_dir": "ok", "workers": "ok"}
-    folder = backend.settings.model_dir
-    if not os.access(
-        next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), os.W_OK
-    ):
-        checks["model_dir"] = f"{folder} can't be written"
+    checks = {"model_dir": "ok", "workers": "ok"}
+    folder = backend.settings.model_dir.absolute()
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(nearest, os.W_OK):
+        checks["model_dir"] = f"MODEL_DIR={folder} can't be written"
     try:
         backend.queue.workers.check()
     except QueueError as error:
