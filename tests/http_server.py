@@ -47,6 +47,16 @@ class HttpServer:
         self.routes[path] = lambda _: Reply(body, headers=named)
         return self.url + path
 
+    def hang(self, path: str) -> str:
+        """Take requests for `path` and never answer, until the test ends; returns its address."""
+
+        def wait(_: Request) -> Reply:
+            self.stopping.wait(120)
+            return Reply()
+
+        self.routes[path] = wait
+        return self.url + path
+
     def answer(self, request: Request) -> Reply:
         route = self.routes.get(request.path)
         return route(request) if route else Reply(b"gone", 404)

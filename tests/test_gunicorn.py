@@ -37,7 +37,13 @@ SERVES = "serves models in"  # logged by each process once it is ready
 SETUP = recorded.body("setup_request_index_time")
 START = recorded.body("webhook_start_training")
 PREDICT = recorded.body("predict_json_inline") | {"project": "3.1"}
-ENDLESS = {"TRAIN_EPOCHS": "1000000", "BALANCED_ACCURACY_THRESHOLD": "1", "MIN_CLASS_F1_THRESHOLD": "1"}
+# a large network, so that it takes minutes to be given up
+ENDLESS = {
+    "TRAIN_EPOCHS": "1000000",
+    "BALANCED_ACCURACY_THRESHOLD": "1",
+    "MIN_CLASS_F1_THRESHOLD": "1",
+    "HIDDEN_SIZE": "256",
+}
 
 StartGunicorn = Callable[..., tuple[subprocess.Popen[bytes], str]]
 

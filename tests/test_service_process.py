@@ -102,7 +102,12 @@ def test_a_training_outlives_the_death_of_everything_and_its_model_is_served(
 
     # quicker to start than the whole service, and the same to the worker
     queue = start(
-        "-c", QUEUE, BALANCED_ACCURACY_THRESHOLD=1, MIN_CLASS_F1_THRESHOLD=1, TRAIN_EPOCHS=1_000_000
+        "-c",
+        QUEUE,
+        BALANCED_ACCURACY_THRESHOLD=1,
+        MIN_CLASS_F1_THRESHOLD=1,
+        TRAIN_EPOCHS=1_000_000,
+        HIDDEN_SIZE=256,
     )
     job = wait_for(lambda: (found := newest_job()) and found.progress and found)
     (worker,) = workers(queue.pid)

@@ -27,7 +27,13 @@ ROOT = Path(__file__).parents[2]
 CREATED = "ANNOTATION_CREATED"
 CONFIG = recorded.body("predict_json_inline")["label_config"]
 SERIES = {"ts": {"time": list(range(300)), "value": recorded.values()}}
-ENDLESS = {"TRAIN_EPOCHS": "1000000", "BALANCED_ACCURACY_THRESHOLD": "1", "MIN_CLASS_F1_THRESHOLD": "1"}
+# a large network, so that it takes minutes to be given up
+ENDLESS = {
+    "TRAIN_EPOCHS": "1000000",
+    "BALANCED_ACCURACY_THRESHOLD": "1",
+    "MIN_CLASS_F1_THRESHOLD": "1",
+    "HIDDEN_SIZE": "256",
+}
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]
 
@@ -94,10 +100,12 @@ def in_state(queue: TrainingQueue, state: State, project: int = 3) -> Job:
 
 
 def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
-    queue: TrainingQueue, start_worker: StartWorker, settings: Settings
+    queue: TrainingQueue, start_worker: StartWorker, settings: Settings, studio: LabelStudioServer
 ):
     for _ in range(3):
-        start_worker(**ENDLESS)
+        start_worker()
+    for project in (3, 4):
+        studio.hang(f"/api/projects/{project}/")
     for project in (3, 4):
         queue.count(project, CREATED)
     first, other = (in_state(queue, State.STARTED, project) for project in (3, 4))
@@ -177,8 +185,11 @@ def test_sigterm_puts_a_training_back_and_ends_the_worker(queue: TrainingQueue, 
     assert in_state(queue, State.FINISHED).id == job.id
 
 
-def test_a_training_over_its_time_fails_and_says_so(queue: TrainingQueue, start_worker: StartWorker):
-    start_worker(**ENDLESS, TRAINING_TIMEOUT="4")
+def test_a_training_over_its_time_fails_and_says_so(
+    queue: TrainingQueue, start_worker: StartWorker, studio: LabelStudioServer
+):
+    studio.hang("/api/projects/3/")
+    start_worker(TRAINING_TIMEOUT="4")
     queue.count(3, CREATED)
     failed = in_state(queue, State.FAILED)
     assert "longer than TRAINING_TIMEOUT=4" in failed.error

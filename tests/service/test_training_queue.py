@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import recorded
 from filelock import FileLock
-from http_server import Reply, Request
 from label_studio_server import TOKEN, LabelStudioServer
 from processes import fill, kill, lives, small_disk, wait_for, workers
 
@@ -23,7 +22,13 @@ from timeseries_segmenter.settings import Settings
 CREATED = "ANNOTATION_CREATED"
 START = "START_TRAINING"
 CONFIG = recorded.body("predict_json_inline")["label_config"]
-ENDLESS = {"train_epochs": 1_000_000, "balanced_accuracy_threshold": 1.0, "min_class_f1_threshold": 1.0}
+# a large network, so that it takes minutes to be given up
+ENDLESS = {
+    "train_epochs": 1_000_000,
+    "balanced_accuracy_threshold": 1.0,
+    "min_class_f1_threshold": 1.0,
+    "hidden_size": 256,
+}
 
 
 @pytest.fixture
@@ -225,13 +230,8 @@ def test_a_training_that_is_cancelled_stops_and_the_next_event_trains_again(endl
 def test_a_training_is_cancelled_also_while_it_waits_for_a_host(
     settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
 ):
-    def hang(_: Request) -> Reply:
-        studio.stopping.wait(60)
-        return Reply()
-
     studio.configs[3] = recorded.body("setup_request_index_time")["schema"]
-    studio.routes["/data/slow.csv"] = hang
-    studio.add_task(3, {"csv_url": f"{studio.url}/data/slow.csv"}, recorded.regions((40, 89, "Run")))
+    studio.add_task(3, {"csv_url": studio.hang("/data/slow.csv")}, recorded.regions((40, 89, "Run")))
     queue = TrainingQueue(settings.model_copy(update={"download_timeout": 50.0}))
     endings.append(queue)
     queue.count(3, CREATED)
@@ -245,8 +245,8 @@ def test_a_training_is_cancelled_also_while_it_waits_for_a_host(
 def test_a_training_over_its_time_fails_and_its_events_count_again(
     settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
 ):
-    annotate(studio)
-    queue = TrainingQueue(settings.model_copy(update=ENDLESS | {"training_timeout": 3}))
+    studio.hang("/api/projects/3/")
+    queue = TrainingQueue(settings.model_copy(update={"training_timeout": 3}))
     endings.append(queue)
     queue.count(3, CREATED)
     failed = in_state(queue, State.FAILED)
