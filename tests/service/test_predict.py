@@ -1,9 +1,12 @@
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import recorded
+from flask import Flask
 from flask.testing import FlaskClient
 from http_server import Reply
 from label_studio_server import LabelStudioServer
@@ -408,6 +411,32 @@ def test_a_model_saved_by_another_process_is_served_at_once(
     assert predict(recorded.body(INLINE))[0]["model_version"] == first
     second = ModelStore(settings).save(6, run_walk, {})  # as the worker does: with a store of its own
     assert predict(recorded.body(INLINE))[0]["model_version"] == second
+
+
+def test_predictions_of_many_projects_at_once_are_each_of_their_own_model(
+    app: Flask, backend: Backend, run_walk: Segmenter
+):
+    other = replace(run_walk, labels=("Sit", "Lie"))
+    projects = {
+        project: (run_walk, other)[project % 2] for project in range(1, 13)
+    }  # more than fit in memory
+    versions = {project: backend.store.save(project, model, {}) for project, model in projects.items()}
+    body = recorded.body(INLINE)
+    body["label_config"] = body["label_config"].replace(
+        '<Label value="Walk"/>', '<Label value="Walk"/><Label value="Sit"/><Label value="Lie"/>'
+    )
+
+    def ask(project: int) -> tuple[int, dict[str, Any]]:
+        answer = app.test_client().post("/predict", json=body | {"project": f"{project}.1"})
+        return project, answer.json
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, [*projects] * 8))
+    for project, answer in answers:
+        assert answer["model_version"] == versions[project]
+        for result in answer["results"]:
+            found = {region["value"]["timeserieslabels"][0] for region in result["result"]}
+            assert found == set(projects[project].labels)
 
 
 def test_no_tasks_get_no_entries(predict: Predict):
