@@ -1,6 +1,7 @@
 """The parts of the service, put together once, and the verbs Label Studio asks of it."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,8 @@ from timeseries_segmenter.settings import Settings
 logger = logging.getLogger(__name__)
 
 EXTENSION = "timeseries_segmenter"
-LARGEST_PROJECT = 10**18 - 1  # Label Studio counts in 64 bits
+PROJECT_DIGITS = 18  # Label Studio counts in 64 bits
+PROJECT = re.compile(f"[0-9]{{1,{PROJECT_DIGITS}}}")
 
 
 class Backend:
@@ -108,12 +110,7 @@ def project_number(*candidates: object) -> int:
         if candidate in (None, "", "None", NO_PROJECT):
             continue
         text = str(candidate).split(".", 1)[0]
-        if (
-            isinstance(candidate, bool)
-            or not text.isascii()
-            or not text.isdigit()
-            or int(text[:20]) > LARGEST_PROJECT
-        ):
+        if isinstance(candidate, bool) or not PROJECT.fullmatch(text):
             raise ValueError(f"{candidate!r:.60} is not a project number")
         return int(text)
     return NO_PROJECT

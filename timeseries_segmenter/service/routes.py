@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from werkzeug.routing import IntegerConverter, Map
 
 from timeseries_segmenter.errors import QueueError
-from timeseries_segmenter.service.backend import LARGEST_PROJECT, current_backend, project_number
+from timeseries_segmenter.service.backend import PROJECT_DIGITS, current_backend, project_number
 from timeseries_segmenter.service.model_store import UNTRAINED
 from timeseries_segmenter.service.request_body import JobStatus, complaint
-from timeseries_segmenter.service.training_job import Job, State, project_of
+from timeseries_segmenter.service.training_job import Job, State
 
 routes = Blueprint("segmenter", __name__)
 
@@ -21,7 +21,7 @@ class ProjectConverter(IntegerConverter):
     """A project's number in a path; no route for one that could be none."""
 
     def __init__(self, map: Map) -> None:
-        super().__init__(map, max=LARGEST_PROJECT)
+        super().__init__(map, max=10**PROJECT_DIGITS - 1)
 
 
 @routes.get("/versions")
@@ -113,5 +113,8 @@ def metrics() -> ResponseReturnValue:
 
 
 def _find(job: str) -> Job | None:
-    project = project_of(job)
-    return None if project is None else current_backend().queue.states.read(project).job(job)
+    try:
+        project = project_number(job.partition("-")[0])
+    except ValueError:
+        return None
+    return current_backend().queue.states.read(project).job(job)

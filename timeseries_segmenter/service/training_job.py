@@ -1,6 +1,5 @@
 """One training of a project, from the event that asked for it to its end, and a project's list of them."""
 
-import re
 from collections import Counter
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -104,21 +103,20 @@ class ProjectTrainings(BaseModel):
         for job in jobs:
             job.cancelled = True
             if job.state is State.QUEUED:
-                self._end(job, State.FAILED, CANCELLED, 0)
-                job.error = CANCELLED
+                self.fail(job, CANCELLED)
         return jobs
 
     def finish(self, job: Job, version: str, skipped: list[str], seconds: float) -> None:
         """The training made a model, in so many seconds."""
         job.version, job.skipped = version, skipped
-        self._end(job, State.FINISHED, State.FINISHED, seconds)
+        self._end(job, State.FINISHED, seconds)
 
     def fail(self, job: Job, error: str, seconds: float = 0) -> None:
         """The training made no model, and why. Its events count again, so that the next one trains."""
         job.error = error
         if not job.cancelled:
             self.updates += job.updates
-        self._end(job, State.FAILED, CANCELLED if job.cancelled else State.FAILED, seconds)
+        self._end(job, State.FAILED, seconds)
 
     def requeue(self, job: Job) -> None:
         """Queue a job again that its worker left, or leave it to the job that waits behind it."""
@@ -131,16 +129,10 @@ class ProjectTrainings(BaseModel):
             queued.event = job.event
         self.fail(job, "interrupted; the job queued after it takes its place")
 
-    def _end(self, job: Job, state: State, outcome: str, seconds: float) -> None:
+    def _end(self, job: Job, state: State, seconds: float) -> None:
         job.state, job.ended_at = state, _now()
-        self.outcomes[str(outcome)] += 1
+        self.outcomes[CANCELLED if job.cancelled and state is State.FAILED else state.value] += 1
         self.seconds += seconds
-
-
-def project_of(job: str) -> int | None:
-    """The project of a job's id; None for what is no such id."""
-    match = re.match(r"([0-9]{1,18})-", job)
-    return int(match[1]) if match else None
 
 
 def _now() -> datetime:
