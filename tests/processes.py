@@ -29,15 +29,7 @@ def wait_for(look: Callable[[], T | None], seconds: float = 30) -> T:
 
 def workers(parent: int) -> list[int]:
     """Training workers that `parent` started and that live."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:  # it ended meanwhile
-            continue
-        if WORKER.encode() in arguments and _status(int(folder.name))[1:2] == [str(parent)]:
-            found.append(int(folder.name))
-    return [process for process in found if lives(process)]
+    return [process for process in children(parent) if WORKER.encode() in _arguments(process)]
 
 
 def lives(process: int) -> bool:
@@ -50,6 +42,13 @@ def _status(process: int) -> list[str]:
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
+        return []
+
+
+def _arguments(process: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except OSError:  # it ended meanwhile
         return []
 
 

@@ -1,13 +1,14 @@
 """A real Redis on 127.0.0.1 that a test starts, stops and starts again."""
 
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from typing import Self
 
 import redis
 from processes import wait_for
+
+from demo.processes import free_port
 
 
 class RedisServer:
@@ -48,10 +49,3 @@ class RedisServer:
                 return bool(connection.ping())
             except redis.ConnectionError:
                 return False
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number: int = free.getsockname()[1]
-    return number

@@ -23,8 +23,8 @@ from http_server import Reply, Request
 from label_studio_server import TOKEN, LabelStudioServer
 from processes import children, kill, lives, wait_for, workers
 from prometheus_client.parser import text_string_to_metric_families
-from redis_server import free_port
 
+from demo.processes import free_port
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.service.training_job import State

@@ -1,7 +1,6 @@
 """The service as it is started, with its real worker, against a Label Studio that knows one project."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import requests
 from label_studio_server import TOKEN, LabelStudioServer
 from processes import kill, lives, wait_for, workers
 
+from demo.processes import free_port
 from timeseries_segmenter.service.training_job import Job, State
 from timeseries_segmenter.service.training_state import TrainingStates
 
@@ -33,10 +33,7 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number: int = free.getsockname()[1]
-    return number
+    return free_port()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class LabelStudioError(SegmenterError):
 
 
 class QueueError(SegmenterError):
-    """Redis, which hands trainings to workers, can't be reached."""
+    """Trainings can't be queued or handed to workers: MODEL_DIR can't be written, or Redis not reached."""
 
 
 class TrainingError(SegmenterError):

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from loop import TASKS, Connect, Loop
+from loop import TASKS, Connect, Loop, started
 from variants import Variant
 
 from demo.label_studio import LabelStudio
@@ -29,23 +29,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def studio(folder: Path) -> Iterator[LabelStudio]:
-    studio = LabelStudio(folder / "data", folder / "label-studio.log")
-    try:
-        studio.start()
+    with started(LabelStudio(folder / "data", folder / "label-studio.log")) as studio:
         yield studio
-    finally:
-        studio.stop()
 
 
 @pytest.fixture(scope="session")
 def service(studio: LabelStudio, folder: Path) -> Iterator[Service]:
     """One service for the tests that need nothing special of it."""
-    service = Service(studio.url, studio.credentials.token, folder / "models", folder / "service.log")
-    try:
-        service.start()
+    token, models, log = studio.credentials.token, folder / "models", folder / "service.log"
+    with started(Service(studio.url, token, models, log)) as service:
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from typing import Self
 
-from redis_server import free_port
+from demo.processes import free_port
 
 
 class Door:

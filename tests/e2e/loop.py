@@ -1,11 +1,13 @@
 """A project, its tasks and the service that learns them, as the end-to-end tests drive them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from variants import LABELS, Variant
 
+from demo.label_studio import LabelStudio
 from demo.project import Project
 from demo.sample import Sample
 from demo.service import Service
@@ -15,6 +17,18 @@ ANNOTATED = 3
 TASKS = 5
 TRAINING_SECONDS = 240
 MINIMUM_F1 = 0.6
+
+Program = TypeVar("Program", LabelStudio, Service)
+
+
+@contextmanager
+def started(program: Program) -> Iterator[Program]:
+    """Ends it as well, also where it did not start all the way."""
+    try:
+        program.start()
+        yield program
+    finally:
+        program.stop()
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 import requests
 from door import Door
 from label_studio_sdk.core.api_error import ApiError
-from loop import ANNOTATED, Connect, Loop
+from loop import ANNOTATED, Connect, Loop, started
 from processes import children, kill, lives, wait_for
 from redis_server import RedisServer
 from variants import INLINE, NUMERIC
@@ -40,13 +40,9 @@ WHO_ASKS = {
 @pytest.fixture(scope="module")
 def secured(studio: LabelStudio, folder: Path) -> Iterator[Service]:
     settings = {"BASIC_AUTH_USER": USER, "BASIC_AUTH_PASS": PASSWORD, "WEBHOOK_SECRET": SECRET}
-    log = folder / "secured.log"
-    service = Service(studio.url, studio.credentials.token, folder / "secured", log, settings=settings)
-    try:
-        service.start()
+    token, models, log = studio.credentials.token, folder / "secured", folder / "secured.log"
+    with started(Service(studio.url, token, models, log, settings=settings)) as service:
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,13 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from filelock import Timeout
 
 from timeseries_segmenter.errors import SegmenterError
-from timeseries_segmenter.service.training_job import CANCELLED, Job, Progress, State
+from timeseries_segmenter.service.training_job import CANCELLED, Job, Progress, ProjectTrainings, State
 from timeseries_segmenter.service.training_state import TrainingStates, worker_name
 from timeseries_segmenter.service.training_stop import TrainingStopped, stopped_by
 from timeseries_segmenter.settings import Settings
@@ -69,18 +71,15 @@ class JobRunner:
             logger.exception("project %d: training %s broke", project, job.id)
             self._fail(project, job, f"{type(error).__name__}: {error}; see the log", began)
         else:
-            with self._states.change(project) as trainings:
-                ended = trainings.job(job.id)
-                if ended:
-                    trainings.finish(ended, outcome.version, outcome.skipped, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            with self._changing(project, job) as (trainings, ended):
+                trainings.finish(ended, outcome.version, outcome.skipped, seconds)
         return True
 
     def _fail(self, project: int, job: Job, error: str, began: float) -> None:
         logger.error("project %d: training %s failed: %s", project, job.id, error)
-        with self._states.change(project) as trainings:
-            ended = trainings.job(job.id)
-            if ended:
-                trainings.fail(ended, error, time.monotonic() - began)
+        with self._changing(project, job) as (trainings, ended):
+            trainings.fail(ended, error, time.monotonic() - began)
 
     def _reason_to_stop(self, project: int, job: Job, began: float) -> str | None:
         limit = self._settings.training_timeout
@@ -90,15 +89,19 @@ class JobRunner:
         return CANCELLED if running and running.cancelled else None
 
     def _show(self, project: int, job: Job, progress: Progress) -> None:
-        with self._states.change(project) as trainings:
-            running = trainings.job(job.id)
-            if running:
-                running.progress = progress
+        with self._changing(project, job) as (_, running):
+            running.progress = progress
 
     def _put_back(self, project: int, job: Job) -> None:
-        with self._states.change(project) as trainings:
-            running = trainings.job(job.id)
-            if running:
-                running.attempts -= 1  # this was no failure of the training's own
-                trainings.requeue(running)
+        with self._changing(project, job) as (trainings, running):
+            running.attempts -= 1  # this was no failure of the training's own
+            trainings.requeue(running)
         logger.info("project %d: training %s waits again, since this process has to end", project, job.id)
+
+    @contextmanager
+    def _changing(self, project: int, job: Job) -> Iterator[tuple[ProjectTrainings, Job]]:
+        """The project's trainings and the job in them, to change; a lost job is changed for nobody."""
+        with self._states.change(project) as trainings:
+            known = trainings.job(job.id)
+            # its state file was damaged meanwhile, and set aside
+            yield (trainings, known) if known else (ProjectTrainings(project=project), job)
