@@ -242,6 +242,17 @@ def test_a_training_is_cancelled_also_while_it_waits_for_a_host(
     assert time.monotonic() - began < 5
 
 
+def test_a_job_that_is_cancelled_while_its_worker_gets_ready_is_never_started(endless: TrainingQueue):
+    job = endless.count(3, CREATED)
+    only_worker()  # which has seconds to import before it can train
+    endless.cancel(3)
+    assert (newest(endless).state, newest(endless).error) == (State.FAILED, "cancelled")
+    second = endless.count(3, CREATED)
+    assert in_state(endless, State.STARTED).id == second.id
+    first = endless.states.read(3).job(job.id)
+    assert (first.started_at, first.error) == (None, "cancelled")
+
+
 def test_a_training_over_its_time_fails_and_its_events_count_again(
     settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
 ):

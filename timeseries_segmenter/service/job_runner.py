@@ -32,6 +32,11 @@ class JobRunner:
         """
         try:
             with self._states.only_one(project, PATIENCE):
+                if self._states.read(project).job_in(State.QUEUED) is None:
+                    return True
+                # seconds, in which the job waits, and may be cancelled as one that does
+                import timeseries_segmenter.service.project_training  # noqa: F401
+
                 job = self._take(project)
                 return job is None or self._run(project, job)
         except Timeout:
@@ -45,8 +50,7 @@ class JobRunner:
             return job
 
     def _run(self, project: int, job: Job) -> bool:
-        # torch is slow to import: a worker that only waits does without
-        import torch
+        import torch  # here: a worker that only waits does without
 
         from timeseries_segmenter.service.project_training import ProjectTraining
 
