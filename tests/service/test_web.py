@@ -147,6 +147,12 @@ def test_a_body_that_is_no_json_object_gets_400(client: FlaskClient, path: str, 
     assert answer.json["detail"]
 
 
+@pytest.mark.parametrize("path", [*POSTS, "/job_status"])
+def test_a_body_that_is_no_json_is_told_to_be_none(client: FlaskClient, path: str):
+    answer = client.post(path, data='{"action": ', content_type="application/json")
+    assert (answer.status_code, answer.json) == (400, {"detail": "the body is no JSON"})
+
+
 @pytest.mark.parametrize("path", POSTS)
 def test_a_body_of_another_type_gets_415(client: FlaskClient, path: str):
     answer = client.post(path, data="action=START_TRAINING", content_type="application/x-www-form-urlencoded")

@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import Annotated, Any
 
+from flask import request
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictInt, StrictStr, ValidationError
+from werkzeug.exceptions import BadRequest
 
 from timeseries_segmenter.errors import LabelConfigError
 from timeseries_segmenter.labeling.config import parse_label_config
@@ -92,6 +94,14 @@ class JobStatus(BaseModel):
 
 
 BODIES: dict[str, type[Body]] = {"/setup": Setup, "/predict": Predict, "/webhook": Webhook}
+
+
+def json_body() -> Any:
+    """The JSON that the current request holds. Raises werkzeug's HTTPException: 400, 413 or 415."""
+    try:
+        return request.get_json()
+    except BadRequest as error:
+        raise BadRequest("the body is no JSON") from error
 
 
 def complaint(error: ValidationError | LabelConfigError | ValueError) -> str:

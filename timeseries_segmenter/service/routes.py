@@ -11,7 +11,7 @@ from werkzeug.routing import IntegerConverter, Map
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.service.backend import PROJECT_DIGITS, current_backend, project_number
 from timeseries_segmenter.service.model_store import UNTRAINED
-from timeseries_segmenter.service.request_body import JobStatus, complaint
+from timeseries_segmenter.service.request_body import JobStatus, complaint, json_body
 from timeseries_segmenter.service.training_job import Job, State
 
 routes = Blueprint("segmenter", __name__)
@@ -68,7 +68,7 @@ def cancel(project: int) -> ResponseReturnValue:
 def job_status() -> ResponseReturnValue:
     """A job as Label Studio asks for it; 410 for one that is not known, or no longer."""
     try:
-        asked = JobStatus.model_validate(request.get_json())
+        asked = JobStatus.model_validate(json_body())
     except ValidationError as error:
         abort(400, complaint(error))
     job = _find(asked.job)

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from timeseries_segmenter.errors import LabelConfigError, QueueError
 from timeseries_segmenter.service.authentication import SECRET_HEADER, WEBHOOK
 from timeseries_segmenter.service.backend import EXTENSION, Backend, current_backend
-from timeseries_segmenter.service.request_body import BODIES, Predict, Webhook, complaint
+from timeseries_segmenter.service.request_body import BODIES, Predict, Webhook, complaint, json_body
 from timeseries_segmenter.service.routes import ProjectConverter, metrics, routes, versions
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def _check_request() -> ResponseReturnValue | None:
     model = BODIES.get(request.path)
     if model is None or request.method != "POST":
         return None
-    content = request.get_json()
+    content = json_body()
     if not isinstance(content, dict):
         return _refuse("the body should be a JSON object")
     try:
