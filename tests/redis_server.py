@@ -36,6 +36,10 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def empty(self) -> None:
+        with redis.Redis(port=self.port) as connection:
+            connection.flushall()
+
     def __enter__(self) -> Self:
         self.start()
         return self

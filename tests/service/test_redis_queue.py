@@ -46,6 +46,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def settings(settings: Settings, studio: LabelStudioServer, redis: RedisServer) -> Settings:
+    redis.empty()  # of the jobs of workers that the test before killed
     for project in (3, 4):
         studio.configs[project] = CONFIG
         studio.add_task(project, SERIES, recorded.regions((40, 89, "Run")))
