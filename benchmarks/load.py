@@ -28,6 +28,7 @@ import torch
 
 from demo.processes import ROOT, Child, free_port
 from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.model_file import TrainedModel
 from timeseries_segmenter.learning.training import Recipe, fit
 from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.settings import Settings
@@ -127,7 +128,8 @@ def save_models(folder: Path, projects: Iterable[int], epochs: int = 60) -> None
         nothing = np.zeros(0, np.int64)
         example = Example(values, classes, nothing, nothing)
         recipe = Recipe(epochs=epochs, seed=project)
-        store.save(project, fit([example], ("Run", "Walk"), ("value",), recipe).segmenter, {})
+        segmenter = fit([example], (("Run",), ("Walk",)), ("value",), recipe).segmenter
+        store.save(project, TrainedModel({"label:ts": segmenter}), {})
 
 
 def prediction(project: int) -> dict[str, Any]:

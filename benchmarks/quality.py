@@ -54,24 +54,25 @@ def _row(name: str, folder: Path, annotated: int | None, added: bool = False) ->
 
 
 def _run(folder: Path, annotated: int | None, seed: int, added: bool) -> dict[str, Any]:
-    config = read_config(folder / "config.xml")
+    (pair,) = read_config(folder / "config.xml").pairs
+    label_sets = [(label,) for label in pair.labels]
     series = TaskSeries.of(Settings(local_files_dir=folder))
 
     def labelled(part: str, most: int | None = None) -> list[LabelledTask]:
         tasks = read_tasks(folder / "tasks.json", read_split(folder / "split.json", part)[:most])
-        return [task for each in tasks if (task := LabelledTask.read(each, config, series))]
+        return [task for each in tasks if (task := LabelledTask.read(each, pair, series.of_task(each)))]
 
-    examples = [task.example(config) for task in labelled("train", annotated)]
+    examples = [task.example(label_sets) for task in labelled("train", annotated)]
     recipe = Recipe(seed=seed)
-    start = fit(examples[:-1], config.labels, config.channels, recipe).segmenter if added else None
+    start = fit(examples[:-1], label_sets, pair.channels, recipe).segmenter if added else None
     began = time.process_time()
-    fitted = fit(examples, config.labels, config.channels, recipe, start=start)
+    fitted = fit(examples, label_sets, pair.channels, recipe, start=start)
     seconds = time.process_time() - began
     comparisons = [
         Comparison(task.segments, fitted.segmenter.segments(task.series.values), len(task.series))
         for task in labelled("test")
     ]
-    figures = evaluate(comparisons, config.labels)
+    figures = evaluate(comparisons, label_sets)
     return {
         "macro F1": figures["macro_f1"],
         "min F1": figures["min_f1"],

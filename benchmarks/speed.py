@@ -59,11 +59,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    config = read_config(DATA / "config.xml")
+    (pair,) = read_config(DATA / "config.xml").pairs
+    label_sets = [(label,) for label in pair.labels]
     series = TaskSeries.of(Settings(local_files_dir=DATA))
-    tasks = [LabelledTask.read(task, config, series) for task in read_tasks(DATA / "tasks.json")]
-    examples = [task.example(config) for task in tasks if task]
-    segmenter = fit(examples, config.labels, config.channels, Recipe()).segmenter
+    tasks = [LabelledTask.read(task, pair, series.of_task(task)) for task in read_tasks(DATA / "tasks.json")]
+    examples = [task.example(label_sets) for task in tasks if task]
+    segmenter = fit(examples, label_sets, pair.channels, Recipe()).segmenter
     text = pd.concat([pd.read_csv(path) for path in sorted(DATA.glob("*.csv"))])
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for rows in arguments.rows:
@@ -73,10 +74,10 @@ def main() -> None:
         def read(content: bytes = content) -> object:
             return pd.read_csv(io.BytesIO(content))
 
-        values = read_series(content, config, 0)
+        values = read_series(content, pair, 0)
         inputs = segmenter.standardisation.apply(values.values)
         probabilities = segmenter.probabilities(values.values)
-        segments = segmenter.decoding.segments(probabilities, segmenter.labels)
+        segments = segmenter.decoding.segments(probabilities, segmenter.label_sets)
         classes = probabilities.shape[1]
 
         def average(inputs: FloatArray = inputs, classes: int = classes) -> object:
@@ -91,14 +92,14 @@ def main() -> None:
             _seconds(lambda values=values: segmenter.probabilities(values.values), arguments.runs),
         )
         parts = [
-            _seconds(lambda content=content: read_series(content, config, 0), arguments.runs),
+            _seconds(lambda content=content: read_series(content, pair, 0), arguments.runs),
             standardising,
             network - standardising - averaging,
             averaging,
             _seconds(
-                lambda p=probabilities: segmenter.decoding.segments(p, segmenter.labels), arguments.runs
+                lambda p=probabilities: segmenter.decoding.segments(p, segmenter.label_sets), arguments.runs
             ),
-            _seconds(lambda s=segments, values=values: to_regions(s, config, values), arguments.runs),
+            _seconds(lambda s=segments, values=values: to_regions(s, pair, values), arguments.runs),
         ]
         limits = [_seconds(read, arguments.runs), _bare_forward(segmenter, rows, arguments.runs)]
         cells = [*parts, sum(parts), *limits, sum(parts) / sum(limits)]

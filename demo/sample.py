@@ -49,11 +49,12 @@ def segments(regions: Any, times: NDArray[np.float64]) -> list[Segment]:
         # times are multiples of 0.1 s, which floats hold only nearly
         first = int(np.searchsorted(times, start - 1e-6))
         last = int(np.searchsorted(times, end + 1e-6)) - 1
-        found.append(Segment(first, last, label))
+        found.append(Segment(first, last, (label,)))
     return found
 
 
 def row_f1(true: list[Segment], predicted: list[Segment], length: int) -> float:
     """Mean F1 of the classes that occur in the truth, background among them, row by row."""
-    pair = (class_indices(true, LABELS, length), class_indices(predicted, LABELS, length))
+    label_sets = [(label,) for label in LABELS]
+    pair = (class_indices(true, label_sets, length), class_indices(predicted, label_sets, length))
     return scores_of(confusion_matrix(*pair, classes=len(LABELS) + 1)).macro_f1

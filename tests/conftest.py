@@ -14,6 +14,7 @@ import _wsgi
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.segment import LabelSet
 from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.worker_process import WorkerProcess
 from timeseries_segmenter.settings import Settings
@@ -79,7 +80,7 @@ def run_walk() -> Segmenter:
     classes = np.zeros(recorded.ROWS, np.int64)
     for first, last, label in recorded.DRAWN:
         classes[first : last + 1] = 1 if label == "Run" else 2
-    return train({"value": recorded.values()}, classes, [], ("Run", "Walk"))
+    return train({"value": recorded.values()}, classes, [], (("Run",), ("Walk",)))
 
 
 @pytest.fixture(scope="session")
@@ -95,13 +96,16 @@ def beats() -> dict[str, list[float]]:
 def beat(beats: dict[str, list[float]]) -> Segmenter:
     """Learned the peaks of two channels as instants."""
     rows = np.arange(20, 200, 40)
-    return train(beats, np.zeros(200, np.int64), rows, ("Beat",))
+    return train(beats, np.zeros(200, np.int64), rows, (("Beat",),))
 
 
 def train(
-    series: dict[str, list[float]], classes: np.ndarray, instants: Sequence[int], labels: tuple[str, ...]
+    series: dict[str, list[float]],
+    classes: np.ndarray,
+    instants: Sequence[int],
+    label_sets: Sequence[LabelSet],
 ) -> Segmenter:
     values = np.array(list(series.values()), np.float32).T
     rows = np.array(instants, np.int64)
     example = Example(values, classes, rows, np.ones_like(rows))
-    return fit([example], labels, tuple(series), Recipe(epochs=40, hidden_size=8)).segmenter
+    return fit([example], label_sets, tuple(series), Recipe(epochs=40, hidden_size=8)).segmenter

@@ -21,6 +21,7 @@ import recorded
 import requests
 from http_server import Reply, Request
 from label_studio_server import TOKEN, LabelStudioServer
+from models import of_one_pair
 from processes import children, kill, lives, wait_for, workers
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -113,7 +114,7 @@ def test_all_processes_serve_a_new_version_within_two_seconds(
     _, url = start()
     store = ModelStore(settings)
     for _ in range(3):
-        newest = store.save(3, run_walk, {})
+        newest = store.save(3, of_one_pair(run_walk), {})
         saved = time.monotonic()
         assert ask_all(lambda: version(url)) == {newest}
         assert time.monotonic() - saved < 2
@@ -126,7 +127,7 @@ def test_no_process_serves_half_a_file_or_an_older_version_after_a_newer(
 ):
     _, url = start()
     store = ModelStore(settings)
-    saved = [store.save(3, run_walk, {})]
+    saved = [store.save(3, of_one_pair(run_walk), {})]
     ended = threading.Event()
 
     def predict() -> list[tuple[int, int, str]]:
@@ -143,7 +144,7 @@ def test_no_process_serves_half_a_file_or_an_older_version_after_a_newer(
     with ThreadPoolExecutor(4) as pool:
         readers = [pool.submit(predict) for _ in range(4)]
         for _ in range(20):
-            saved.append(store.save(3, run_walk, {}))
+            saved.append(store.save(3, of_one_pair(run_walk), {}))
             time.sleep(0.1)
         ended.set()
         seen = [each for reader in readers for each in reader.result()]
@@ -203,7 +204,7 @@ def all_ended(states: TrainingStates) -> bool:
 def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
     start: StartGunicorn, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
 ):
-    ModelStore(settings).save(3, run_walk, {})
+    ModelStore(settings).save(3, of_one_pair(run_walk), {})
     arrived = threading.Event()
 
     def answer_late(_: Request) -> Reply:

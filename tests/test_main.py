@@ -47,7 +47,7 @@ def test_predict_writes_what_label_studio_imports(trained: tuple[Path, Path], tm
     )
     tasks = json.loads(output.read_text(), parse_constant=lambda constant: pytest.fail(constant))
     assert [task["id"] for task in tasks] == task_ids()[3:]
-    labels = parse_label_config((SAMPLE / "config.xml").read_text()).labels
+    (pair,) = parse_label_config((SAMPLE / "config.xml").read_text()).pairs
     for task in tasks:
         assert task["data"]["csv_url"].endswith(".csv")
         (prediction,) = task["predictions"]
@@ -55,7 +55,7 @@ def test_predict_writes_what_label_studio_imports(trained: tuple[Path, Path], tm
         assert prediction["result"]
         assert 0 < prediction["score"] <= 1
         for region in prediction["result"]:
-            assert region["value"]["timeserieslabels"][0] in labels
+            assert region["value"]["timeserieslabels"][0] in pair.labels
             assert region["value"]["instant"] == (region["value"]["start"] == region["value"]["end"])
 
 
@@ -65,7 +65,7 @@ def test_evaluate_tells_figures_of_the_test_tasks_as_json_and_as_a_table(
     model, split = trained
     common = ["evaluate", *INPUTS, "--split", str(split), "--model", str(model)]
     assert main([*common, "--json"]) == 0
-    figures = json.loads(capsys.readouterr().out)
+    figures = json.loads(capsys.readouterr().out)["label:ts"]
     assert figures["tasks"] == len(task_ids()) - 3
     assert figures["rows"] == 400 * figures["tasks"]
     assert figures["macro_f1"] > 0.7
@@ -79,7 +79,7 @@ def test_evaluate_tells_figures_of_the_test_tasks_as_json_and_as_a_table(
 def test_task_ids_choose_the_tasks(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     chosen = ",".join(map(str, task_ids()[:2]))
     assert main(["evaluate", *INPUTS, "--task-ids", chosen, "--model", str(trained[0]), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["tasks"] == 2
+    assert json.loads(capsys.readouterr().out)["label:ts"]["tasks"] == 2
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_model_that_is_none_or_of_other_channels_is_refused(
     config = tmp_path / "config.xml"
     config.write_text((SAMPLE / "config.xml").read_text().replace('column="gz"', 'column="other"'))
     assert main(["evaluate", "--config", str(config), *INPUTS[2:], "--model", str(trained[0])]) == 1
-    assert "was trained on the channels ax, ay, az, gx, gy, gz" in capsys.readouterr().err
+    assert "was trained on the channels label:ts: ax, ay, az, gx, gy, gz" in capsys.readouterr().err
 
 
 def test_unusable_arguments_end_with_2(capsys: pytest.CaptureFixture[str]) -> None:

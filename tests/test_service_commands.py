@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from models import of_one_pair
 
 from timeseries_segmenter.__main__ import main
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -19,7 +20,7 @@ def store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
 def test_versions_are_listed_newest_first_with_the_served_one_marked(
     store: ModelStore, run_walk: Segmenter, capsys: pytest.CaptureFixture[str]
 ):
-    first, second = store.save(3, run_walk, METADATA), store.save(3, run_walk, {})
+    first, second = store.save(3, of_one_pair(run_walk), METADATA), store.save(3, of_one_pair(run_walk), {})
     assert main(["versions", "--project", "3"]) == 0
     head, newest, oldest = capsys.readouterr().out.splitlines()
     assert "version" in head
@@ -30,7 +31,7 @@ def test_versions_are_listed_newest_first_with_the_served_one_marked(
 def test_a_version_that_is_only_the_current_file_is_listed_too(
     store: ModelStore, run_walk: Segmenter, settings: Settings, capsys: pytest.CaptureFixture[str]
 ):
-    version = store.save(3, run_walk, METADATA)
+    version = store.save(3, of_one_pair(run_walk), METADATA)
     (settings.model_dir / "versions" / f"{version}.pt").unlink()
     assert main(["versions", "--project", "3"]) == 0
     assert version in capsys.readouterr().out
@@ -39,7 +40,7 @@ def test_a_version_that_is_only_the_current_file_is_listed_too(
 def test_a_rollback_is_told_and_served(
     store: ModelStore, run_walk: Segmenter, capsys: pytest.CaptureFixture[str]
 ):
-    first, second = store.save(3, run_walk, {}), store.save(3, run_walk, {})
+    first, second = store.save(3, of_one_pair(run_walk), {}), store.save(3, of_one_pair(run_walk), {})
     assert main(["rollback", "--project", "3"]) == 0
     current = store.version(3)
     assert current not in (first, second)
@@ -70,7 +71,7 @@ def test_what_cannot_be_done_is_one_sentence(
     arguments: list[str],
     message: str,
 ):
-    store.save(3, run_walk, {})
+    store.save(3, of_one_pair(run_walk), {})
     assert main(arguments) == 1
     error = capsys.readouterr().err
     assert message in error

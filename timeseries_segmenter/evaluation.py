@@ -9,7 +9,7 @@ import numpy as np
 from timeseries_segmenter.labeling.targets import class_indices
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.learning.segment_metrics import Matches, edit_score, overlap_matches, point_matches
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
 OVERLAPS = (10, 25, 50)  # percent
 TOLERANCE = 5  # rows
@@ -25,14 +25,14 @@ class Comparison:
 
 
 def evaluate(
-    comparisons: Iterable[Comparison], labels: Sequence[str], tolerance: int = TOLERANCE
+    comparisons: Iterable[Comparison], label_sets: Sequence[LabelSet], tolerance: int = TOLERANCE
 ) -> dict[str, Any]:
     """Figures over all series: rows by class, ranges by overlap, instants within `tolerance` rows.
 
-    Figures that don't apply are None: a label without a row, ranges or instants where there are
-    neither drawn nor predicted ones.
+    Rows whose label set is not one of `label_sets` count as background. Figures that don't apply are
+    None: a label set without a row, ranges or instants where there are neither drawn nor predicted ones.
     """
-    confusion = np.zeros((len(labels) + 1, len(labels) + 1), np.int64)
+    confusion = np.zeros((len(label_sets) + 1, len(label_sets) + 1), np.int64)
     overlaps = dict.fromkeys(OVERLAPS, Matches())
     points, edits, true, predicted, tasks = Matches(), [], 0, 0, 0
     for comparison in comparisons:
@@ -40,9 +40,9 @@ def evaluate(
         true += len(comparison.true)
         predicted += len(comparison.predicted)
         confusion += confusion_matrix(
-            class_indices(comparison.true, labels, comparison.length),
-            class_indices(comparison.predicted, labels, comparison.length),
-            len(labels) + 1,
+            class_indices(comparison.true, label_sets, comparison.length),
+            class_indices(comparison.predicted, label_sets, comparison.length),
+            len(label_sets) + 1,
         )
         ranges = [_of(segments, instant=False) for segments in (comparison.true, comparison.predicted)]
         instants = [_of(segments, instant=True) for segments in (comparison.true, comparison.predicted)]
@@ -60,7 +60,7 @@ def evaluate(
         "min_f1": scores.min_f1,
         "f1": {
             name: None if np.isnan(f1) else f1
-            for name, f1 in zip(("background", *labels), scores.f1, strict=True)
+            for name, f1 in zip(("background", *map(label_set_name, label_sets)), scores.f1, strict=True)
         },
         "segment_f1": {str(percent): _f1(matches) for percent, matches in overlaps.items()},
         "point_f1": _f1(points),

@@ -5,6 +5,8 @@ import pytest
 
 from timeseries_segmenter.errors import LabelConfigError, SeriesError
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.pair_settings import PairSettings
 
 REQUESTS = Path(__file__).parents[1] / "data" / "label_studio" / "requests"
 
@@ -22,58 +24,61 @@ def series(attributes: str = 'value="$csv_url"', channels: str = CHANNEL, name: 
     return f'<TimeSeries name="{name}" {attributes}>{channels}</TimeSeries>'
 
 
-def with_value(value: str, value_type: str = "url") -> LabelConfig:
-    return parse_label_config(view(LABELS, series(f'value="{value}" valueType="{value_type}"')))
+def only_pair(xml: str) -> LabelPair:
+    (pair,) = parse_label_config(xml).pairs
+    return pair
+
+
+def with_value(value: str, value_type: str = "url") -> LabelPair:
+    return only_pair(view(LABELS, series(f'value="{value}" valueType="{value_type}"')))
 
 
 def test_reads_the_config_of_a_real_setup_request():
     schema = json.loads((REQUESTS / "setup_request_index_time.json").read_text())["body"]["schema"]
-    assert parse_label_config(schema) == LabelConfig(
-        "label", "ts", "$csv_url", "url", ",", None, None, ("value",), ("Run", "Walk"), pairs=1
+    assert only_pair(schema) == LabelPair(
+        "label", "ts", "$csv_url", "url", ",", None, None, ("value",), ("Run", "Walk")
     )
 
 
 def test_reads_the_config_of_every_real_predict_request():
     for path in REQUESTS.glob("predict_*.json"):
-        config = parse_label_config(json.loads(path.read_text())["body"]["label_config"])
-        assert (config.from_name, config.to_name, config.labels) == ("label", "ts", ("Run", "Walk"))
+        pair = only_pair(json.loads(path.read_text())["body"]["label_config"])
+        assert (pair.from_name, pair.to_name, pair.labels) == ("label", "ts", ("Run", "Walk"))
 
 
 def test_reads_time_column_and_format():
-    config = parse_label_config(
-        view(LABELS, series('value="$csv_url" timeColumn="time" timeFormat="%Y-%m-%d"'))
-    )
-    assert (config.time_column, config.time_format) == ("time", "%Y-%m-%d")
+    pair = only_pair(view(LABELS, series('value="$csv_url" timeColumn="time" timeFormat="%Y-%m-%d"')))
+    assert (pair.time_column, pair.time_format) == ("time", "%Y-%m-%d")
 
 
 def test_a_format_without_a_time_column_means_nothing():
-    config = parse_label_config(view(LABELS, series('value="$csv_url" timeFormat="%Y-%m-%d"')))
-    assert (config.time_column, config.time_format) == (None, None)
+    pair = only_pair(view(LABELS, series('value="$csv_url" timeFormat="%Y-%m-%d"')))
+    assert (pair.time_column, pair.time_format) == (None, None)
 
 
 def test_reads_tags_and_attributes_in_any_case_in_nested_views():
-    config = parse_label_config(
+    pair = only_pair(
         "<View><View><timeserieslabels NAME='label' toname='ts'><View><label VALUE='Run'/></View>"
         "</timeserieslabels></View><View><TIMESERIES Name='ts' VALUE='$x' VALUETYPE='JSON' TimeColumn='t'>"
         "<MultiChannel><Channel Column='a'/></MultiChannel><CHANNEL COLUMN='1'/></TIMESERIES></View></View>"
     )
-    assert config == LabelConfig("label", "ts", "$x", "json", ",", "t", None, ("a", "1"), ("Run",))
+    assert pair == LabelPair("label", "ts", "$x", "json", ",", "t", None, ("a", "1"), ("Run",))
 
 
 def test_labels_are_aliases_where_there_are_and_each_stands_once():
-    config = parse_label_config(
+    pair = only_pair(
         view(
             '<TimeSeriesLabels name="label" toName="ts"><Label value="Run" alias="r"/><Label value="Walk"/>'
             '<Label value="Walk"/><Label/></TimeSeriesLabels>',
             series(),
         )
     )
-    assert config.labels == ("r", "Walk")
+    assert pair.labels == ("r", "Walk")
 
 
 def test_a_channel_that_stands_twice_counts_once():
     channels = '<Channel column="Value"/><Channel column="b"/><Channel column="value"/>'
-    assert parse_label_config(view(LABELS, series(channels=channels))).channels == ("Value", "b")
+    assert only_pair(view(LABELS, series(channels=channels))).channels == ("Value", "b")
 
 
 @pytest.mark.parametrize(
@@ -84,20 +89,20 @@ def test_a_channel_that_stands_twice_counts_once():
     ],
 )
 def test_names_of_separators_are_understood(written, separator):
-    config = parse_label_config(view(LABELS, series(f'value="$csv_url" sep="{written}"')))
-    assert config.separator == separator
+    pair = only_pair(view(LABELS, series(f'value="$csv_url" sep="{written}"')))
+    assert pair.separator == separator
 
 
-def test_takes_the_first_usable_pair_and_counts_them():
+def test_takes_all_usable_pairs():
     other = '<TimeSeriesLabels name="other" toName="b"><Label value="X"/></TimeSeriesLabels>'
     empty = '<TimeSeriesLabels name="empty" toName="ts"></TimeSeriesLabels>'
     config = parse_label_config(view(empty, other, LABELS, series(), series(name="b")))
-    assert (config.from_name, config.to_name, config.pairs) == ("other", "b", 2)
+    assert [pair.name for pair in config.pairs] == ["other:b", "label:ts"]
 
 
-def test_takes_the_first_time_series_of_several_names():
+def test_takes_the_time_series_of_several_names():
     labels = LABELS.replace('toName="ts"', 'toName="text, ts"')
-    assert parse_label_config(view(labels, series(), '<Text name="text" value="$t"/>')).to_name == "ts"
+    assert only_pair(view(labels, series(), '<Text name="text" value="$t"/>')).to_name == "ts"
 
 
 @pytest.mark.parametrize(
@@ -149,3 +154,92 @@ def test_a_missing_value_names_the_key_and_those_there_are(data):
         with_value("$csv_url").find_value(data)
     assert '"csv_url"' in str(raised.value)
     assert '"other"' in str(raised.value)
+
+
+def test_labels_of_two_time_series_are_a_pair_with_each():
+    labels = LABELS.replace('toName="ts"', 'toName="ts,b,ts"')
+    config = parse_label_config(view(labels, series(), series(name="b")))
+    assert [(pair.from_name, pair.to_name) for pair in config.pairs] == [("label", "ts"), ("label", "b")]
+
+
+def with_attributes(attributes: str, *more: str) -> LabelConfig:
+    return parse_label_config(
+        view(LABELS.replace('toName="ts"', f'toName="ts" {attributes}'), series(), *more)
+    )
+
+
+def test_reads_what_is_set_about_the_model():
+    config = with_attributes(
+        'model_score_threshold="0.4" MODEL_EPOCHS="20" model_sequence_size=" 80 " model_hidden_size="" '
+        'model_skip="false"'
+    )
+    assert config.pairs[0].settings == PairSettings(score_threshold=0.4, epochs=20, sequence_size=80)
+    assert config.unknown_settings == ()
+
+
+def test_settings_of_other_services_and_misspelt_ones_are_told():
+    config = with_attributes('model_path="yolo.pt" model_epoch="20"')
+    assert config.unknown_settings == ("model_path", "model_epoch")
+    assert config.pairs[0].settings == PairSettings()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        *(("score_threshold", value) for value in ("1.5", "-0.1", "high", "nan")),
+        *(("epochs", value) for value in ("0", "2.5", "many")),
+        *(("sequence_size", value) for value in ("3", "10001")),
+        *(("hidden_size", value) for value in ("0", "5000")),
+        ("skip", "perhaps"),
+    ],
+)
+def test_a_bad_setting_is_an_error_that_names_tag_attribute_and_value(attribute, value):
+    with pytest.raises(LabelConfigError) as raised:
+        with_attributes(f'model_{attribute}="{value}"')
+    assert f'TimeSeriesLabels "label" has model_{attribute}="{value}": Input should be' in str(raised.value)
+
+
+def test_skipped_labels_are_left_alone():
+    other = '<TimeSeriesLabels name="other" toName="ts"><Label value="X"/></TimeSeriesLabels>'
+    assert [pair.name for pair in with_attributes('model_skip="true"', other).pairs] == ["other:ts"]
+    with pytest.raises(LabelConfigError, match='"label" has model_skip, and there is no other'):
+        with_attributes('model_skip="true"')
+
+
+@pytest.mark.parametrize(
+    ("choice", "labels"), [("multiple", ("Run", "Walk")), ("single", ("Walk",)), ("", ("Walk",))]
+)
+def test_a_region_may_have_several_labels_where_the_choice_is_multiple(choice, labels):
+    (pair,) = with_attributes(f'choice="{choice}"').pairs
+    assert pair.label_set(["Swim", "Walk", "Run", "Walk", None, 3]) == labels
+
+
+def test_predicted_values_are_other_names_of_a_label():
+    pair = only_pair(
+        view(
+            '<TimeSeriesLabels name="label" toName="ts"><Label value="Running" predicted_values="Run, jog,"/>'
+            '<Label value="Walk" predicted_values="jog, Running"/></TimeSeriesLabels>',
+            series(),
+        )
+    )
+    assert [pair.label_set([name]) for name in ("Running", "Run", "jog", "Walk", "swim")] == [
+        *(("Running",), ("Running",), ("Running",), ("Walk",), ())
+    ]
+
+
+DYNAMIC = '<TimeSeriesLabels name="label" toName="ts" value="$labels">{}</TimeSeriesLabels>'
+
+
+def test_labels_come_from_the_task_too():
+    pair = only_pair(view(DYNAMIC.format('<Label value="Run"/>'), series()))
+    nested = {"value": "Sport", "children": [{"value": "Swim", "alias": "s"}, {"hint": "no name"}]}
+    data = {"labels": [{"value": "Walk"}, nested, {"value": "Run"}, "text", None]}
+    assert pair.of_task(data).labels == ("Run", "Walk", "Sport", "s")
+    assert pair.of_task(data).label_set(["s"]) == ("s",)
+
+
+@pytest.mark.parametrize("data", [{}, {"labels": None}, {"labels": "Run"}, {"labels": 3}, None, []])
+def test_a_task_without_labels_has_those_of_the_config(data):
+    pair = only_pair(view(DYNAMIC.format(""), series()))
+    assert pair.labels == ()
+    assert pair.of_task(data) == pair

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from timeseries_segmenter.errors import LabelConfigError, SegmenterError, TimeFormatError
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
 from timeseries_segmenter.labeling.targets import annotation_segments
@@ -149,7 +150,7 @@ def nested(draw: st.DrawFn, *tags: str) -> str:
 
 
 @st.composite
-def written_configs(draw: st.DrawFn) -> tuple[str, LabelConfig]:
+def written_configs(draw: st.DrawFn) -> tuple[str, LabelPair]:
     """A labeling config and what it should be read as."""
     from_name, to_name = draw(XML_TEXT.filter(str.strip)), draw(target_name)
     value_type = draw(st.sampled_from(["url", "json"]))
@@ -189,7 +190,7 @@ def written_configs(draw: st.DrawFn) -> tuple[str, LabelConfig]:
         )
     )
     xml = draw(elements("View", {}, draw(nested(*draw(st.permutations([control, series]))))))
-    return xml, LabelConfig(
+    return xml, LabelPair(
         from_name,
         to_name,
         value,
@@ -204,9 +205,9 @@ def written_configs(draw: st.DrawFn) -> tuple[str, LabelConfig]:
 
 @tries(100)
 @given(written_configs())
-def test_a_config_is_read_as_what_it_was_made_from(written: tuple[str, LabelConfig]):
+def test_a_config_is_read_as_what_it_was_made_from(written: tuple[str, LabelPair]):
     xml, config = written
-    assert parse_label_config(xml) == config
+    assert parse_label_config(xml) == LabelConfig((config,))
 
 
 def is_config_or_refused(xml: str) -> bool:
@@ -215,12 +216,14 @@ def is_config_or_refused(xml: str) -> bool:
         config = parse_label_config(xml)
     except LabelConfigError:
         return False
-    assert config.channels
-    assert config.labels
-    assert config.from_name
-    assert config.separator == "auto" or len(config.separator) == 1
-    if config.time_format:
-        TimeFormat(config.time_format)
+    assert config.pairs
+    for pair in config.pairs:
+        assert pair.channels
+        assert pair.labels or pair.labels_value
+        assert pair.from_name
+        assert pair.separator == "auto" or len(pair.separator) == 1
+        if pair.time_format:
+            TimeFormat(pair.time_format)
     return True
 
 
@@ -289,7 +292,7 @@ def test_any_text_is_a_config_or_refused(xml: str):
 
 @tries(60)
 @given(written_configs(), st.data())
-def test_a_damaged_config_is_a_config_or_refused(written: tuple[str, LabelConfig], data: st.DataObject):
+def test_a_damaged_config_is_a_config_or_refused(written: tuple[str, LabelPair], data: st.DataObject):
     xml, _ = written
     start = data.draw(st.integers(0, len(xml)))
     end = data.draw(st.integers(start, min(len(xml), start + 20)))
@@ -346,7 +349,7 @@ class Table:
     """A CSV file, the config to read it with, and what is in it; NaN is a missing value."""
 
     content: bytes
-    config: LabelConfig
+    config: LabelPair
     columns: np.ndarray
     stamps: list[float]
 
@@ -413,7 +416,7 @@ def tables(draw: st.DrawFn) -> Table:
     text = newline.join(lines) + draw(st.sampled_from(["", newline]))
     content = draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + text.encode()
     channels = [name for name, kind in zip(header, kinds, strict=True) if kind == "channel"]
-    config = LabelConfig(
+    config = LabelPair(
         *("label", "ts", "$x", "url", separator, time_column, time_format),
         channels=tuple(draw(any_case(name)) if name.isascii() else name for name in channels),
         labels=("Run",),
@@ -421,7 +424,7 @@ def tables(draw: st.DrawFn) -> Table:
     return Table(content, config, np.array(columns).T, stamps)
 
 
-def assert_usable(series: Series, config: LabelConfig) -> None:
+def assert_usable(series: Series, config: LabelPair) -> None:
     """What the network relies on."""
     assert series.values.dtype == np.float32
     assert series.values.shape == (len(series.time), len(config.channels))
@@ -448,7 +451,7 @@ def test_a_table_is_read_back(table: Table):
         np.testing.assert_allclose(read, filled, rtol=1e-5, atol=1e-30)
 
 
-def is_series_or_refused(content: Any, config: LabelConfig) -> bool:
+def is_series_or_refused(content: Any, config: LabelPair) -> bool:
     """Fails where anything but a usable series or an error of this package comes of it."""
     try:
         series = read_series(content, config, 1)
@@ -463,7 +466,7 @@ def is_series_or_refused(content: Any, config: LabelConfig) -> bool:
 
 odd_columns = st.sampled_from(["a", "A", "0", "1", "7", "time", "é", "²", " ", '"'])
 odd_configs = st.builds(
-    LabelConfig,
+    LabelPair,
     from_name=st.just("label"),
     to_name=st.just("ts"),
     value=st.just("$x"),
@@ -490,12 +493,12 @@ csv_lines = st.lists(csv_rows, max_size=6).map("\n".join)
     | csv_lines,
     odd_configs,
 )
-@example(b"a\n" + b"x" * 200_000, LabelConfig("l", "t", "$x", "url", ",", None, None, ("a",), ("R",)))
-@example(b'a,b\n1,"' + b"x" * 200_000, LabelConfig("l", "t", "$x", "url", ",", None, None, ("a",), ("R",)))
-@example(b'a,time\n5,7\n""', LabelConfig("l", "t", "$x", "url", ",", "time", None, ("a",), ("R",)))
-@example(b"a,time\n5,7\n1\r,", LabelConfig("l", "t", "$x", "url", ",", "time", None, ("a",), ("R",)))
-@example("[" * 100_000, LabelConfig("l", "t", "$x", "json", ",", None, None, ("a",), ("R",)))
-def test_any_content_is_a_series_or_refused(content: bytes | str, config: LabelConfig):
+@example(b"a\n" + b"x" * 200_000, LabelPair("l", "t", "$x", "url", ",", None, None, ("a",), ("R",)))
+@example(b'a,b\n1,"' + b"x" * 200_000, LabelPair("l", "t", "$x", "url", ",", None, None, ("a",), ("R",)))
+@example(b'a,time\n5,7\n""', LabelPair("l", "t", "$x", "url", ",", "time", None, ("a",), ("R",)))
+@example(b"a,time\n5,7\n1\r,", LabelPair("l", "t", "$x", "url", ",", "time", None, ("a",), ("R",)))
+@example("[" * 100_000, LabelPair("l", "t", "$x", "json", ",", None, None, ("a",), ("R",)))
+def test_any_content_is_a_series_or_refused(content: bytes | str, config: LabelPair):
     is_series_or_refused(content, config)
 
 
@@ -536,7 +539,7 @@ column_names = st.sampled_from(["a", "A", "time", "0", "1", "\ud800", ""])
     odd_configs,
     st.booleans(),
 )
-def test_any_json_is_a_series_or_refused(columns: object, config: LabelConfig, as_text: bool):
+def test_any_json_is_a_series_or_refused(columns: object, config: LabelPair, as_text: bool):
     is_series_or_refused(json.dumps(columns) if as_text else columns, config)
 
 
@@ -544,7 +547,7 @@ def test_any_json_is_a_series_or_refused(columns: object, config: LabelConfig, a
 @pytest.mark.parametrize("form", ["[{}]", '{{"a": {}}}', '{{"a": [{}]}}'])
 @pytest.mark.parametrize("time_column", [None, "a"])
 def test_deep_cells_are_refused(depth: int, form: str, time_column: str | None):
-    config = LabelConfig("l", "t", "$x", "json", ",", time_column, "%Y", ("a",), ("R",))
+    config = LabelPair("l", "t", "$x", "json", ",", time_column, "%Y", ("a",), ("R",))
     text = form.format("[" * depth + "1" + "]" * depth)
     assert not is_series_or_refused(text, config)
     assert not is_series_or_refused(json.loads(text), config)
@@ -553,7 +556,7 @@ def test_deep_cells_are_refused(depth: int, form: str, time_column: str | None):
 @pytest.mark.parametrize("form", ["[{}]", '{{"a": {}}}', '{{"a": [{}]}}'])
 @pytest.mark.parametrize("time_column", [None, "a"])
 def test_cells_as_deep_as_a_reader_of_json_goes_are_refused(form: str, time_column: str | None):
-    config = LabelConfig("l", "t", "$x", "json", ",", time_column, "%Y", ("a",), ("R",))
+    config = LabelPair("l", "t", "$x", "json", ",", time_column, "%Y", ("a",), ("R",))
     limit = sys.getrecursionlimit()
     for depth in range(limit - 150, limit):
         assert not is_series_or_refused(form.format("[" * depth + "1" + "]" * depth), config)
@@ -599,7 +602,7 @@ LABELS = ("Run", "Walk", "é")
 def drawn(pairs: Sequence[tuple[int, int, str]]) -> list[Segment]:
     spans = ((min(pair[:2]), max(pair[:2]), pair[2]) for pair in pairs)
     return sorted(
-        (Segment(first, last, label, instant=first == last) for first, last, label in spans),
+        (Segment(first, last, (label,), instant=first == last) for first, last, label in spans),
         key=lambda segment: (segment.first, segment.last),
     )
 
@@ -620,7 +623,7 @@ def axes(draw: st.DrawFn) -> TimeAxis:
 @tries(150)
 @given(axes(), st.data())
 def test_segments_become_regions_and_the_same_segments_again(axis: TimeAxis, data: st.DataObject):
-    config = LabelConfig("label", "ts", "$x", "url", ",", None, None, ("value",), LABELS)
+    config = LabelPair("label", "ts", "$x", "url", ",", None, None, ("value",), LABELS)
     series = Series(np.zeros((len(axis), 1), np.float32), ("value",), axis)
     row = st.integers(0, len(axis) - 1)
     segments = drawn(data.draw(st.lists(st.tuples(row, row, st.sampled_from(LABELS)), max_size=6)))
@@ -646,4 +649,4 @@ def test_regions_of_a_read_table_cover_their_rows_and_those_of_equal_stamps(
     equal = [list(rows) for _, rows in groupby(range(len(series)), key=lambda row: table.stamps[row])]
     first = next(rows[0] for rows in equal if segment.first in rows)
     last = next(rows[-1] for rows in equal if segment.last in rows)
-    assert (read.first, read.last, read.label) == (first, last, "Run")
+    assert (read.first, read.last, read.labels) == (first, last, ("Run",))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.labeling.config import parse_label_config
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
 from timeseries_segmenter.labeling.targets import annotation_segments, choose_annotation
@@ -14,7 +17,7 @@ from timeseries_segmenter.labeling.time_format import TimeFormat
 from timeseries_segmenter.segment import Segment
 
 ANNOTATIONS = Path(__file__).parents[1] / "data" / "label_studio" / "annotations"
-CONFIG = LabelConfig("label", "ts", "$csv_url", "url", ",", None, None, ("value",), ("Run", "Walk"))
+PAIR = LabelPair("label", "ts", "$csv_url", "url", ",", None, None, ("value",), ("Run", "Walk"))
 DATE = "%Y-%m-%d %H:%M:%S"
 ROWS = 300
 
@@ -58,17 +61,17 @@ def test_every_drawn_form_is_tried():
 @pytest.mark.parametrize("form", FORMS)
 def test_drawn_regions_become_their_rows_and_the_same_regions_again(form):
     attributes, content, rows = FORMS[form]
-    config = parse_label_config(
+    (pair,) = parse_label_config(
         '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/>'
         f'</TimeSeriesLabels><TimeSeries name="ts" value="$x" {attributes}><Channel column="value"/>'
         "</TimeSeries></View>"
-    )
-    series = read_series(content, config, 1)
+    ).pairs
+    series = read_series(content, pair, 1)
     annotation = choose_annotation(json.loads((ANNOTATIONS / f"{form}.json").read_text()))
-    segments = annotation_segments(annotation, config, series)
+    segments = annotation_segments(annotation, pair, series)
     assert [(segment.first, segment.last) for segment in segments] == rows
     drawn = [result["value"] for result in annotation["result"]]
-    given_back = [region["value"] for region in to_regions(segments, config, series)]
+    given_back = [region["value"] for region in to_regions(segments, pair, series)]
     assert sorted(map(json.dumps, given_back)) == sorted(map(json.dumps, drawn))
 
 
@@ -77,7 +80,7 @@ def index_series(length: int = 100) -> Series:
 
 
 def test_a_region_has_label_studios_form():
-    (region,) = to_regions([Segment(3, 8, "Walk", 0.75)], CONFIG, index_series())
+    (region,) = to_regions([Segment(3, 8, ("Walk",), 0.75)], PAIR, index_series())
     assert len(region.pop("id")) == 10
     assert region == {
         "from_name": "label",
@@ -90,31 +93,55 @@ def test_a_region_has_label_studios_form():
 
 
 def test_a_label_that_the_config_does_not_have_never_appears():
-    regions = to_regions([Segment(0, 1, "Swim"), Segment(2, 3, "Run")], CONFIG, index_series())
+    regions = to_regions([Segment(0, 1, ("Swim",)), Segment(2, 3, ("Run",))], PAIR, index_series())
     assert [region["value"]["timeserieslabels"] for region in regions] == [["Run"]]
 
 
+def test_a_region_carries_all_labels_of_its_segment_that_the_config_still_has():
+    several = replace(PAIR, multiple=True)
+    segments = [Segment(0, 1, ("Walk", "Swim", "Run")), Segment(2, 3, ("Swim", "Dive"))]
+    (region,) = to_regions(segments, several, index_series())
+    assert region["value"]["timeserieslabels"] == ["Run", "Walk"]
+
+
+def test_what_the_model_calls_by_another_name_is_drawn_as_its_label():
+    renamed = replace(PAIR, other_names=(("Swim", "Run"),))
+    (region,) = to_regions([Segment(0, 1, ("Swim",))], renamed, index_series())
+    assert region["value"]["timeserieslabels"] == ["Run"]
+
+
+def test_regions_below_the_threshold_are_not_drawn():
+    sure = replace(PAIR, settings=PairSettings(score_threshold=0.6))
+    segments = [Segment(0, 1, ("Run",), 0.59), Segment(2, 3, ("Run",), 0.6), Segment(4, 5, ("Run",), np.nan)]
+    assert [region["value"]["start"] for region in to_regions(segments, sure, index_series())] == [2]
+
+
 def test_ids_differ_inside_a_result_and_are_the_same_each_time():
-    segments = [Segment(0, 1, "Run"), Segment(0, 1, "Walk"), Segment(0, 1, "Run"), Segment(0, 2, "Run")]
-    ids = [region["id"] for region in to_regions(segments, CONFIG, index_series())]
+    segments = [
+        Segment(0, 1, ("Run",)),
+        Segment(0, 1, ("Walk",)),
+        Segment(0, 1, ("Run",)),
+        Segment(0, 2, ("Run",)),
+    ]
+    ids = [region["id"] for region in to_regions(segments, PAIR, index_series())]
     assert len(set(ids)) == 4
-    assert ids == [region["id"] for region in to_regions(segments, CONFIG, index_series())]
+    assert ids == [region["id"] for region in to_regions(segments, PAIR, index_series())]
 
 
 def test_numbers_of_a_region_are_pythons_own():
-    segment = Segment(np.int64(1), np.int64(2), "Run", np.float32(0.5))
-    (region,) = to_regions([segment], CONFIG, index_series())
+    segment = Segment(np.int64(1), np.int64(2), ("Run",), np.float32(0.5))
+    (region,) = to_regions([segment], PAIR, index_series())
     assert json.loads(json.dumps(region))["score"] == 0.5
 
 
 def test_a_score_that_is_no_number_is_zero():
-    (region,) = to_regions([Segment(1, 2, "Run", float("nan"))], CONFIG, index_series())
+    (region,) = to_regions([Segment(1, 2, ("Run",), float("nan"))], PAIR, index_series())
     assert region["score"] == 0.0
 
 
 def test_a_region_over_equal_times_is_an_instant():
     series = Series(np.zeros((3, 1), np.float32), ("value",), TimeAxis(np.array([0.0, 1.0, 1.0])))
-    (region,) = to_regions([Segment(1, 2, "Run")], CONFIG, series)
+    (region,) = to_regions([Segment(1, 2, ("Run",))], PAIR, series)
     assert region["value"] == {"start": 1, "end": 1, "instant": True, "timeserieslabels": ["Run"]}
 
 
@@ -128,11 +155,11 @@ def test_segments_become_regions_and_the_same_segments_again(data, form):
     row = st.integers(0, len(stamps) - 1)
     pairs = data.draw(st.lists(st.tuples(row, row, st.sampled_from(["Run", "Walk"])), max_size=5))
     segments = sorted(
-        (Segment(min(a, b), max(a, b), label, instant=a == b) for a, b, label in pairs),
+        (Segment(min(a, b), max(a, b), (label,), instant=a == b) for a, b, label in pairs),
         key=lambda segment: (segment.first, segment.last),
     )
-    regions = to_regions(segments, CONFIG, series)
-    assert annotation_segments({"result": regions}, CONFIG, series) == segments
+    regions = to_regions(segments, PAIR, series)
+    assert annotation_segments({"result": regions}, PAIR, series) == segments
     assert all(
         region["value"]["instant"] == (region["value"]["start"] == region["value"]["end"])
         for region in regions

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timeseries_segmenter.errors import SeriesError
-from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
 from timeseries_segmenter.labeling.time_format import TimeFormat
 
@@ -15,16 +15,16 @@ DATA = Path(__file__).parents[1] / "data"
 DATE = "%Y-%m-%d %H:%M:%S"
 
 
-def config(
+def pair(
     channels=("value",), time_column=None, time_format=None, separator=",", value_type="url"
-) -> LabelConfig:
-    return LabelConfig(
+) -> LabelPair:
+    return LabelPair(
         "label", "ts", "$x", value_type, separator, time_column, time_format, channels, ("Run", "Walk")
     )
 
 
 def values(content, *channels, **options) -> list:
-    return read_series(content, config(channels or ("value",), **options), 7).values.T.tolist()
+    return read_series(content, pair(channels or ("value",), **options), 7).values.T.tolist()
 
 
 def axis(stamps, time_format=None) -> TimeAxis:
@@ -35,9 +35,7 @@ def axis(stamps, time_format=None) -> TimeAxis:
 
 
 def test_reads_a_real_file_with_a_quoted_header():
-    series = read_series(
-        (DATA / "time_series.csv").read_bytes(), config(("sensorone", "SensorTwo"), "time"), 1
-    )
+    series = read_series((DATA / "time_series.csv").read_bytes(), pair(("sensorone", "SensorTwo"), "time"), 1)
     assert series.values.shape == (100, 2)
     assert series.values.dtype == np.float32
     assert series.channels == ("sensorone", "SensorTwo")
@@ -46,7 +44,7 @@ def test_reads_a_real_file_with_a_quoted_header():
 
 
 def test_reads_a_real_file_without_a_time_column():
-    series = read_series((DATA / "test_from_video_tutorial.csv").read_text(), config(("value", "value2")), 1)
+    series = read_series((DATA / "test_from_video_tutorial.csv").read_text(), pair(("value", "value2")), 1)
     assert series.values.shape == (1000, 2)
     assert len(series) == 1000
     assert series.time.stamps[-1] == 999
@@ -86,7 +84,7 @@ def test_a_file_without_a_header_has_numbered_columns():
 
 def test_dates_alone_make_no_header():
     content = b"2024-01-01,1\n2024-01-02,2\n"
-    series = read_series(content, config(("1",), "0", "%Y-%m-%d"), 1)
+    series = read_series(content, pair(("1",), "0", "%Y-%m-%d"), 1)
     assert series.start_end(0, 1) == ("2024-01-01", "2024-01-02")
 
 
@@ -118,12 +116,12 @@ def test_a_channel_without_any_value_stays_missing():
 def test_numbers_are_read_exactly():
     numbers = ["163.14", "0.30000000000000004", "1e-7", "123456789.123456789", "1700000000.123456"]
     content = "value,time\n" + "".join(f"1,{number}\n" for number in sorted(numbers, key=float))
-    series = read_series(content, config(time_column="time"), 1)
+    series = read_series(content, pair(time_column="time"), 1)
     assert series.time.stamps.tolist() == sorted(map(float, numbers))
 
 
 def test_one_column_may_be_both_channel_and_formatted_time():
-    series = read_series(b"time,value\n5,1\n7,2\n", config(("time", "value"), "time", "%s"), 1)
+    series = read_series(b"time,value\n5,1\n7,2\n", pair(("time", "value"), "time", "%s"), 1)
     assert series.values.tolist() == [[5, 1], [7, 2]]
     assert series.start_end(0, 1) == ("5", "7")
 
@@ -163,7 +161,7 @@ def test_one_column_may_be_both_channel_and_formatted_time():
 )
 def test_an_unusable_file_is_named_with_its_place(content, options, messages):
     with pytest.raises(SeriesError) as raised:
-        read_series(content, config(**options), 7)
+        read_series(content, pair(**options), 7)
     for message in ["Task 7:", *messages]:
         assert message in str(raised.value)
 
@@ -175,14 +173,14 @@ def test_an_unusable_file_is_named_with_its_place(content, options, messages):
 def test_reads_a_dict_of_columns(as_text):
     columns = {"Time": [0, 0.5, 2], "value": [1, None, "3"], "flag": [True, False, True]}
     content = json.dumps(columns) if as_text else columns
-    series = read_series(content, config(("value", "flag", "0"), "time", value_type="json"), 7)
+    series = read_series(content, pair(("value", "flag", "0"), "time", value_type="json"), 7)
     assert series.values.T.tolist() == [[1, 2, 3], [1, 0, 1], [0, 0.5, 2]]
     assert series.start_end(0, 1) == (0, 0.5)
 
 
 def test_numbers_of_a_formatted_time_column_are_read_as_text():
     columns = {"time": [1_700_000_000, 1_700_000_060.0], "value": [1, 2]}
-    series = read_series(columns, config(time_column="time", time_format="%s", value_type="json"), 7)
+    series = read_series(columns, pair(time_column="time", time_format="%s", value_type="json"), 7)
     assert series.start_end(0, 1) == ("1700000000", "1700000060")
 
 
@@ -205,7 +203,7 @@ def test_numbers_of_a_formatted_time_column_are_read_as_text():
 )
 def test_unusable_columns_are_named_with_their_place(content, messages):
     with pytest.raises(SeriesError) as raised:
-        read_series(content, config(time_column="time", value_type="json"), "x1")
+        read_series(content, pair(time_column="time", value_type="json"), "x1")
     for message in ["Task x1:", *messages]:
         assert message in str(raised.value)
 
@@ -344,8 +342,8 @@ def test_csv_and_json_give_the_same_series(rows):
 
     text = "value,b\n" + "".join(f"{cell(a)},{cell(b)}\n" for a, b in rows)
     columns = {"value": [a for a, _ in rows], "b": [b for _, b in rows]}
-    of_csv = read_series(text, config(("value", "b")), 1)
-    of_json = read_series(columns, config(("value", "b"), value_type="json"), 1)
+    of_csv = read_series(text, pair(("value", "b")), 1)
+    of_json = read_series(columns, pair(("value", "b"), value_type="json"), 1)
     np.testing.assert_array_equal(of_csv.values, of_json.values)
 
 

@@ -1,17 +1,24 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from timeseries_segmenter.errors import SeriesError
-from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.labeling.config import parse_label_config
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
-from timeseries_segmenter.labeling.targets import annotation_segments, choose_annotation, class_indices
+from timeseries_segmenter.labeling.targets import (
+    annotation_segments,
+    choose_annotation,
+    class_indices,
+    drawn_label_sets,
+)
 from timeseries_segmenter.segment import Segment
 
 REQUESTS = Path(__file__).parents[1] / "data" / "label_studio" / "requests"
-CONFIG = LabelConfig("label", "ts", "$csv_url", "url", ",", None, None, ("value",), ("Run", "Walk"))
+PAIR = LabelPair("label", "ts", "$csv_url", "url", ",", None, None, ("value",), ("Run", "Walk"))
 
 
 def body(name: str) -> dict:
@@ -34,7 +41,7 @@ def region(start, end, *labels, **more) -> dict:
 
 
 def segments(*regions, length: int = 300) -> list[Segment]:
-    return annotation_segments({"result": list(regions)}, CONFIG, index_series(length))
+    return annotation_segments({"result": list(regions)}, PAIR, index_series(length))
 
 
 # Which annotation counts
@@ -76,7 +83,7 @@ def test_the_newest_annotation_counts(older, newer):
 def test_an_annotation_submitted_empty_counts():
     annotation = body("webhook_annotation_created_empty_result")["annotation"]
     assert choose_annotation([annotation]) is annotation
-    assert annotation_segments(annotation, CONFIG, index_series()) == []
+    assert annotation_segments(annotation, PAIR, index_series()) == []
 
 
 @pytest.mark.parametrize("name", ["skipped_empty", "skipped_with_region"])
@@ -90,9 +97,9 @@ def test_real_skipped_annotations_teach_nothing(name):
 def test_real_range_and_instant_become_segments():
     annotation = body("webhook_annotation_created_range_and_instant")["annotation"]
     drawn = [result["value"] for result in annotation["result"]]
-    found = annotation_segments(annotation, CONFIG, index_series())
-    assert [(s.first, s.last, s.label, s.instant) for s in found] == sorted(
-        (value["start"], value["end"], value["timeserieslabels"][0], value["instant"]) for value in drawn
+    found = annotation_segments(annotation, PAIR, index_series())
+    assert [(s.first, s.last, s.labels, s.instant) for s in found] == sorted(
+        (value["start"], value["end"], tuple(value["timeserieslabels"]), value["instant"]) for value in drawn
     )
     assert {segment.instant for segment in found} == {True, False}
 
@@ -101,18 +108,18 @@ def test_real_relations_are_passed_over():
     annotation = body("webhook_annotation_created_with_relation")["annotation"]
     kinds = [result["type"] for result in annotation["result"]]
     assert "relation" in kinds
-    found = annotation_segments(annotation, CONFIG, index_series())
+    found = annotation_segments(annotation, PAIR, index_series())
     assert len(found) == kinds.count("timeserieslabels") > 0
 
 
 def test_real_inline_series_and_its_annotation_are_read_together():
     request = body("predict_json_inline")
-    config = parse_label_config(request["label_config"])
+    (pair,) = parse_label_config(request["label_config"]).pairs
     task = request["tasks"][0]
-    series = read_series(config.find_value(task["data"]), config, task["id"])
+    series = read_series(pair.find_value(task["data"]), pair, task["id"])
     assert len(series) == 300
-    found = annotation_segments(task["annotations"][0], config, series)
-    assert (found[0].first, found[0].last, found[0].label) == (40, 89, "Run")
+    found = annotation_segments(task["annotations"][0], pair, series)
+    assert (found[0].first, found[0].last, found[0].labels) == (40, 89, ("Run",))
 
 
 def test_segments_come_in_the_order_of_their_rows():
@@ -121,7 +128,14 @@ def test_segments_come_in_the_order_of_their_rows():
 
 
 def test_a_region_with_several_labels_has_its_first_known_one():
-    assert [s.label for s in segments(region(1, 2, "Swim", "Walk", "Run"))] == ["Walk"]
+    assert [s.labels for s in segments(region(1, 2, "Swim", "Walk", "Run"))] == [("Walk",)]
+
+
+def test_a_region_has_all_its_known_labels_where_the_choice_is_multiple():
+    several = replace(PAIR, multiple=True)
+    annotation = {"result": [region(1, 2, "Swim", "Walk", "Run"), region(4, 5, "Walk")]}
+    found = annotation_segments(annotation, several, index_series())
+    assert [s.labels for s in found] == [("Run", "Walk"), ("Walk",)]
 
 
 @pytest.mark.parametrize(
@@ -165,23 +179,41 @@ def test_a_region_with_unreadable_times_is_an_error_that_names_it(start, end):
 
 @pytest.mark.parametrize("result", [None, "text", {}])
 def test_an_annotation_without_results_has_no_segments(result):
-    assert annotation_segments({"result": result}, CONFIG, index_series()) == []
+    assert annotation_segments({"result": result}, PAIR, index_series()) == []
 
 
 # Segments to classes
 
 
 def test_classes_number_the_labels_from_one():
-    classes = class_indices([Segment(1, 2, "Walk"), Segment(4, 4, "Run")], ("Run", "Walk"), 6)
+    classes = class_indices([Segment(1, 2, ("Walk",)), Segment(4, 4, ("Run",))], (("Run",), ("Walk",)), 6)
     assert classes.tolist() == [0, 2, 2, 0, 1, 0]
     assert classes.dtype == np.int64
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_shorter_segment_wins_its_rows(order):
-    overlapping = [Segment(0, 5, "Run"), Segment(2, 3, "Walk"), Segment(3, 3, "Run")][::order]
-    assert class_indices(overlapping, ("Run", "Walk"), 7).tolist() == [1, 1, 2, 1, 1, 1, 0]
+    overlapping = [Segment(0, 5, ("Run",)), Segment(2, 3, ("Walk",)), Segment(3, 3, ("Run",))][::order]
+    assert class_indices(overlapping, (("Run",), ("Walk",)), 7).tolist() == [1, 1, 2, 1, 1, 1, 0]
 
 
 def test_an_unknown_label_is_background():
-    assert class_indices([Segment(0, 1, "Swim")], ("Run",), 3).tolist() == [0, 0, 0]
+    assert class_indices([Segment(0, 1, ("Swim",))], (("Run",),), 3).tolist() == [0, 0, 0]
+
+
+# What there is to learn
+
+
+def drawn_sets(*label_sets):
+    segments = [Segment(row, row, labels) for row, labels in enumerate(label_sets)]
+    return drawn_label_sets(segments, ("Run", "Walk", "Swim"))
+
+
+def test_each_label_is_a_set_of_its_own_drawn_or_not():
+    assert drawn_sets(("Walk",)) == (("Run",), ("Walk",), ("Swim",))
+
+
+def test_each_drawn_combination_is_a_set_after_the_labels():
+    both, three = ("Run", "Swim"), ("Run", "Walk", "Swim")
+    assert drawn_sets(both, ("Run",), both, three) == (("Run",), three, both)
+    assert drawn_sets(both) == (("Walk",), both)

@@ -5,7 +5,7 @@ import pytest
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 
-LABELS = ("Run", "Walk")
+LABEL_SETS = (("Run",), ("Walk",))
 
 
 def synthetic(seed: int, rows: int = 300, level: float = 0.0) -> Example:
@@ -49,12 +49,12 @@ def mixed(seed: int) -> Example:
 @pytest.fixture(scope="session")
 def fitted() -> Fitted:
     examples = [synthetic(seed) for seed in range(4)]
-    return fit(examples, LABELS, ("x", "y"), Recipe(epochs=60, hidden_size=16))
+    return fit(examples, LABEL_SETS, ("x", "y"), Recipe(epochs=60, hidden_size=16))
 
 
 @pytest.fixture(scope="session")
 def fitted_events() -> Fitted:
-    return fit([events(seed) for seed in range(4)], ("Beat",), ("x",), Recipe(epochs=60, hidden_size=16))
+    return fit([events(seed) for seed in range(4)], (("Beat",),), ("x",), Recipe(epochs=60, hidden_size=16))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from timeseries_segmenter.learning.decoding import LEAST_PROBABILITY, PRICE_PER_ROW, Decoding, run_starts
 from timeseries_segmenter.segment import Segment
 
-LABELS = ("Run", "Walk")
+LABEL_SETS = (("Run",), ("Walk",))
 
 
 def probabilities_of(classes: list[int], surety: float = 0.8) -> np.ndarray:
@@ -59,10 +59,10 @@ def test_for_two_classes_no_path_is_better(firsts: list[float], price: float) ->
 def test_segments_leave_background_out_and_score_by_mean_probability() -> None:
     probabilities = probabilities_of([0, 0, 1, 1, 1, 2, 0])
     probabilities[2] = [0.2, 0.5, 0.3]
-    segments = Decoding((0.0, 0.0, 0.0)).segments(probabilities, LABELS)
+    segments = Decoding((0.0, 0.0, 0.0)).segments(probabilities, LABEL_SETS)
     assert segments == [
-        Segment(2, 4, "Run", pytest.approx((0.5 + 0.8 + 0.8) / 3), instant=False),
-        Segment(5, 5, "Walk", pytest.approx(0.8), instant=True),
+        Segment(2, 4, ("Run",), pytest.approx((0.5 + 0.8 + 0.8) / 3), instant=False),
+        Segment(5, 5, ("Walk",), pytest.approx(0.8), instant=True),
     ]
 
 
@@ -75,10 +75,10 @@ def test_prices_are_a_share_of_each_class_median_run() -> None:
 def test_an_event_of_a_short_class_is_found_among_long_runs() -> None:
     rows = np.array(([0] * 1000 + [1] * 20) * 3 + [0] * 1000 + [2] * 900)
     decoding = Decoding.of([rows], 3)
-    segments = decoding.segments(probabilities_of([0] * 500 + [1] * 20 + [0] * 500, surety=0.95), LABELS)
+    segments = decoding.segments(probabilities_of([0] * 500 + [1] * 20 + [0] * 500, surety=0.95), LABEL_SETS)
     assert [(segment.first, segment.last) for segment in segments] == [(500, 519)]
     # a few unsure rows are still no event
-    assert decoding.segments(probabilities_of([0] * 500 + [1] * 8 + [0] * 500, surety=0.95), LABELS) == []
+    assert decoding.segments(probabilities_of([0] * 500 + [1] * 8 + [0] * 500, surety=0.95), LABEL_SETS) == []
 
 
 def test_points_are_peaks_one_per_event_at_the_first_and_last_row_too() -> None:
@@ -88,9 +88,11 @@ def test_points_are_peaks_one_per_event_at_the_first_and_last_row_too() -> None:
     point[45] = 0.3  # below the threshold
     point[[58, 59]] = [0.6, 0.8]
     probabilities = np.stack([1 - point, 0 * point, point], axis=1)
-    segments = Decoding((0.0, 5.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(probabilities, LABELS)
-    assert [(s.first, s.last, s.label, s.instant) for s in segments] == [
-        (row, row, "Walk", True) for row in (0, 29, 59)
+    segments = Decoding((0.0, 5.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(
+        probabilities, LABEL_SETS
+    )
+    assert [(s.first, s.last, s.labels, s.instant) for s in segments] == [
+        (row, row, ("Walk",), True) for row in (0, 29, 59)
     ]
     assert [round(s.score, 3) for s in segments] == [0.9, 0.9, 0.8]
 
@@ -99,29 +101,33 @@ def test_points_and_ranges_come_together_by_first_row() -> None:
     probabilities = probabilities_of([0] * 10 + [1] * 20 + [0] * 20)
     probabilities[40] = [0.05, 0.0, 0.95]
     probabilities[2] = [0.05, 0.0, 0.95]
-    segments = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(probabilities, LABELS)
-    assert [(s.first, s.last, s.label) for s in segments] == [
-        (2, 2, "Walk"),
-        (10, 29, "Run"),
-        (40, 40, "Walk"),
+    segments = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(
+        probabilities, LABEL_SETS
+    )
+    assert [(s.first, s.last, s.labels) for s in segments] == [
+        (2, 2, ("Walk",)),
+        (10, 29, ("Run",)),
+        (40, 40, ("Walk",)),
     ]
 
 
 def test_an_instant_does_not_break_the_range_it_stands_in() -> None:
     probabilities = probabilities_of([0] * 10 + [1] * 40 + [0] * 10, surety=0.98)
     probabilities[25:31] = [0.01, 0.0, 0.99]
-    segments = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(probabilities, LABELS)
-    assert [(s.first, s.last, s.label) for s in segments] == [(10, 49, "Run"), (25, 25, "Walk")]
+    segments = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(
+        probabilities, LABEL_SETS
+    )
+    assert [(s.first, s.last, s.labels) for s in segments] == [(10, 49, ("Run",)), (25, 25, ("Walk",))]
 
 
 def test_a_label_of_two_classes_has_segments_of_both_kinds() -> None:
     probabilities = probabilities_of([0] * 10 + [1] * 20 + [0] * 20)
     probabilities[40] = [0.05, 0.0, 0.95]
     decoding = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5)
-    segments = decoding.segments(probabilities, ("Run", "Run"))
-    assert [(s.first, s.last, s.label, s.instant) for s in segments] == [
-        (10, 29, "Run", False),
-        (40, 40, "Run", True),
+    segments = decoding.segments(probabilities, (("Run",), ("Run",)))
+    assert [(s.first, s.last, s.labels, s.instant) for s in segments] == [
+        (10, 29, ("Run",), False),
+        (40, 40, ("Run",), True),
     ]
 
 
@@ -132,5 +138,5 @@ def test_smoothing_puts_an_instant_in_the_middle_of_its_event() -> None:
     probabilities = np.stack([1 - point, point], axis=1)
     rough = Decoding((0.0, 0.0), points=(1,), gap=20)
     smooth = replace(rough, smoothing=3.0)
-    assert [segment.first for segment in rough.segments(probabilities, ("Run",))] == [27]
-    assert [segment.first for segment in smooth.segments(probabilities, ("Run",))] == [24]
+    assert [segment.first for segment in rough.segments(probabilities, (("Run",),))] == [27]
+    assert [segment.first for segment in smooth.segments(probabilities, (("Run",),))] == [24]

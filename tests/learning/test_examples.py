@@ -8,7 +8,7 @@ from timeseries_segmenter.learning.examples import (
     with_learned_classes,
 )
 
-LABELS = ("Run", "Beat")
+LABEL_SETS = (("Run",), ("Beat",))
 
 
 def example(classes: list[int], instants: dict[int, int] | None = None) -> Example:
@@ -27,31 +27,31 @@ def ranges(number: int, count: int, length: int = 20) -> list[int]:
 
 
 def test_ranges_and_points_of_different_labels_are_one_class_each() -> None:
-    classes = learned_classes([example(ranges(1, 3), {5: 2, 45: 2, 85: 2})], LABELS)
-    assert classes == (LearnedClass("Run", point=False), LearnedClass("Beat", point=True))
+    classes = learned_classes([example(ranges(1, 3), {5: 2, 45: 2, 85: 2})], LABEL_SETS)
+    assert classes == (LearnedClass(("Run",), point=False), LearnedClass(("Beat",), point=True))
 
 
 def test_ranges_and_points_of_one_label_are_two_classes() -> None:
     drawn = example(ranges(1, 3), {5: 1, 45: 1})
-    classes = learned_classes([drawn], LABELS)
-    assert classes == (LearnedClass("Run", point=False), LearnedClass("Run", point=True))
-    learned = with_learned_classes(drawn, LABELS, classes)
+    classes = learned_classes([drawn], LABEL_SETS)
+    assert classes == (LearnedClass(("Run",), point=False), LearnedClass(("Run",), point=True))
+    learned = with_learned_classes(drawn, LABEL_SETS, classes)
     assert learned.classes.tolist() == drawn.classes.tolist()
     assert learned.instant_classes.tolist() == [2, 2]
 
 
 def test_an_instant_among_ranges_is_a_slip_of_the_hand() -> None:
     drawn = example(ranges(1, 3), {5: 1})
-    classes = learned_classes([drawn], LABELS)
-    assert classes == (LearnedClass("Run", point=False),)
-    assert len(with_learned_classes(drawn, LABELS, classes).instants) == 0
+    classes = learned_classes([drawn], LABEL_SETS)
+    assert classes == (LearnedClass(("Run",), point=False),)
+    assert len(with_learned_classes(drawn, LABEL_SETS, classes).instants) == 0
 
 
 def test_a_range_among_instants_is_one_in_its_middle() -> None:
     drawn = example([0] * 50 + [2] * 5 + [0] * 50, {10: 2, 90: 2})
-    classes = learned_classes([drawn], LABELS)
-    assert classes == (LearnedClass("Beat", point=True),)
-    learned = with_learned_classes(drawn, LABELS, classes)
+    classes = learned_classes([drawn], LABEL_SETS)
+    assert classes == (LearnedClass(("Beat",), point=True),)
+    learned = with_learned_classes(drawn, LABEL_SETS, classes)
     assert learned.instants.tolist() == [10, 52, 90]
     assert learned.instant_classes.tolist() == [1, 1, 1]
     assert not learned.classes.any()
@@ -59,8 +59,8 @@ def test_a_range_among_instants_is_one_in_its_middle() -> None:
 
 def test_the_rarer_kind_needs_a_tenth_of_the_other() -> None:
     instants = {5 + 40 * place: 1 for place in range(3)}
-    assert len(learned_classes([example(ranges(1, 30), instants)], LABELS)) == 2
-    assert len(learned_classes([example(ranges(1, 31), instants)], LABELS)) == 1
+    assert len(learned_classes([example(ranges(1, 30), instants)], LABEL_SETS)) == 2
+    assert len(learned_classes([example(ranges(1, 31), instants)], LABEL_SETS)) == 1
 
 
 def test_shapes_tell_points_and_their_distance() -> None:

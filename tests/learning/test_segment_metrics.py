@@ -5,11 +5,11 @@ from timeseries_segmenter.segment import Segment
 
 
 def ranges(*parts: tuple[int, int, str]) -> list[Segment]:
-    return [Segment(*part) for part in parts]
+    return [Segment(first, last, (label,)) for first, last, label in parts]
 
 
 def points(*parts: tuple[int, str]) -> list[Segment]:
-    return [Segment(row, row, label, instant=True) for row, label in parts]
+    return [Segment(row, row, (label,), instant=True) for row, label in parts]
 
 
 def test_overlap_is_rows_in_both_over_rows_in_either() -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.learning.conftest import LABELS, events, mixed, synthetic
+from tests.learning.conftest import LABEL_SETS, events, mixed, synthetic
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
@@ -13,7 +13,7 @@ from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe, fit
 def rows_of(fitted: Fitted, example: Example) -> np.ndarray:
     classes = np.zeros(len(example.classes), np.int64)
     for segment in fitted.segmenter.segments(example.values):
-        classes[segment.first : segment.last + 1] = LABELS.index(segment.label) + 1
+        classes[segment.first : segment.last + 1] = LABEL_SETS.index(segment.labels) + 1
     return classes
 
 
@@ -39,13 +39,13 @@ def test_instants_are_found_once_at_the_right_row(fitted_events: Fitted) -> None
 
 def test_a_label_drawn_as_ranges_and_as_instants_is_found_as_both() -> None:
     examples = [mixed(seed) for seed in range(5)]
-    fitted = fit(examples, LABELS, ("x", "y"), Recipe(epochs=150, hidden_size=16))
-    assert fitted.segmenter.labels == ("Run", "Run")
+    fitted = fit(examples, LABEL_SETS, ("x", "y"), Recipe(epochs=150, hidden_size=16))
+    assert fitted.segmenter.label_sets == (("Run",), ("Run",))
     assert fitted.segmenter.class_names == ("background", "Run", "Run (instants)")
-    assert fitted.unlearned == ("Walk",)
+    assert fitted.unlearned == (("Walk",),)
     unseen = mixed(70)
     segments = fitted.segmenter.segments(unseen.values)
-    assert {segment.label for segment in segments} == {"Run"}
+    assert {segment.labels for segment in segments} == {("Run",)}
     found = np.array([segment.first for segment in segments if segment.instant])
     assert len(found) == len(unseen.instants)
     assert np.abs(found - unseen.instants).max() <= 2
@@ -56,11 +56,16 @@ def test_a_label_drawn_as_ranges_and_as_instants_is_found_as_both() -> None:
 
 
 def test_same_data_same_settings_same_model(fitted: Fitted) -> None:
-    again = fit([synthetic(seed) for seed in range(4)], LABELS, ("x", "y"), Recipe(epochs=60, hidden_size=16))
+    again = fit(
+        [synthetic(seed) for seed in range(4)], LABEL_SETS, ("x", "y"), Recipe(epochs=60, hidden_size=16)
+    )
     values = synthetic(7).values
     assert (again.segmenter.probabilities(values) == fitted.segmenter.probabilities(values)).all()
     other = fit(
-        [synthetic(seed) for seed in range(4)], LABELS, ("x", "y"), Recipe(epochs=2, hidden_size=16, seed=1)
+        [synthetic(seed) for seed in range(4)],
+        LABEL_SETS,
+        ("x", "y"),
+        Recipe(epochs=2, hidden_size=16, seed=1),
     )
     assert (other.segmenter.probabilities(values) != fitted.segmenter.probabilities(values)).any()
 
@@ -69,7 +74,7 @@ def test_epochs_are_bounded_and_told_one_by_one() -> None:
     told: list[Epoch] = []
     fitted = fit(
         [synthetic(1)],
-        LABELS,
+        LABEL_SETS,
         ("x", "y"),
         Recipe(epochs=5, hidden_size=4, min_class_f1_threshold=1),
         told.append,
@@ -80,7 +85,7 @@ def test_epochs_are_bounded_and_told_one_by_one() -> None:
 
 
 def test_training_ends_before_its_bound_once_both_thresholds_are_met() -> None:
-    fitted = fit([synthetic(seed) for seed in range(4)], LABELS, ("x", "y"), Recipe(hidden_size=16))
+    fitted = fit([synthetic(seed) for seed in range(4)], LABEL_SETS, ("x", "y"), Recipe(hidden_size=16))
     assert fitted.thresholds_met
     assert fitted.epochs < 300
 
@@ -88,8 +93,8 @@ def test_training_ends_before_its_bound_once_both_thresholds_are_met() -> None:
 def test_training_goes_on_while_a_threshold_is_not_met() -> None:
     first = synthetic(1)
     second = Example(first.values, (3 - first.classes) % 3)  # the labels exchanged
-    easy = fit([first, second], LABELS, ("x", "y"), Recipe(400, 50, 4, 0.0, 0.0))
-    hard = fit([first, second], LABELS, ("x", "y"), Recipe(400, 50, 4, 0.9, 0.9))
+    easy = fit([first, second], LABEL_SETS, ("x", "y"), Recipe(400, 50, 4, 0.0, 0.0))
+    hard = fit([first, second], LABEL_SETS, ("x", "y"), Recipe(400, 50, 4, 0.9, 0.9))
     assert easy.thresholds_met
     assert easy.epochs < 400
     assert not hard.thresholds_met
@@ -97,38 +102,36 @@ def test_training_goes_on_while_a_threshold_is_not_met() -> None:
 
 
 def test_labels_without_an_example_are_not_learned_and_named() -> None:
-    fitted = fit(
-        [synthetic(1)], ("Jump", "Run", "Walk")[0:1] + LABELS, ("x", "y"), Recipe(epochs=1, hidden_size=4)
-    )
-    assert fitted.segmenter.labels == ("Jump", "Run")
-    assert fitted.unlearned == ("Walk",)
+    fitted = fit([synthetic(1)], (("Jump",), *LABEL_SETS), ("x", "y"), Recipe(epochs=1, hidden_size=4))
+    assert fitted.segmenter.label_sets == (("Jump",), ("Run",))
+    assert fitted.unlearned == (("Walk",),)
 
 
 @pytest.mark.parametrize("examples", [[], [Example(synthetic(1).values, np.zeros(300, np.int64))]])
 def test_nothing_to_learn_is_an_error(examples: list[Example]) -> None:
     with pytest.raises(TrainingError, match="no region with one of the labels Run, Walk"):
-        fit(examples, LABELS, ("x", "y"), Recipe())
+        fit(examples, LABEL_SETS, ("x", "y"), Recipe())
 
 
 def test_rows_labelled_throughout_need_no_background() -> None:
     example = synthetic(1)
     full = Example(example.values, np.where(example.classes == 0, 2, example.classes))
-    fitted = fit([full], LABELS, ("x", "y"), Recipe(epochs=40, hidden_size=8))
+    fitted = fit([full], LABEL_SETS, ("x", "y"), Recipe(epochs=40, hidden_size=8))
     rows = rows_of(fitted, full)
     assert (rows > 0).mean() > 0.95
 
 
 def test_a_series_shorter_than_a_window_is_learned_and_predicted() -> None:
     short = [Example(e.values[:n], e.classes[:n]) for n in (9, 60, 300) for e in [synthetic(n)]]
-    fitted = fit(short, LABELS, ("x", "y"), Recipe(epochs=3, hidden_size=4))
-    assert fitted.segmenter.probabilities(short[0].values).shape == (9, 1 + len(fitted.segmenter.labels))
+    fitted = fit(short, LABEL_SETS, ("x", "y"), Recipe(epochs=3, hidden_size=4))
+    assert fitted.segmenter.probabilities(short[0].values).shape == (9, 1 + len(fitted.segmenter.label_sets))
     assert fitted.segmenter.probabilities(short[0].values[:1]).shape[0] == 1
 
 
 def test_rare_classes_weigh_more_unless_told_otherwise() -> None:
     rare = Example(synthetic(1).values, np.array([0] * 280 + [1] * 20))
-    with_weights = fit([rare], ("Run",), ("x", "y"), Recipe(epochs=30, hidden_size=4))
-    without = fit([rare], ("Run",), ("x", "y"), Recipe(epochs=30, hidden_size=4, use_class_weights=False))
+    with_weights = fit([rare], (("Run",),), ("x", "y"), Recipe(epochs=30, hidden_size=4))
+    without = fit([rare], (("Run",),), ("x", "y"), Recipe(epochs=30, hidden_size=4, use_class_weights=False))
     mean = [model.segmenter.probabilities(rare.values)[:, 1].mean() for model in (with_weights, without)]
     assert mean[0] > mean[1]
 
@@ -136,13 +139,13 @@ def test_rare_classes_weigh_more_unless_told_otherwise() -> None:
 def test_an_added_series_is_learned_on_top_of_the_earlier_model_for_a_fraction_of_the_epochs() -> None:
     examples = [synthetic(seed) for seed in range(5)]
     recipe = Recipe(hidden_size=16)
-    earlier = fit(examples[:4], LABELS, ("x", "y"), recipe)
-    continued = fit(examples, LABELS, ("x", "y"), recipe, start=earlier.segmenter)
+    earlier = fit(examples[:4], LABEL_SETS, ("x", "y"), recipe)
+    continued = fit(examples, LABEL_SETS, ("x", "y"), recipe, start=earlier.segmenter)
     assert (earlier.continued, continued.continued) == (False, True)
     assert continued.epochs <= earlier.epochs / 4
     assert continued.scores.min_f1 > 0.9
     assert continued.segmenter.full_training == earlier.segmenter.full_training
-    again = fit(examples, LABELS, ("x", "y"), recipe, start=earlier.segmenter)
+    again = fit(examples, LABEL_SETS, ("x", "y"), recipe, start=earlier.segmenter)
     values = synthetic(7).values
     assert (again.segmenter.probabilities(values) == continued.segmenter.probabilities(values)).all()
 
@@ -152,7 +155,7 @@ def test_a_model_of_other_labels_channels_or_dimensions_or_of_few_series_is_no_s
     recipe = Recipe(epochs=2, hidden_size=16)
 
     def continues(examples: list[Example], **changes: object) -> bool:
-        arguments = {"labels": LABELS, "channels": ("x", "y"), "recipe": recipe} | changes
+        arguments = {"label_sets": LABEL_SETS, "channels": ("x", "y"), "recipe": recipe} | changes
         arguments["recipe"] = replace(
             arguments["recipe"], balanced_accuracy_threshold=0, min_class_f1_threshold=0
         )
@@ -161,7 +164,7 @@ def test_a_model_of_other_labels_channels_or_dimensions_or_of_few_series_is_no_s
     assert continues(examples)
     assert continues([*examples, synthetic(8), synthetic(9)])  # half as many again
     assert not continues([*examples, synthetic(8), synthetic(9), synthetic(10)])
-    assert not continues(examples, labels=("Walk", "Run"))
+    assert not continues(examples, label_sets=(("Walk",), ("Run",)))
     assert not continues(examples, channels=("x", "z"))
     assert not continues(examples, recipe=replace(recipe, hidden_size=8))
     assert not continues(examples, recipe=replace(recipe, sequence_size=20))
@@ -175,7 +178,7 @@ def test_where_going_on_is_worse_than_the_last_full_training_it_starts_from_scra
     told: list[int] = []
     again = fit(
         contradicting,
-        LABELS,
+        LABEL_SETS,
         ("x", "y"),
         Recipe(epochs=60, hidden_size=16),
         lambda epoch: told.append(epoch.number),
@@ -188,5 +191,5 @@ def test_where_going_on_is_worse_than_the_last_full_training_it_starts_from_scra
 def test_an_earlier_model_is_not_changed_by_going_on_from_it(fitted: Fitted) -> None:
     values = synthetic(7).values
     before = fitted.segmenter.probabilities(values)
-    fit([synthetic(20)] * 4, LABELS, ("x", "y"), Recipe(hidden_size=16), start=fitted.segmenter)
+    fit([synthetic(20)] * 4, LABEL_SETS, ("x", "y"), Recipe(hidden_size=16), start=fitted.segmenter)
     assert (fitted.segmenter.probabilities(values) == before).all()

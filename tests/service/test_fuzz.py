@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from models import of_one_pair
 from pydantic import SecretStr
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
@@ -48,7 +49,7 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
 def _trained(backend: Backend, run_walk: Segmenter) -> None:
     """A model for the projects of the recorded predictions, and for requests without a project."""
     for project in (0, *{int(recorded.body(name)["project"].split(".")[0]) for name in recorded.PREDICTIONS}):
-        backend.store.save(project, run_walk, {})
+        backend.store.save(project, of_one_pair(run_walk), {})
 
 
 def check(answer: TestResponse) -> None:

@@ -5,7 +5,7 @@ from timeseries_segmenter.service.labelled_task import LabelledTask
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.settings import Settings
 
-CONFIG = parse_label_config(recorded.body("predict_json_inline")["label_config"])
+(PAIR,) = parse_label_config(recorded.body("predict_json_inline")["label_config"]).pairs
 
 
 def test_instants_lie_beside_the_ranges_and_take_no_row_of_them(settings: Settings):
@@ -17,9 +17,9 @@ def test_instants_lie_beside_the_ranges_and_take_no_row_of_them(settings: Settin
         "data": {"ts": {"time": list(range(recorded.ROWS)), "value": recorded.values()}},
         "annotations": [{"id": 1, "result": drawn}],
     }
-    labelled = LabelledTask.read(task, CONFIG, TaskSeries.of(settings))
+    labelled = LabelledTask.read(task, PAIR, TaskSeries.of(settings).of_task(task))
     assert labelled
-    example = labelled.example(CONFIG)
+    example = labelled.example([("Run",), ("Walk",)])
     assert example.classes.tolist() == [0] * 40 + [1] * 50 + [0] * 210
     assert example.instants.tolist() == [60, 200]
     assert example.instant_classes.tolist() == [2, 1]

@@ -10,8 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from http_server import Reply
 from label_studio_server import LabelStudioServer
+from models import of_one_pair
 
 from model import TimeSeriesSegmenter
+from timeseries_segmenter.learning.model_file import save_model
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.segment import Segment
 from timeseries_segmenter.service.backend import Backend
@@ -92,7 +94,7 @@ def test_every_recorded_form_gets_the_regions_in_its_own_time(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter, name: str
 ):
     body = served(name, studio)
-    version = backend.store.save(int(body["project"].split(".")[0]), run_walk, {})
+    version = backend.store.save(int(body["project"].split(".")[0]), of_one_pair(run_walk), {})
     for result in predict(body):
         assert result["model_version"] == version
         assert_found(found(result, recorded.times(name)))
@@ -106,7 +108,7 @@ def test_every_recorded_form_gets_the_regions_in_its_own_time(
 def test_dates_are_the_text_of_the_time_cells(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter
 ):
-    backend.store.save(5, run_walk, {})
+    backend.store.save(5, of_one_pair(run_walk), {})
     body = served("predict_string_date_time", studio)
     cells = set(recorded.csv("predict_string_date_time").decode().replace("\n", ",").split(","))
     for start, end, _ in spans(predict(body)[0]):
@@ -116,7 +118,7 @@ def test_dates_are_the_text_of_the_time_cells(
 def test_scores_are_probabilities_and_the_tasks_is_their_mean(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(6, run_walk, {})
+    backend.store.save(6, of_one_pair(run_walk), {})
     for result in predict(recorded.body(INLINE)):
         scores = [region["score"] for region in result["result"]]
         assert len(scores) == 3
@@ -134,7 +136,7 @@ def beat_request(beats: dict[str, list[float]], channels: str) -> dict[str, Any]
 def test_instants_are_exactly_the_regions_whose_start_equals_their_end(
     predict: Predict, backend: Backend, beat: Segmenter, beats: dict[str, list[float]]
 ):
-    backend.store.save(6, beat, {})
+    backend.store.save(6, of_one_pair(beat), {})
     regions = predict(beat_request(beats, CHANNEL + OTHER))[0]["result"]
     assert [region["value"]["start"] * 4 for region in regions] == pytest.approx(BEATS, abs=1)
     for region in regions:
@@ -145,7 +147,7 @@ def test_instants_are_exactly_the_regions_whose_start_equals_their_end(
 def test_channels_reordered_since_training_are_read_in_the_order_of_the_training(
     predict: Predict, backend: Backend, beat: Segmenter, beats: dict[str, list[float]]
 ):
-    backend.store.save(6, beat, {})
+    backend.store.save(6, of_one_pair(beat), {})
     (result,) = predict(beat_request(beats, OTHER + CHANNEL))
     assert result == predict(beat_request(beats, CHANNEL + OTHER))[0]
     assert [start * 4 for start, *_ in spans(result)] == pytest.approx(BEATS, abs=1)
@@ -160,7 +162,7 @@ def test_a_channel_removed_since_training_means_no_regions(
     caplog: pytest.LogCaptureFixture,
     left: str,
 ):
-    version = backend.store.save(6, beat, {})
+    version = backend.store.save(6, of_one_pair(beat), {})
     (result,) = predict(beat_request(beats, left))
     assert result == {"model_version": version, "score": 0.0, "result": []}
     assert "train again" in caplog.text
@@ -169,9 +171,9 @@ def test_a_channel_removed_since_training_means_no_regions(
 def test_one_row_of_a_range_label_is_an_instant_and_equal_stamps_are_too(
     predict: Predict, backend: Backend, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
 ):
-    drawn = [Segment(3, 3, "Run"), Segment(10, 12, "Walk"), Segment(20, 25, "Run")]
+    drawn = [Segment(3, 3, ("Run",)), Segment(10, 12, ("Walk",)), Segment(20, 25, ("Run",))]
     monkeypatch.setattr(Segmenter, "segments", lambda *_: drawn)
-    backend.store.save(6, run_walk, {})
+    backend.store.save(6, of_one_pair(run_walk), {})
     body = recorded.body(INLINE)
     body["tasks"][0]["data"]["ts"]["time"] = [row if not 10 <= row <= 12 else 10 for row in range(300)]
     values = [region["value"] for region in predict(body)[0]["result"]]
@@ -183,7 +185,7 @@ def test_one_row_of_a_range_label_is_an_instant_and_equal_stamps_are_too(
 
 
 def test_missing_cells_leave_the_answer_strict_json(predict: Predict, backend: Backend, run_walk: Segmenter):
-    backend.store.save(6, run_walk, {})
+    backend.store.save(6, of_one_pair(run_walk), {})
     body = recorded.body(INLINE)
     body["tasks"][0]["data"]["ts"]["value"][50:60] = [None] * 10
     body["tasks"][1]["data"]["ts"]["value"] = [None] * 300
@@ -207,7 +209,7 @@ CHANGED_LABELS = {
 def test_labels_changed_since_training_never_yield_a_wrong_label(
     predict: Predict, backend: Backend, run_walk: Segmenter, change: str
 ):
-    version = backend.store.save(6, run_walk, {})
+    version = backend.store.save(6, of_one_pair(run_walk), {})
     body = recorded.body(INLINE)
     tags, still_known = CHANGED_LABELS[change]
     body["label_config"] = body["label_config"].replace(LABELS, tags)
@@ -233,7 +235,7 @@ CHANGED_CHANNELS = {
 def test_channels_changed_since_training_are_found_by_name_or_nothing_is_drawn(
     predict: Predict, backend: Backend, run_walk: Segmenter, change: str
 ):
-    version = backend.store.save(6, run_walk, {})
+    version = backend.store.save(6, of_one_pair(run_walk), {})
     body = recorded.body(INLINE)
     tags, fits = CHANGED_CHANNELS[change]
     body["label_config"] = body["label_config"].replace(CHANNEL, tags)
@@ -273,7 +275,7 @@ def test_a_bad_task_costs_one_task_and_is_named_in_the_log(
     caplog: pytest.LogCaptureFixture,
     bad: dict[str, Any],
 ):
-    version = backend.store.save(6, run_walk, {})
+    version = backend.store.save(6, of_one_pair(run_walk), {})
     body = recorded.body(INLINE)
     body["tasks"][1] = bad
     results = predict(body)
@@ -306,7 +308,7 @@ BAD_ADDRESSES = [
 def test_an_address_that_cannot_be_fetched_costs_one_task(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter, address: str
 ):
-    backend.store.save(3, run_walk, {})
+    backend.store.save(3, of_one_pair(run_walk), {})
     body = served(TRIPLE, studio)
     body["tasks"][1]["data"]["csv_url"] = address
     assert [len(result["result"]) for result in predict(body)] == [3, 0, 3]
@@ -324,7 +326,7 @@ def test_a_model_that_breaks_on_a_series_costs_one_task(
         return segments(segmenter, values)
 
     monkeypatch.setattr(Segmenter, "segments", second_breaks)
-    backend.store.save(6, run_walk, {})
+    backend.store.save(6, of_one_pair(run_walk), {})
     assert [len(result["result"]) for result in predict(recorded.body(INLINE))] == [3, 0, 3]
 
 
@@ -345,7 +347,7 @@ def test_a_model_that_breaks_on_a_series_costs_one_task(
 def test_the_model_is_that_of_the_project_in_the_request_its_context_or_its_tasks(
     predict: Predict, backend: Backend, run_walk: Segmenter, named: dict[str, Any], expected: int
 ):
-    versions = {project: backend.store.save(project, run_walk, {}) for project in (0, 6, 7)}
+    versions = {project: backend.store.save(project, of_one_pair(run_walk), {}) for project in (0, 6, 7)}
     body = recorded.body(INLINE)
     for key in ("project", "params"):
         del body[key]
@@ -358,7 +360,7 @@ def test_the_model_is_that_of_the_project_in_the_request_its_context_or_its_task
 def test_requests_without_a_project_are_served_by_model_project_0(
     predict: Predict, backend: Backend, settings: Settings, run_walk: Segmenter
 ):
-    backend.store.save(0, run_walk, {})
+    backend.store.save(0, of_one_pair(run_walk), {})
     assert (settings.model_dir / "model_project_0.pt").exists()
     body = recorded.body(INLINE) | {"project": None}
     for task in body["tasks"]:
@@ -373,7 +375,10 @@ def test_a_damaged_model_file_is_named_in_the_log_and_the_version_before_serves(
     run_walk: Segmenter,
     caplog: pytest.LogCaptureFixture,
 ):
-    first, second = backend.store.save(6, run_walk, {}), backend.store.save(6, run_walk, {})
+    first, second = (
+        backend.store.save(6, of_one_pair(run_walk), {}),
+        backend.store.save(6, of_one_pair(run_walk), {}),
+    )
     for path in (backend.store.path(6), backend.store.path(6).parent / "versions" / f"{second}.pt"):
         path.write_bytes(path.read_bytes()[:5000])
     results = predict(recorded.body(INLINE))
@@ -387,7 +392,7 @@ def test_where_no_model_file_is_whole_there_are_no_regions(
     predict: Predict, client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
     backend.store.path(6).parent.mkdir(parents=True)
-    run_walk.save(backend.store.path(6), {"version": "by hand"})
+    save_model(backend.store.path(6), of_one_pair(run_walk), {"version": "by hand"})
     backend.store.path(6).write_bytes(backend.store.path(6).read_bytes()[:5000])
     assert [result["result"] for result in predict(recorded.body(INLINE))] == [[], [], []]
     setup = {"project": "6.1", "schema": recorded.body(INLINE)["label_config"]}
@@ -398,7 +403,7 @@ def test_a_model_file_without_a_version_is_no_internal_error(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
     backend.store.path(6).parent.mkdir(parents=True)
-    run_walk.save(backend.store.path(6), {"created_at": "by hand"})
+    save_model(backend.store.path(6), of_one_pair(run_walk), {"created_at": "by hand"})
     predict(recorded.body(INLINE))
 
 
@@ -407,20 +412,24 @@ def test_a_model_saved_by_another_process_is_served_at_once(
 ):
     from timeseries_segmenter.service.model_store import ModelStore
 
-    first = backend.store.save(6, run_walk, {})
+    first = backend.store.save(6, of_one_pair(run_walk), {})
     assert predict(recorded.body(INLINE))[0]["model_version"] == first
-    second = ModelStore(settings).save(6, run_walk, {})  # as the worker does: with a store of its own
+    second = ModelStore(settings).save(
+        6, of_one_pair(run_walk), {}
+    )  # as the worker does: with a store of its own
     assert predict(recorded.body(INLINE))[0]["model_version"] == second
 
 
 def test_predictions_of_many_projects_at_once_are_each_of_their_own_model(
     app: Flask, backend: Backend, run_walk: Segmenter
 ):
-    other = replace(run_walk, labels=("Sit", "Lie"))
+    other = replace(run_walk, label_sets=(("Sit",), ("Lie",)))
     projects = {
         project: (run_walk, other)[project % 2] for project in range(1, 13)
     }  # more than fit in memory
-    versions = {project: backend.store.save(project, model, {}) for project, model in projects.items()}
+    versions = {
+        project: backend.store.save(project, of_one_pair(model), {}) for project, model in projects.items()
+    }
     body = recorded.body(INLINE)
     body["label_config"] = body["label_config"].replace(
         '<Label value="Walk"/>', '<Label value="Walk"/><Label value="Sit"/><Label value="Lie"/>'
@@ -436,7 +445,7 @@ def test_predictions_of_many_projects_at_once_are_each_of_their_own_model(
         assert answer["model_version"] == versions[project]
         for result in answer["results"]:
             found = {region["value"]["timeserieslabels"][0] for region in result["result"]}
-            assert found == set(projects[project].labels)
+            assert {(label,) for label in found} == set(projects[project].label_sets)
 
 
 def test_no_tasks_get_no_entries(predict: Predict):
@@ -446,7 +455,7 @@ def test_no_tasks_get_no_entries(predict: Predict):
 
 
 def test_250_tasks_get_250_entries(predict: Predict, backend: Backend, run_walk: Segmenter):
-    backend.store.save(6, run_walk, {})
+    backend.store.save(6, of_one_pair(run_walk), {})
     body = recorded.body(INLINE)
     body["tasks"] = body["tasks"][:1] * 250
     assert {len(result["result"]) for result in predict(body)} == {3}
@@ -455,7 +464,7 @@ def test_250_tasks_get_250_entries(predict: Predict, backend: Backend, run_walk:
 def test_series_that_label_studio_serves_are_asked_for_with_the_token(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter
 ):
-    backend.store.save(3, run_walk, {})
+    backend.store.save(3, of_one_pair(run_walk), {})
     body = served(TRIPLE, studio)
     assert [len(result["result"]) for result in predict(body)] == [3, 3, 3]
     studio.authorizations = {"Token another"}
@@ -466,7 +475,7 @@ def test_series_that_label_studio_serves_are_asked_for_with_the_token(
 def test_the_config_in_the_request_wins_over_the_one_of_the_training(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(6, run_walk, {"label_config": recorded.body(INLINE)["label_config"]})
+    backend.store.save(6, of_one_pair(run_walk), {"label_config": recorded.body(INLINE)["label_config"]})
     body = recorded.body(INLINE)
     body["label_config"] = (
         body["label_config"].replace('name="label"', 'name="tag"').replace('"ts"', '"signal"')

@@ -1,16 +1,20 @@
 import json
 import logging
+import re
 from typing import Any
 
 import pytest
 import recorded
 from label_studio_server import LabelStudioServer
+from models import PAIR
 
 from timeseries_segmenter.errors import LabelConfigError, LabelStudioError, TrainingError
-from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.service.model_store import Model, ModelStore
-from timeseries_segmenter.service.project_training import ProjectTraining, recipe
+from timeseries_segmenter.service.model_training import recipe
+from timeseries_segmenter.service.project_training import ProjectTraining
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Progress
 from timeseries_segmenter.settings import Settings
@@ -40,6 +44,12 @@ def shown() -> list[Progress]:
     return []
 
 
+def figures(model: Model) -> dict[str, Any]:
+    """Those on the training series."""
+    of_pair: dict[str, Any] = model.metadata["pairs"][PAIR]["training"]
+    return of_pair
+
+
 def train(settings: Settings, shown: list[Progress] | None = None) -> Model:
     outcome = ProjectTraining(settings).run(3, (shown if shown is not None else []).append)
     model = ModelStore(settings).load(3)
@@ -52,8 +62,8 @@ def train(settings: Settings, shown: list[Progress] | None = None) -> Model:
 def test_a_training_saves_what_it_learned_and_from_what(settings: Settings, studio: LabelStudioServer):
     tasks = [studio.add_task(3, INLINE, TRUTH) for _ in range(2)]
     model = train(settings)
-    assert model.segmenter.labels == ("Run", "Walk")
-    assert model.segmenter.channels == ("value",)
+    assert model.segmenters[PAIR].label_sets == (("Run",), ("Walk",))
+    assert model.segmenters[PAIR].channels == ("value",)
     assert model.metadata["tasks"] == tasks
     assert model.metadata["label_config"] == CONFIG
     assert model.metadata["skipped"] == []
@@ -64,12 +74,13 @@ def test_a_training_saves_what_it_learned_and_from_what(settings: Settings, stud
 
 def test_the_saved_metrics_hold_the_f1_of_each_class(settings: Settings, studio: LabelStudioServer):
     studio.add_task(3, INLINE, TRUTH)
-    metrics = train(settings.model_copy(update={"train_epochs": 40, "hidden_size": 8})).metadata["metrics"]
+    metrics = train(settings.model_copy(update={"train_epochs": 40, "hidden_size": 8})).metadata["pairs"][
+        PAIR
+    ]["training"]
     assert set(metrics["f1"]) == {"background", "Run", "Walk"}
     assert all(f1 > 0.8 for f1 in metrics["f1"].values())
     assert metrics["min_f1"] == pytest.approx(min(metrics["f1"].values()))
     assert metrics["balanced_accuracy"] > 0.8
-    assert metrics["measured_on"] == "training series"
     assert metrics["unlearned"] == []
 
 
@@ -89,8 +100,8 @@ def test_labels_without_a_region_are_named_and_not_learned(
 ):
     studio.add_task(3, INLINE, recorded.regions((40, 89, "Run")))
     model = train(settings)
-    assert model.segmenter.labels == ("Run",)
-    assert model.metadata["metrics"]["unlearned"] == ["Walk"]
+    assert model.segmenters[PAIR].label_sets == (("Run",),)
+    assert figures(model)["unlearned"] == ["Walk"]
     assert "Walk" in caplog.text
 
 
@@ -124,7 +135,7 @@ def test_every_setting_of_a_training_reaches_its_recipe(settings: Settings):
             "random_seed": 11,
         }
     )
-    made = recipe(changed)
+    made = recipe(changed, PairSettings())
     assert (made.epochs, made.sequence_size, made.hidden_size, made.seed) == (7, 20, 5, 11)
     assert (made.balanced_accuracy_threshold, made.min_class_f1_threshold) == (0.5, 0.4)
     assert made.use_class_weights is False
@@ -133,7 +144,7 @@ def test_every_setting_of_a_training_reaches_its_recipe(settings: Settings):
 def test_the_same_seed_makes_the_same_model(settings: Settings, studio: LabelStudioServer):
     studio.add_task(3, INLINE, TRUTH)
     anew = settings.model_copy(update={"warm_start": False})
-    first, second = (train(anew).metadata["metrics"] for _ in range(2))
+    first, second = (figures(train(anew)) for _ in range(2))
     assert first == second
 
 
@@ -143,15 +154,15 @@ def test_training_goes_on_from_the_model_before_unless_told_otherwise(
     studio.add_task(3, INLINE, TRUTH)
     enough = settings.model_copy(update={"train_epochs": 1000, "hidden_size": 8})
     with caplog.at_level(logging.INFO):
-        first = train(enough).metadata["metrics"]
-        second = train(enough).metadata["metrics"]
+        first = figures(train(enough))
+        second = figures(train(enough))
     assert (first["continued"], second["continued"]) == (False, True)
     assert second["epochs"] <= first["epochs"] / 4
     assert "epochs on top of the model before" in caplog.text
     ProjectTraining(enough).run(3, lambda _: None, from_scratch=True)
     model = ModelStore(enough).load(3)
     assert model
-    assert not model.metadata["metrics"]["continued"]
+    assert not figures(model)["continued"]
 
 
 def test_a_damaged_model_is_no_start_and_no_obstacle(settings: Settings, studio: LabelStudioServer):
@@ -159,7 +170,7 @@ def test_a_damaged_model_is_no_start_and_no_obstacle(settings: Settings, studio:
     version = train(settings).version
     for path in (ModelStore(settings).path(3), settings.model_dir / "versions" / f"{version}.pt"):
         path.write_bytes(b"damaged")
-    assert not train(settings).metadata["metrics"]["continued"]
+    assert not figures(train(settings))["continued"]
 
 
 def test_skipped_annotations_teach_nothing(settings: Settings, studio: LabelStudioServer):
@@ -167,13 +178,13 @@ def test_skipped_annotations_teach_nothing(settings: Settings, studio: LabelStud
     learned = studio.add_task(3, INLINE, recorded.regions((40, 89, "Run")))
     model = train(settings)
     assert model.metadata["tasks"] == [learned]
-    assert model.segmenter.labels == ("Run",)
+    assert model.segmenters[PAIR].label_sets == (("Run",),)
 
 
 def test_a_ground_truth_alone_counts(settings: Settings, studio: LabelStudioServer):
     studio.add_task(3, INLINE, recorded.regions((40, 89, "Run")), recorded.regions((130, 189, "Walk")))
     studio.tasks[3][0]["annotations"][0]["ground_truth"] = True
-    assert train(settings).segmenter.labels == ("Run",)
+    assert train(settings).segmenters[PAIR].label_sets == (("Run",),)
 
 
 def test_a_task_submitted_empty_is_background(settings: Settings, studio: LabelStudioServer):
@@ -304,20 +315,73 @@ def test_a_failed_training_leaves_the_model_as_it_was(settings: Settings, studio
     assert ModelStore(settings).version(3) == version
 
 
-def test_of_several_pairs_the_log_names_the_one_that_is_used(
+SECOND = (
+    CONFIG.removeprefix("<View>").removesuffix("</View>").replace('"ts"', '"b"').replace('"label"', '"tag"')
+)
+BOTH = CONFIG.replace("</View>", SECOND.replace('value="$ts"', 'value="$b"') + "</View>")
+
+
+def test_each_pair_of_tags_has_a_network_of_its_own(settings: Settings, studio: LabelStudioServer):
+    studio.configs[3] = BOTH
+    of_second = recorded.regions((10, 60, "Walk"))
+    for region in of_second:
+        region |= {"from_name": "tag", "to_name": "b"}
+    both = studio.add_task(3, INLINE | {"b": INLINE["ts"]}, TRUTH + of_second)
+    one = studio.add_task(3, INLINE, TRUTH)  # nothing under "b"
+    model = train(settings)
+    assert model.segmenters[PAIR].label_sets == (("Run",), ("Walk",))
+    assert model.segmenters["tag:b"].label_sets == (("Walk",),)
+    assert model.metadata["tasks"] == [both, one]
+    (skipped,) = model.metadata["skipped"]
+    assert f'Task {one}: The task\'s data has no value for "b"' in skipped
+    assert [each["training"]["unlearned"] for each in model.metadata["pairs"].values()] == [[], ["Run"]]
+
+
+def test_a_pair_without_a_region_leaves_the_others_their_model(
     settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
 ):
-    second = (
-        CONFIG.removeprefix("<View>")
-        .removesuffix("</View>")
-        .replace('"ts"', '"b"')
-        .replace('"label"', '"tag"')
+    studio.configs[3] = BOTH
+    studio.add_task(3, INLINE | {"b": INLINE["ts"]}, TRUTH)
+    assert list(train(settings).segmenters) == [PAIR]
+    assert "nothing is drawn for tag:b yet: 1 annotated tasks, but no region" in caplog.text
+
+
+def test_regions_of_several_labels_are_learned_as_such(settings: Settings, studio: LabelStudioServer):
+    studio.configs[3] = CONFIG.replace('toName="ts"', 'toName="ts" choice="multiple"')
+    both = recorded.regions((200, 250, "Run"))
+    both[0]["value"]["timeserieslabels"] = ["Walk", "Run"]
+    studio.add_task(3, INLINE, TRUTH + both)
+    model = train(settings)
+    assert model.segmenters[PAIR].label_sets == (("Run",), ("Walk",), ("Run", "Walk"))
+    assert "Run + Walk" in figures(model)["f1"]
+
+
+def test_labels_of_the_tasks_are_learned(settings: Settings, studio: LabelStudioServer):
+    studio.configs[3] = re.sub("<Label .*?/>", "", CONFIG).replace(
+        'toName="ts"', 'toName="ts" value="$labels"'
     )
-    studio.configs[3] = CONFIG.replace("</View>", second + "</View>")
+    studio.add_task(3, INLINE | {"labels": [{"value": "Walk"}, {"value": "Sit"}]}, TRUTH)
+    studio.add_task(3, INLINE | {"labels": [{"value": "Run"}, {"value": "Walk"}]}, TRUTH)
+    model = train(settings)
+    assert model.segmenters[PAIR].label_sets == (("Walk",), ("Run",))
+    assert figures(model)["unlearned"] == ["Sit"]
+
+
+def test_what_the_labeling_config_sets_wins_over_the_service(settings: Settings, studio: LabelStudioServer):
+    studio.configs[3] = CONFIG.replace(
+        'toName="ts"', 'toName="ts" model_epochs="3" model_sequence_size="20" model_hidden_size="6"'
+    )
     studio.add_task(3, INLINE, TRUTH)
-    train(settings)
-    assert "2 pairs" in caplog.text
-    assert "label for ts" in caplog.text
+    model = train(settings)
+    dimensions = model.segmenters[PAIR].network.dimensions
+    assert (dimensions.hidden_size, model.segmenters[PAIR].window) == (6, 20 * dimensions.stride)
+    assert figures(model)["epochs"] == 3
+
+
+def test_regions_with_a_labels_other_name_teach_it(settings: Settings, studio: LabelStudioServer):
+    studio.configs[3] = CONFIG.replace('<Label value="Run"', '<Label value="Running" predicted_values="Run"')
+    studio.add_task(3, INLINE, TRUTH)
+    assert train(settings).segmenters[PAIR].label_sets == (("Running",), ("Walk",))
 
 
 def test_series_of_different_length_and_one_row_can_be_learned_together(
@@ -341,10 +405,10 @@ def test_a_task_that_breaks_the_code_costs_itself_alone(
     learned = studio.add_task(3, INLINE, TRUTH)
     read = TaskSeries.read
 
-    def break_on_one(self: TaskSeries, task: dict[str, Any], config: LabelConfig) -> Series:
+    def break_on_one(self: TaskSeries, task: dict[str, Any], pair: LabelPair) -> Series:
         if task["id"] == broken:
             raise RuntimeError("a defect")
-        return read(self, task, config)
+        return read(self, task, pair)
 
     monkeypatch.setattr(TaskSeries, "read", break_on_one)
     model = train(settings)

@@ -4,6 +4,7 @@ import pytest
 import recorded
 from flask.testing import FlaskClient
 from http_server import HttpServer, Reply, Request
+from models import of_one_pair
 from prometheus_client.parser import text_string_to_metric_families
 
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -62,7 +63,7 @@ def test_requests_are_counted_by_route_and_status(client: FlaskClient):
 def test_predictions_count_rows_seconds_and_models(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(6, run_walk, {})
+    backend.store.save(6, of_one_pair(run_walk), {})
     body = recorded.body("predict_json_inline")
     assert read(client)[("predicted_rows_total", ())] == 0
     client.post("/predict", json=body)
@@ -83,7 +84,7 @@ def test_series_that_did_not_change_count_as_cache_hits(
         return Reply(recorded.csv("index"), headers={"ETag": '"1"'})
 
     other_host.routes["/x.csv"] = unchanged
-    backend.store.save(3, run_walk, {})
+    backend.store.save(3, of_one_pair(run_walk), {})
     body = recorded.body("predict_test_single_task") | {"project": "3.1"}
     body["tasks"][0]["data"]["csv_url"] = f"{other_host.url}/x.csv"
     for _ in range(3):

@@ -1,6 +1,5 @@
 """The labeling config: which channels are learned, which labels, and how time is written."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element, ParseError
@@ -8,7 +7,9 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from timeseries_segmenter.errors import LabelConfigError, SeriesError, TimeFormatError
+from timeseries_segmenter.errors import LabelConfigError, TimeFormatError
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.pair_settings import PairSettings, unknown_settings
 from timeseries_segmenter.labeling.time_format import TimeFormat
 
 _SEPARATORS = {
@@ -20,55 +21,29 @@ _SEPARATORS = {
     "dot": ".",
     "auto": "auto",
 }
-_VARIABLE = re.compile(r"\$([\w\[\].{}]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelConfig:
-    """One `TimeSeriesLabels` and the `TimeSeries` that it labels.
+    """A project's labeling config: the pairs that are learned, at least one.
 
-    `value` stands as written (`"$csv_url"`), `""` where the whole task is the series.
-    `separator` is one character or `"auto"`. `channels` are column names as written, or
-    column numbers from 0 where they are all digits. `labels` are the names that regions
-    store: a label's alias if it has one, else its value. `pairs` counts the usable
-    `TimeSeriesLabels` and `TimeSeries` pairs of the config; this is the first of them.
+    Each `TimeSeriesLabels` makes a pair with each `TimeSeries` that its `toName` lists.
+    `unknown_settings` are its `model_…` attributes that this service doesn't know.
     """
 
-    from_name: str
-    to_name: str
-    value: str
-    value_type: str
-    separator: str
-    time_column: str | None
-    time_format: str | None
-    channels: tuple[str, ...]
-    labels: tuple[str, ...]
-    pairs: int = 1
-
-    def find_value(self, data: Mapping[str, object]) -> object:
-        """What `value` refers to in a task's data: a URL, or the series itself.
-
-        `$key`, a path such as `$a.b[0]`, a key with dots in it, or text around such
-        variables; text without a `$` is itself the value, and no `value` is all the data.
-
-        Raises:
-            SeriesError: the data has nothing under that key.
-
-        """
-        if not self.value:
-            return data
-        if self.value.startswith("$") and data.get(self.value[1:]) is not None:
-            return data[self.value[1:]]
-        if whole := _VARIABLE.fullmatch(self.value):
-            return _look_up(data, whole[1])
-        return _VARIABLE.sub(lambda variable: str(_look_up(data, variable[1])), self.value)
+    pairs: tuple[LabelPair, ...]
+    unknown_settings: tuple[str, ...] = ()
 
 
 def parse_label_config(xml: str) -> LabelConfig:
-    """Read a labeling config, and take its first usable pair of tags.
+    """Read a labeling config.
+
+    `TimeSeriesLabels` that can't be learned are passed over where others can, and so are those with
+    `model_skip="true"`.
 
     Raises:
-        LabelConfigError: no `TimeSeriesLabels` is usable; the message says what is missing.
+        LabelConfigError: no `TimeSeriesLabels` is usable, or a `model_…` attribute has a bad value; the
+            message says what is missing.
 
     """
     if not xml.strip():
@@ -85,51 +60,88 @@ def parse_label_config(xml: str) -> LabelConfig:
         raise LabelConfigError(
             "The labeling config has no TimeSeriesLabels tag; add one whose toName is a TimeSeries."
         )
-    usable: list[LabelConfig] = []
+    usable: dict[str, LabelPair] = {}
     problems: list[LabelConfigError] = []
+    skipped: list[str] = []
+    unknown: list[str] = []
     for control in controls:
+        attributes = _attributes(control)
+        control_name = f'TimeSeriesLabels "{attributes.get("name", "")}"'
+        settings = PairSettings.read(attributes, control_name)
+        unknown.extend(unknown_settings(attributes))
+        if settings.skip:
+            skipped.append(control_name)
+            continue
         try:
-            usable.extend(_pairs(control, all_series))
+            for pair in _pairs(control, settings, all_series):
+                usable.setdefault(pair.name, pair)
         except LabelConfigError as problem:
             problems.append(problem)
-    if not usable:
+    if problems and not usable:
         raise problems[0]
-    return replace(usable[0], pairs=len(usable))
+    if not usable:
+        raise LabelConfigError(f"{' and '.join(skipped)} has model_skip, and there is no other to learn.")
+    return LabelConfig(tuple(usable.values()), tuple(dict.fromkeys(unknown)))
 
 
-def _pairs(control: Element, all_series: Mapping[str, Element]) -> list[LabelConfig]:
+def _pairs(control: Element, settings: PairSettings, all_series: Mapping[str, Element]) -> list[LabelPair]:
     attributes = _attributes(control)
     name = attributes.get("name", "")
     if not name:
         raise LabelConfigError("A TimeSeriesLabels tag has no name; give it one.")
     wanted = [part.strip() for part in attributes.get("toname", "").split(",") if part.strip()]
-    targets = [target for target in wanted if target in all_series]
+    targets = [target for target in dict.fromkeys(wanted) if target in all_series]
     if not targets:
         there = ", ".join(f'"{key}"' for key in all_series) or "none"
         raise LabelConfigError(
             f'TimeSeriesLabels "{name}" has toName="{attributes.get("toname", "")}", which is no TimeSeries; '
             f"the config's TimeSeries names: {there}."
         )
-    labels = [_attributes(tag) for tag in _tags(control, "label")]
-    names = tuple(dict.fromkeys(filter(None, (tag.get("alias") or tag.get("value") for tag in labels))))
-    if not names:
+    labels, other_names = _labels(control)
+    value = attributes.get("value", "").strip()
+    labels_value = value if value.startswith("$") else ""
+    if not labels and not labels_value:
         raise LabelConfigError(
-            f'TimeSeriesLabels "{name}" has no Label with a value; list its labels in the config '
-            "(labels that come from each task's data can't be learned)."
+            f'TimeSeriesLabels "{name}" has no Label with a value; list its labels in the config, or name '
+            'the task\'s key that holds them, such as value="$labels".'
         )
-    usable: list[LabelConfig] = []
+    usable: list[LabelPair] = []
     problems: list[LabelConfigError] = []
     for target in targets:
         try:
-            usable.append(_pair(name, target, all_series[target], names))
+            pair = _pair(name, target, all_series[target], labels)
         except LabelConfigError as problem:
             problems.append(problem)
+        else:
+            multiple = attributes.get("choice", "").strip().lower() == "multiple"
+            usable.append(
+                replace(
+                    pair,
+                    labels_value=labels_value,
+                    multiple=multiple,
+                    other_names=other_names,
+                    settings=settings,
+                )
+            )
     if not usable:
         raise problems[0]
     return usable
 
 
-def _pair(name: str, target: str, series: Element, labels: tuple[str, ...]) -> LabelConfig:
+def _labels(control: Element) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Each label once, and each other name with the label that it stands for."""
+    tags = [_attributes(tag) for tag in _tags(control, "label")]
+    named = [(name, tag) for tag in tags if (name := tag.get("alias") or tag.get("value"))]
+    labels = tuple(dict.fromkeys(name for name, _ in named))
+    others: dict[str, str] = {}
+    for name, tag in named:
+        for other in tag.get("predicted_values", "").split(","):
+            if other.strip() and other.strip() not in labels:
+                others.setdefault(other.strip(), name)
+    return labels, tuple(others.items())
+
+
+def _pair(name: str, target: str, series: Element, labels: tuple[str, ...]) -> LabelPair:
     attributes = _attributes(series)
     value = attributes.get("value", "").strip()
     value_type = attributes.get("valuetype", "").lower() or "url"
@@ -164,7 +176,7 @@ def _pair(name: str, target: str, series: Element, labels: tuple[str, ...]) -> L
         except TimeFormatError as error:
             raise LabelConfigError(f'TimeSeries "{target}": {error}') from error
     columns = tuple(channels.values())
-    return LabelConfig(name, target, value, value_type, separator, time_column, time_format, columns, labels)
+    return LabelPair(name, target, value, value_type, separator, time_column, time_format, columns, labels)
 
 
 def _tags(parent: Element, name: str) -> Iterator[Element]:
@@ -173,20 +185,3 @@ def _tags(parent: Element, name: str) -> Iterator[Element]:
 
 def _attributes(tag: Element) -> dict[str, str]:
     return {key.lower(): value for key, value in tag.attrib.items()}
-
-
-def _look_up(data: Mapping[str, object], path: str) -> object:
-    found: object = data.get(path)
-    if found is None:
-        found = data
-        for step in re.findall(r"[^.\[\]]+", path):
-            if isinstance(found, Mapping):
-                found = found.get(step)
-            elif isinstance(found, list | tuple) and step.isdecimal() and int(step) < len(found):
-                found = found[int(step)]
-            else:
-                found = None
-    if found is None:
-        keys = ", ".join(f'"{key}"' for key in data) or "none"
-        raise SeriesError(f'The task\'s data has no value for "{path}"; its keys: {keys}.')
-    return found

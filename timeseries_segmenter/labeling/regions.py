@@ -2,48 +2,60 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import blake2b
 
-from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.segment import Segment, label_set_name
 
 
-def to_regions(segments: Iterable[Segment], config: LabelConfig, series: Series) -> list[dict[str, object]]:
+def drawn_segments(segments: Iterable[Segment], pair: LabelPair) -> list[Segment]:
+    """Segments with the pair's own labels, and a score that Label Studio can keep.
+
+    Those without a label that the pair has, and those that score below its threshold, are left out.
+    """
+    drawn = []
+    for segment in segments:
+        labels = pair.label_set(segment.labels)
+        # a NaN would keep the task's page from opening
+        score = float(segment.score) if math.isfinite(segment.score) else 0.0
+        if labels and score >= pair.settings.score_threshold:
+            drawn.append(replace(segment, labels=labels, score=score))
+    return drawn
+
+
+def to_regions(segments: Iterable[Segment], pair: LabelPair, series: Series) -> list[dict[str, object]]:
     """Results of a prediction, one a segment, with `start` and `end` in the series' own time.
 
-    Segments whose label the config doesn't have are passed over. The same segments have
-    the same ids each time.
+    Which ones are drawn tells `drawn_segments`. The same segments have the same ids each time.
     """
     regions: dict[str, dict[str, object]] = {}
-    for segment in segments:
-        if segment.label not in config.labels:
-            continue
+    for segment in drawn_segments(segments, pair):
         start, end = series.start_end(segment.first, segment.last)
-        identity = _identity(segment, config, regions)
+        identity = _identity(segment, pair, regions)
         regions[identity] = {
             "id": identity,
-            "from_name": config.from_name,
-            "to_name": config.to_name,
+            "from_name": pair.from_name,
+            "to_name": pair.to_name,
             "type": "timeserieslabels",
             "origin": "prediction",
             "value": {
                 "start": start,
                 "end": end,
                 "instant": start == end,
-                "timeserieslabels": [segment.label],
+                "timeserieslabels": list(segment.labels),
             },
-            # A NaN would keep the task's page from opening.
-            "score": float(segment.score) if math.isfinite(segment.score) else 0.0,
+            "score": segment.score,
         }
     return list(regions.values())
 
 
-def _identity(segment: Segment, config: LabelConfig, taken: Iterable[str]) -> str:
+def _identity(segment: Segment, pair: LabelPair, taken: Iterable[str]) -> str:
     """Ten hexadecimal digits that no other region of this result has."""
     attempt = 0
     while True:
-        key = f"{config.from_name}/{segment.first}/{segment.last}/{segment.label}/{attempt}"
+        key = f"{pair.name}/{segment.first}/{segment.last}/{label_set_name(segment.labels)}/{attempt}"
         identity = blake2b(key.encode(), digest_size=5).hexdigest()
         if identity not in taken:
             return identity

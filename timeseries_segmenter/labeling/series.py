@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.cells import CellError, Floats, Texts, shown
 from timeseries_segmenter.labeling.column_table import ColumnTable
-from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.csv_table import CsvTable
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.time_axis import Time, TimeAxis
 from timeseries_segmenter.labeling.time_format import TimeFormat, TimeTextError
 
@@ -45,7 +45,7 @@ class Series:
 
 
 def read_series(
-    content: bytes | str | Mapping[str, Sequence[object]], config: LabelConfig, task: int | str
+    content: bytes | str | Mapping[str, Sequence[object]], pair: LabelPair, task: int | str
 ) -> Series:
     """Read a task's series: the text of a CSV or JSON file, or a dict of columns.
 
@@ -58,19 +58,19 @@ def read_series(
 
     """
     try:
-        return _series(_table(content, config), config)
+        return _series(_table(content, pair), pair)
     except SeriesError as error:
         raise SeriesError(f"Task {task}: {error}.") from error
 
 
-def _table(content: object, config: LabelConfig) -> CsvTable | ColumnTable:
+def _table(content: object, pair: LabelPair) -> CsvTable | ColumnTable:
     if isinstance(content, str):
         content = content.encode("utf-8", "replace")
     if isinstance(content, Mapping):
         return ColumnTable(content)
     if not isinstance(content, bytes):
         raise SeriesError(f"the series is {shown(content)}; write a dict of columns, or CSV text")
-    if config.value_type == "json" or content.startswith(b"{"):
+    if pair.value_type == "json" or content.startswith(b"{"):
         try:
             columns = json.loads(content)
         except (ValueError, RecursionError) as error:
@@ -78,18 +78,18 @@ def _table(content: object, config: LabelConfig) -> CsvTable | ColumnTable:
         if not isinstance(columns, dict):
             raise SeriesError(f"the series is {shown(columns)}; write a dict of columns")
         return ColumnTable(columns)
-    wanted = [*config.channels, *([config.time_column] if config.time_column else [])]
-    return CsvTable(content, config.separator, wanted)
+    wanted = [*pair.channels, *([pair.time_column] if pair.time_column else [])]
+    return CsvTable(content, pair.separator, wanted)
 
 
-def _series(table: CsvTable | ColumnTable, config: LabelConfig) -> Series:
-    channels = [table.index(name) for name in config.channels]
-    if config.time_column is None:
+def _series(table: CsvTable | ColumnTable, pair: LabelPair) -> Series:
+    channels = [table.index(name) for name in pair.channels]
+    if pair.time_column is None:
         columns = table.read(channels, [])
         values = _values([columns[channel] for channel in channels])
-        return Series(values, config.channels, TimeAxis(np.arange(len(values), dtype=np.float64)))
-    time = table.index(config.time_column)
-    text = [time] if config.time_format else []
+        return Series(values, pair.channels, TimeAxis(np.arange(len(values), dtype=np.float64)))
+    time = table.index(pair.time_column)
+    text = [time] if pair.time_format else []
     try:
         columns = table.read([column for column in (*channels, time) if column not in text], text)
     except CellError as error:
@@ -97,11 +97,11 @@ def _series(table: CsvTable | ColumnTable, config: LabelConfig) -> Series:
             raise
         raise SeriesError(f"{error.found}; correct the cell, or tell the column's timeFormat") from error
     times = columns[time]
-    if config.time_format and time in channels:
-        columns[time] = ColumnTable({config.time_column: times}).read([0], [])[0]
+    if pair.time_format and time in channels:
+        columns[time] = ColumnTable({pair.time_column: times}).read([0], [])[0]
     values = _values([columns[channel] for channel in channels])
-    axis = _axis(table, time, times, config.time_format)
-    return Series(values, config.channels, axis)
+    axis = _axis(table, time, times, pair.time_format)
+    return Series(values, pair.channels, axis)
 
 
 def _values(columns: Sequence[Floats | Texts]) -> NDArray[np.float32]:

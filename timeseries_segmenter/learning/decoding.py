@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.segment import LabelSet, Segment
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -48,10 +48,10 @@ class Decoding:
         most = MOST_PER_SHORTEST_ROW * min((median for median in medians[1:] if median), default=np.inf)
         return cls(tuple(min(PRICE_PER_ROW * median, most) for median in medians))
 
-    def segments(self, probabilities: FloatArray, labels: Sequence[str]) -> list[Segment]:
-        """Segments of `(T, 1 + len(labels))` probabilities, by first row; background is left out.
+    def segments(self, probabilities: FloatArray, label_sets: Sequence[LabelSet]) -> list[Segment]:
+        """Segments of `(T, 1 + len(label_sets))` probabilities, by first row; background is left out.
 
-        `labels` are those of the classes from 1 on; one that was learned both as ranges and as
+        `label_sets` are those of the classes from 1 on; one that was learned both as ranges and as
         instants stands there twice.
         """
         of_ranges = self._without_points(probabilities)
@@ -60,7 +60,7 @@ class Decoding:
             Segment(
                 start,
                 end - 1,
-                labels[number - 1],
+                label_sets[number - 1],
                 float(of_ranges[start:end, number].mean()),
                 instant=end - start == 1,
             )
@@ -69,7 +69,7 @@ class Decoding:
         ]
         for row, number in zip(*self.instants(probabilities), strict=True):
             score = float(min(1.0, probabilities[row, self.points].sum()))
-            segments.append(Segment(int(row), int(row), labels[number - 1], score, instant=True))
+            segments.append(Segment(int(row), int(row), label_sets[number - 1], score, instant=True))
         return sorted(segments, key=lambda segment: segment.first)
 
     def ranges(self, probabilities: FloatArray) -> IntArray:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.decoding import runs_of
+from timeseries_segmenter.segment import LabelSet
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -18,7 +19,7 @@ WIDEST = 25  # rows
 STRIDES = (8, 4, 2, 1)  # samples that one timestep of the LSTM can span
 TIMESTEPS_IN_RUN = 3  # at least, of the LSTM in a short labelled run
 LEAST_WINDOWS = 12  # side by side in all series: from fewer, the network learns them by heart
-LEAST_OF_KIND = 2  # ranges of a label drawn as instants, or the reverse, that are no slip of the hand
+LEAST_OF_KIND = 2  # ranges of a label set drawn as instants, or the reverse, that are no slip of the hand
 LEAST_SHARE_OF_KIND = 0.1  # of the number of the other kind
 RUNS_IN_WINDOW = 2  # at most: a longer window learns the order of segments instead of their looks
 
@@ -44,44 +45,46 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class LearnedClass:
-    """A class of the network: ranges, or points in time, with one label."""
+    """A class of the network: ranges, or points in time, with one label set."""
 
-    label: str
+    labels: LabelSet
     point: bool
 
 
-def learned_classes(examples: Sequence[Example], labels: Sequence[str]) -> tuple[LearnedClass, ...]:
-    """The classes that `examples` teach; class `i + 1` in them stands for `labels[i]`.
+def learned_classes(examples: Sequence[Example], label_sets: Sequence[LabelSet]) -> tuple[LearnedClass, ...]:
+    """The classes that `examples` teach; class `i + 1` in them stands for `label_sets[i]`.
 
-    A label that was drawn both as ranges and as instants gives a class of each, unless one kind is
+    A label set that was drawn both as ranges and as instants gives a class of each, unless one kind is
     so rare that it is likely a slip of the hand.
     """
-    ranges = np.zeros(len(labels) + 1, np.int64)
-    instants = np.zeros(len(labels) + 1, np.int64)
+    ranges = np.zeros(len(label_sets) + 1, np.int64)
+    instants = np.zeros(len(label_sets) + 1, np.int64)
     for example in examples:
         instants += np.bincount(example.instant_classes, minlength=len(ranges))
         for number, _ in example.range_lengths():
             ranges[number] += 1
     classes = []
-    for number, label in enumerate(labels, 1):
+    for number, labels in enumerate(label_sets, 1):
         for point, count, other in (
             (False, ranges[number], instants[number]),
             (True, instants[number], ranges[number]),
         ):
             rare = count < max(LEAST_OF_KIND, LEAST_SHARE_OF_KIND * other)
             if count and not (rare and count < other):
-                classes.append(LearnedClass(label, point))
+                classes.append(LearnedClass(labels, point))
     return tuple(classes)
 
 
-def with_learned_classes(example: Example, labels: Sequence[str], classes: Sequence[LearnedClass]) -> Example:
+def with_learned_classes(
+    example: Example, label_sets: Sequence[LabelSet], classes: Sequence[LearnedClass]
+) -> Example:
     """The same example, with class `i + 1` for `classes[i]`.
 
-    Of a label whose ranges or instants are not learned, an instant is left out and a range
+    Of a label set whose ranges or instants are not learned, an instant is left out and a range
     becomes an instant in its middle.
     """
     range_numbers, point_numbers = (
-        np.array([0, *(_number(classes, LearnedClass(label, point)) for label in labels)])
+        np.array([0, *(_number(classes, LearnedClass(labels, point)) for labels in label_sets)])
         for point in (False, True)
     )
     instants = [*zip(example.instants, point_numbers[example.instant_classes], strict=True)]

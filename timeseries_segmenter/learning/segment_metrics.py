@@ -34,7 +34,7 @@ def overlap_matches(true: Sequence[Segment], predicted: Sequence[Segment], least
     """
     taken: set[int] = set()
     for segment in predicted:
-        overlaps = [_overlap(segment, other) if segment.label == other.label else 0.0 for other in true]
+        overlaps = [_overlap(segment, other) if segment.labels == other.labels else 0.0 for other in true]
         best = int(np.argmax(overlaps)) if overlaps else -1
         if best >= 0 and overlaps[best] >= least_overlap and overlaps[best] > 0:
             taken.add(best)
@@ -47,7 +47,7 @@ def point_matches(true: Sequence[Segment], predicted: Sequence[Segment], toleran
         (abs(one.first - other.first), i, j)
         for i, one in enumerate(true)
         for j, other in enumerate(predicted)
-        if one.label == other.label and abs(one.first - other.first) <= tolerance
+        if one.labels == other.labels and abs(one.first - other.first) <= tolerance
     )
     found: set[int] = set()
     used: set[int] = set()
@@ -63,8 +63,8 @@ def edit_score(true: Sequence[Segment], predicted: Sequence[Segment]) -> float:
 
     Does not look at where segments are, only at which follow which (Lea et al. 2016, arXiv 1602.02995).
     """
-    wanted = [segment.label for segment in true]
-    given = [segment.label for segment in predicted]
+    wanted = [segment.labels for segment in true]
+    given = [segment.labels for segment in predicted]
     if not wanted and not given:
         return 1.0
     distances = list(range(len(given) + 1))

@@ -24,6 +24,7 @@ from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter, best_device
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.learning.training_windows import NO_TARGET, TrainingWindows
+from timeseries_segmenter.segment import LabelSet, label_set_name
 
 IntArray = NDArray[np.int64]
 
@@ -84,45 +85,46 @@ class Fitted:
     scores: Scores
     epochs: int
     thresholds_met: bool
-    unlearned: tuple[str, ...]
+    unlearned: tuple[LabelSet, ...]
     continued: bool = False
 
 
 def fit(
     examples: Sequence[Example],
-    labels: Sequence[str],
+    label_sets: Sequence[LabelSet],
     channels: Sequence[str],
     recipe: Recipe,
     on_epoch: Callable[[Epoch], None] | None = None,
     start: Segmenter | None = None,
 ) -> Fitted:
-    """Train a network on `examples`; class `i + 1` in them stands for `labels[i]`.
+    """Train a network on `examples`; class `i + 1` in them stands for `label_sets[i]`.
 
     Training goes on from `start`, an earlier model, where that model has the same classes, inputs
     and window and was last fully trained on not many fewer series, and where the result is as good
     as that full training was; otherwise it starts from scratch.
 
-    Labels without an example are not learned, and named in `Fitted.unlearned`. Raises
+    Label sets without an example are not learned, and named in `Fitted.unlearned`. Raises
     TrainingError where no example holds a labelled row.
     """
-    classes = learned_classes(examples, labels)
+    classes = learned_classes(examples, label_sets)
     if not classes:
+        names = ", ".join(map(label_set_name, label_sets))
         raise TrainingError(
-            f"{len(examples)} annotated tasks, but no region with one of the labels {', '.join(labels)}: "
+            f"{len(examples)} annotated tasks, but no region with one of the labels {names}: "
             "draw at least one"
         )
-    examples = [with_learned_classes(example, labels, classes) for example in examples]
-    learned = tuple(each.label for each in classes)
+    examples = [with_learned_classes(example, label_sets, classes) for example in examples]
+    learned = tuple(each.labels for each in classes)
     with torch.random.fork_rng():
         fitted = _continued(examples, learned, tuple(channels), recipe, on_epoch, start) if start else None
         if fitted is None:
             fitted = _Training(examples, learned, tuple(channels), recipe).run(None, on_epoch)
-    return replace(fitted, unlearned=tuple(label for label in labels if label not in learned))
+    return replace(fitted, unlearned=tuple(labels for labels in label_sets if labels not in learned))
 
 
 def _continued(
     examples: Sequence[Example],
-    labels: tuple[str, ...],
+    label_sets: tuple[LabelSet, ...],
     channels: tuple[str, ...],
     recipe: Recipe,
     on_epoch: Callable[[Epoch], None] | None,
@@ -130,7 +132,7 @@ def _continued(
 ) -> Fitted | None:
     """What comes of training on from `start`; None where that can't be or is not good enough."""
     full = start.full_training
-    training = _Training(examples, labels, channels, recipe, start.network.dimensions.stride)
+    training = _Training(examples, label_sets, channels, recipe, start.network.dimensions.stride)
     if not training.can_continue(start):
         return None
     fitted = training.run(start, on_epoch)
@@ -143,16 +145,16 @@ class _Training:
     def __init__(
         self,
         examples: Sequence[Example],
-        labels: tuple[str, ...],
+        label_sets: tuple[LabelSet, ...],
         channels: tuple[str, ...],
         recipe: Recipe,
         earlier_stride: int | None = None,
     ) -> None:
         self.recipe = recipe
         self.examples = examples
-        self.labels = labels
+        self.label_sets = label_sets
         self.channels = channels
-        self.classes = 1 + len(labels)
+        self.classes = 1 + len(label_sets)
         self.shapes = Shapes.of(examples)
         self.targets = [self.shapes.targets(example) for example in examples]
         self.standardisation = Standardisation.of([example.values for example in examples])
@@ -175,7 +177,7 @@ class _Training:
     def can_continue(self, start: Segmenter) -> bool:
         """Whether the weights of `start` mean the same for these examples."""
         return (
-            (start.labels, start.channels, start.window) == (self.labels, self.channels, self.window)
+            (start.label_sets, start.channels, start.window) == (self.label_sets, self.channels, self.window)
             and start.decoding.points == self.shapes.points
             and start.network.dimensions == self.dimensions
             and start.standardisation.same_inputs(self.standardisation)
@@ -201,7 +203,7 @@ class _Training:
             self.standardisation,
             Decoding.of([example.classes for example in self.examples], self.classes),
             self.window,
-            self.labels,
+            self.label_sets,
             self.channels,
             start.full_training if start else FullTraining(0, 0, 0.0, 0.0),
         )

@@ -7,6 +7,7 @@ from typing import Any
 from flask import g, has_request_context
 
 from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -82,13 +83,12 @@ def hide_bodies() -> None:
         logger.addFilter(WithoutBodies())
 
 
-def log_other_pairs(project: int, config: LabelConfig) -> None:
-    """Tell which pair of tags is used where the labeling config has several."""
-    if config.pairs > 1:
+def log_unknown_settings(project: int, config: LabelConfig) -> None:
+    """Tell of `model_…` attributes in the labeling config that do nothing here."""
+    if config.unknown_settings:
         logger.warning(
-            "project %d: %d pairs of TimeSeriesLabels and TimeSeries; the first (%s for %s) is used",
+            "project %d: the labeling config has %s, which this service doesn't know; it knows %s",
             project,
-            config.pairs,
-            config.from_name,
-            config.to_name,
+            ", ".join(config.unknown_settings),
+            ", ".join(PREFIX + name for name in PairSettings.model_fields),
         )

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from timeseries_segmenter.errors import DamagedModelError, ModelFileError
-from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.model_file import load_model
 from timeseries_segmenter.service.files import replace_file
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 VERSION = re.compile(r"p(?P<project>\d+)-v(?P<number>\d+)-(?P<moment>\d{8}T\d{6}Z)")
 
 Signature = tuple[int, int, int]
+Write = Callable[[Path, dict[str, Any]], None]  # a model with that metadata to a file
 
 
 class ModelFiles:
@@ -58,16 +59,16 @@ class ModelFiles:
             found.sort(key=lambda match: int(match["number"]), reverse=True)
         return [match[0] for match in found]
 
-    def save(self, project: int, segmenter: Segmenter, metadata: dict[str, Any], current: str) -> str:
-        """Make `segmenter` the project's model in place of the version `current`; returns its version.
+    def save(self, project: int, write: Write, metadata: dict[str, Any], current: str) -> str:
+        """Make what `write` writes the project's model in place of the version `current`.
 
-        Raises OSError.
+        Returns the new version. Raises OSError.
         """
         with self._writing(project):
             version = self._next_version(project, current)
             kept = self.kept(version)
             content = metadata | {"version": version, "project": project}
-            replace_file(kept, lambda path: _save(segmenter, path, content))
+            replace_file(kept, lambda path: _write(write, path, content))
             replace_file(self.current(project), partial(shutil.copyfile, kept))
             for old in self.versions(project)[self._history :]:
                 self.kept(old).unlink(missing_ok=True)
@@ -98,7 +99,7 @@ class ModelFiles:
     def _newest_whole(self, project: int) -> Path | None:
         for kept in map(self.kept, self.versions(project)):
             try:
-                Segmenter.load(kept)
+                load_model(kept)
             except DamagedModelError as error:
                 _set_aside(kept, error)
             else:
@@ -132,10 +133,10 @@ def _set_aside(
     logger.error("%s; it is now %s", error, aside.name)
 
 
-def _save(segmenter: Segmenter, path: Path, metadata: dict[str, Any]) -> None:
+def _write(write: Write, path: Path, metadata: dict[str, Any]) -> None:
     """Raises OSError, also where torch reports a full disk as a RuntimeError."""
     try:
-        segmenter.save(path, metadata)
+        write(path, metadata)
     except RuntimeError as error:
         raise OSError(f"{path.name} can't be written: {error}") from error
 

@@ -4,13 +4,24 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
 from timeseries_segmenter.errors import DamagedModelError, ModelFileError, VersionError
-from timeseries_segmenter.learning.segmenter import Segmenter, read_metadata
+from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.learning.model_file import (
+    TrainedModel,
+    copy_model,
+    load_folds,
+    load_model,
+    read_metadata,
+    save_model,
+)
+from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.model_files import ModelFiles, Signature, signature, version_number
 from timeseries_segmenter.settings import Settings
 
@@ -24,11 +35,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A version of a project's model, ready to predict."""
+    """A version of a project's model, ready to predict: a segmenter for each pair of tags, by its name."""
 
     version: str
-    segmenter: Segmenter
+    segmenters: dict[str, Segmenter]
     metadata: dict[str, Any]
+
+    def segmenter(self, pair: LabelPair, config: LabelConfig) -> Segmenter | None:
+        """The segmenter of one of the labeling config's pairs; None where it has learned none.
+
+        Tags that were renamed are known by being the only ones.
+        """
+        only = len(self.segmenters) == len(config.pairs) == 1
+        return self.segmenters.get(pair.name) or (next(iter(self.segmenters.values())) if only else None)
 
 
 class ModelStore:
@@ -72,9 +91,17 @@ class ModelStore:
         """
         return self._current(project, self._models, self._read)
 
-    def save(self, project: int, segmenter: Segmenter, metadata: dict[str, Any]) -> str:
-        """Make `segmenter` the project's current model; returns its new version. Raises OSError."""
-        return self._files.save(project, segmenter, metadata, self.version(project))
+    def load_folds(self, project: int) -> dict[str, dict[int, Segmenter]]:
+        """The segmenters of the current model's cross-validation. Raises ModelFileError."""
+        return load_folds(self.path(project))
+
+    def save(self, project: int, model: TrainedModel, metadata: dict[str, Any]) -> str:
+        """Make `model` the project's current one; returns its new version. Raises OSError."""
+
+        def write(path: Path, content: dict[str, Any]) -> None:
+            save_model(path, model, content)
+
+        return self._files.save(project, write, metadata, self.version(project))
 
     def roll_back(self, project: int, version: str | None = None) -> str:
         """Make an earlier version current again, by default the one before; returns its new name.
@@ -94,8 +121,14 @@ class ModelStore:
             version = earlier[0]
         elif version not in kept:
             raise VersionError(f"project {project} has no version {version}, but {', '.join(kept)}")
-        segmenter, metadata = Segmenter.load(self._files.kept(version))
-        return self.save(project, segmenter, metadata | {"restored": metadata.get("restored", version)})
+        source = self._files.kept(version)
+        metadata = read_metadata(source)
+        return self._files.save(
+            project,
+            partial(copy_model, source),
+            metadata | {"restored": metadata.get("restored", version)},
+            self.version(project),
+        )
 
     def metadata(self, project: int, version: str) -> dict[str, Any]:
         """What was saved with a version that can be served or is kept. Raises ModelFileError."""
@@ -127,8 +160,8 @@ class ModelStore:
         return None
 
     def _read(self, path: Path) -> Model:
-        segmenter, metadata = Segmenter.load(path)
-        model = Model(_version(metadata, path), segmenter, metadata)
+        segmenters, metadata = load_model(path)
+        model = Model(_version(metadata, path), segmenters, metadata)
         logger.info("model %s is in memory", model.version, extra={"version": model.version})
         return model
 

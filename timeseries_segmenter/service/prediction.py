@@ -3,11 +3,16 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
+from timeseries_segmenter.labeling.series import Series
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.segment import Segment
 from timeseries_segmenter.service.model_store import UNTRAINED, Model
 from timeseries_segmenter.service.task_series import TaskSeries, task_name
 
@@ -15,6 +20,19 @@ logger = logging.getLogger(__name__)
 
 
 Observe = Callable[[int, float], None]  # rows and seconds of a task that was predicted
+
+
+@dataclass(frozen=True, slots=True)
+class PairSegmenter:
+    """What draws the regions of one pair; `columns` are its channels among the pair's."""
+
+    pair: LabelPair
+    segmenter: Segmenter
+    columns: list[int]
+
+    def segments(self, series: Series) -> list[Segment]:
+        """Segments of a series that the pair labels, with the labels of the model."""
+        return self.segmenter.segments(series.values[:, self.columns])
 
 
 def predict_tasks(
@@ -26,68 +44,70 @@ def predict_tasks(
 ) -> list[dict[str, Any]]:
     """One Label Studio prediction per task, in their order.
 
-    A task that can't be read gets one without regions, and a line in the log; so do all tasks
-    without a model, or with one whose channels the labeling config no longer has.
+    A pair of tags that can't be read in a task gets no regions there, and a line in the log; so does
+    one that the model has not learned, or whose channels the labeling config no longer has.
     """
     version = model.version if model else UNTRAINED
-    columns = model_columns(model, config) if model else None
-    if columns is None:
-        model = None
-    return [_predict_task(task, config, model, columns or [], version, series, observe) for task in tasks]
+    segmenters = pair_segmenters(model, config) if model else []
+    return [_predict_task(task, segmenters, version, series, observe) for task in tasks]
 
 
-def model_columns(model: Model, config: LabelConfig) -> list[int] | None:
-    """Where the model's channels stand among the labeling config's; None where one is gone."""
-    names = [_name(channel) for channel in config.channels]
-    wanted = [_name(channel) for channel in model.segmenter.channels]
-    missing = sorted(set(wanted) - set(names))
-    if missing:
-        logger.warning(
-            "model %s needs the channels %s, which the labeling config no longer has; train again",
-            model.version,
-            ", ".join(missing),
-        )
-        return None
-    return [names.index(name) for name in wanted]
+def pair_segmenters(model: Model, config: LabelConfig) -> list[PairSegmenter]:
+    """What of the model can draw regions of the labeling config."""
+    found = []
+    for pair in config.pairs:
+        segmenter = model.segmenter(pair, config)
+        if segmenter is None:
+            continue
+        names = [_name(channel) for channel in pair.channels]
+        wanted = [_name(channel) for channel in segmenter.channels]
+        missing = sorted(set(wanted) - set(names))
+        if missing:
+            logger.warning(
+                "model %s needs the channels %s, which %s no longer has; train again",
+                model.version,
+                ", ".join(missing),
+                pair.to_name,
+            )
+            continue
+        found.append(PairSegmenter(pair, segmenter, [names.index(name) for name in wanted]))
+    return found
 
 
 def _predict_task(
     task: Mapping[str, Any],
-    config: LabelConfig,
-    model: Model | None,
-    columns: list[int],
+    segmenters: Sequence[PairSegmenter],
     version: str,
     series: TaskSeries,
     observe: Observe | None,
 ) -> dict[str, Any]:
+    began = time.monotonic()
+    name = task_name(task)
+    of_task = series.of_task(task)
     regions: list[dict[str, Any]] = []
-    if model:
-        began = time.monotonic()
-        name = task_name(task)
+    rows = 0
+    for each in segmenters:
         try:
-            read = series.read(task, config)
-            regions = to_regions(model.segmenter.segments(read.values[:, columns]), config, read)
+            pair = each.pair.of_task(task.get("data"))
+            read = of_task.read(pair)
+            regions += to_regions(each.segments(read), pair, read)
+            rows += len(read)
         except SegmenterError as error:
             logger.warning("no prediction: %s", error)
         except Exception:  # one bad task must not cost the batch
             logger.exception("no prediction for task %s", name)
-        else:
-            seconds = time.monotonic() - began
-            logger.info(
-                "task %s: %d regions by %s in %.2f s",
-                name,
-                len(regions),
-                version,
-                seconds,
-                extra={
-                    "task": name,
-                    "version": version,
-                    "seconds": round(seconds, 4),
-                    "rows": len(read),
-                },
-            )
-            if observe:
-                observe(len(read), seconds)
+    if rows:
+        seconds = time.monotonic() - began
+        logger.info(
+            "task %s: %d regions by %s in %.2f s",
+            name,
+            len(regions),
+            version,
+            seconds,
+            extra={"task": name, "version": version, "seconds": round(seconds, 4), "rows": rows},
+        )
+        if observe:
+            observe(rows, seconds)
     score = sum(region["score"] for region in regions) / len(regions) if regions else 0.0
     return {"model_version": version, "score": score, "result": regions}
 

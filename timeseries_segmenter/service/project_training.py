@@ -1,33 +1,29 @@
 """One project's training: labelled tasks, examples, a fitted segmenter, a saved version."""
 
 import logging
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from timeseries_segmenter.errors import (
     DownloadError,
-    LabelStudioError,
     ModelFileError,
     SeriesError,
     TrainingError,
 )
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
-from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.service.downloads import Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
-from timeseries_segmenter.service.labelled_task import LabelledTask
-from timeseries_segmenter.service.logs import log_other_pairs
-from timeseries_segmenter.service.model_store import ModelStore
+from timeseries_segmenter.service.labelled_task import LabelledTask, read_labelled_tasks, task_ids
+from timeseries_segmenter.service.logs import log_unknown_settings
+from timeseries_segmenter.service.model_store import Model, ModelStore
+from timeseries_segmenter.service.model_training import train_model
 from timeseries_segmenter.service.retries import LONG
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Progress
-from timeseries_segmenter.service.training_log import ShownProgress, log_step, log_training
+from timeseries_segmenter.service.training_log import ShownProgress, log_fitted, log_step, log_training
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -59,75 +55,68 @@ class ProjectTraining:
         began = time.monotonic()
         label_config = self._label_studio.label_config(project)
         config = parse_label_config(label_config)
-        log_other_pairs(project, config)
-        examples, tasks, skipped = self._examples(project, config)
+        log_unknown_settings(project, config)
+        labelled, skipped = self._labelled(project, config)
+        tasks = task_ids(labelled)
         fetched = time.monotonic()
         log_step(project, "fetch", f"{len(tasks)} tasks, {len(skipped)} left out", fetched - began)
-        fitted = fit(
-            examples,
-            config.labels,
-            config.channels,
-            recipe(self._settings),
-            ShownProgress(project, self._settings.train_epochs, show),
+        training = train_model(
+            labelled,
+            config,
+            self._settings,
             None if from_scratch else self._start(project),
+            ShownProgress(project, show),
         )
         fitted_at = time.monotonic()
-        log_step(project, "fit", f"{fitted.epochs} epochs", fitted_at - fetched)
+        epochs = sum(fitted.epochs for fitted in training.fitted.values())
+        log_step(project, "fit", f"{epochs} epochs", fitted_at - fetched)
         metadata = {
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "label_config": label_config,
             "tasks": tasks,
             "skipped": skipped,
-            "metrics": metrics(fitted),
+            "pairs": training.metadata,
             "seconds": {
                 "fetching": round(fetched - began, 2),
                 "fitting": round(fitted_at - fetched, 2),
             },
         }
-        version = self._store.save(project, fitted.segmenter, metadata)
+        version = self._store.save(project, training.model, metadata)
         log_step(project, "save", version, time.monotonic() - fitted_at, version=version)
-        log_training(project, version, fitted, len(tasks), time.monotonic() - began)
+        for name, fitted in training.fitted.items():
+            log_fitted(project, version, name, fitted)
+        for name, reason in training.unlearned.items():
+            logger.warning("project %d: nothing is drawn for %s yet: %s", project, name, reason)
+        log_training(project, version, len(tasks), time.monotonic() - began)
         return Outcome(version, skipped)
 
-    def _start(self, project: int) -> Segmenter | None:
+    def _start(self, project: int) -> Model | None:
         if not self._settings.warm_start:
             return None
         try:
-            model = self._store.load(project)
+            return self._store.load(project)
         except ModelFileError as error:
             logger.warning("project %d: training starts from scratch: %s", project, error)
             return None
-        return model.segmenter if model else None
 
-    def _examples(self, project: int, config: LabelConfig) -> tuple[list[Example], list[int], list[str]]:
-        examples: list[Example] = []
-        tasks: list[int] = []
+    def _labelled(self, project: int, config: LabelConfig) -> tuple[dict[str, list[LabelledTask]], list[str]]:
+        """Annotated tasks of each pair, and why others are left out. Raises TrainingError for none."""
         skipped: list[str] = []
-        for task in self._label_studio.labelled_tasks(project):
-            try:
-                labelled = LabelledTask.read(task, config, self._series)
-                if labelled:
-                    examples.append(labelled.example(config))
-                    tasks.append(labelled.task)
-            except (SeriesError, DownloadError) as error:
-                skipped.append(str(error))
-                logger.warning(
-                    "project %d: left out of the training: %s",
-                    project,
-                    error,
-                    extra={"project": project, "task": task["id"]},
-                )
-            except LabelStudioError:
-                raise
-            except Exception as error:  # one bad task must not cost the training
-                skipped.append(f"Task {task['id']}: {type(error).__name__}; see the log")
-                logger.exception(
-                    "project %d: left out of the training: task %s",
-                    project,
-                    task["id"],
-                    extra={"project": project, "task": task["id"]},
-                )
-        if not examples:
+
+        def left_out(task: Mapping[str, Any], reason: str) -> None:
+            skipped.append(reason)
+            logger.warning(
+                "project %d: left out of the training: %s",
+                project,
+                reason,
+                extra={"project": project, "task": task["id"]},
+            )
+
+        tasks = self._label_studio.labelled_tasks(project)
+        # without Label Studio nothing can be read: the training fails, and is tried again
+        errors = (SeriesError, DownloadError)
+        labelled = read_labelled_tasks(tasks, config, self._series, errors, left_out)
+        if not any(labelled.values()):
             raise TrainingError(
                 f"no annotated task of project {project} can be learned from"
                 + (
@@ -136,36 +125,4 @@ class ProjectTraining:
                     else ": annotate and submit at least one"
                 )
             )
-        return examples, tasks, skipped
-
-
-def recipe(settings: Settings) -> Recipe:
-    """The part of the settings that a training follows."""
-    return Recipe(
-        epochs=settings.train_epochs,
-        sequence_size=settings.sequence_size,
-        hidden_size=settings.hidden_size,
-        balanced_accuracy_threshold=settings.balanced_accuracy_threshold,
-        min_class_f1_threshold=settings.min_class_f1_threshold,
-        use_class_weights=settings.use_class_weights,
-        seed=settings.random_seed,
-    )
-
-
-def metrics(fitted: Fitted) -> dict[str, Any]:
-    """Figures on the training series themselves, as they are saved with the model."""
-    names = fitted.segmenter.class_names
-    return {
-        "measured_on": "training series",
-        "epochs": fitted.epochs,
-        "continued": fitted.continued,
-        "thresholds_met": fitted.thresholds_met,
-        "accuracy": fitted.scores.accuracy,
-        "balanced_accuracy": fitted.scores.balanced_accuracy,
-        "macro_f1": fitted.scores.macro_f1,
-        "min_f1": fitted.scores.min_f1,
-        "f1": {
-            name: None if math.isnan(f1) else f1 for name, f1 in zip(names, fitted.scores.f1, strict=True)
-        },
-        "unlearned": list(fitted.unlearned),
-    }
+        return labelled, skipped

@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest
 from timeseries_segmenter.errors import LabelConfigError
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.service.backend import project_number, request_project
-from timeseries_segmenter.service.logs import log_other_pairs
+from timeseries_segmenter.service.logs import log_unknown_settings
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 
 ProjectNumber = Annotated[StrictInt | StrictStr | None, AfterValidator(lambda value: project_number(value))]
@@ -35,7 +35,7 @@ class Setup(Body):
     def check(self) -> int:
         """The config must be one that can be learned."""
         project = project_number(self.project)
-        log_other_pairs(project, parse_label_config(self.schema_))
+        log_unknown_settings(project, parse_label_config(self.schema_))
         return project
 
 

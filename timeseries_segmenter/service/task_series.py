@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from timeseries_segmenter.errors import SeriesError
-from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, read_series
 from timeseries_segmenter.service.downloads import Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
@@ -22,24 +22,43 @@ class TaskSeries:
         """With a downloader and a Label Studio client of its own; `on_cache` as in `Downloader`."""
         return cls(Downloader(settings, LabelStudioClient(settings), on_cache=on_cache))
 
-    def read(self, task: Mapping[str, Any], config: LabelConfig) -> Series:
+    def read(self, task: Mapping[str, Any], pair: LabelPair) -> Series:
         """The series of a Label Studio task. Raises SeriesError, DownloadError, LabelStudioError."""
         number = task_name(task)
         data = task.get("data")
         if not isinstance(data, Mapping):
             raise SeriesError(f"Task {number}: its data is {type(data).__name__}, not a set of keys")
         try:
-            value = config.find_value(data)
+            value = pair.find_value(data)
         except SeriesError as error:
             raise SeriesError(f"Task {number}: {error}") from error
-        if isinstance(value, Mapping) or (config.value_type == "json" and isinstance(value, str)):
-            return read_series(value, config, number)
+        if isinstance(value, Mapping) or (pair.value_type == "json" and isinstance(value, str)):
+            return read_series(value, pair, number)
         if isinstance(value, str) and value.strip():
-            return read_series(self._downloader.fetch(value.strip(), number), config, number)
+            return read_series(self._downloader.fetch(value.strip(), number), pair, number)
         raise SeriesError(
-            f"Task {number}: {config.value} is {value!r:.60}; it should be "
-            + ("a set of columns" if config.value_type == "json" else "the address of a file")
+            f"Task {number}: {pair.value} is {value!r:.60}; it should be "
+            + ("a set of columns" if pair.value_type == "json" else "the address of a file")
         )
+
+    def of_task(self, task: Mapping[str, Any]) -> "SeriesOfTask":
+        """The series of one task, for all pairs of tags."""
+        return SeriesOfTask(self, task)
+
+
+class SeriesOfTask:
+    """The series of one task: each is read once, however many pairs label it."""
+
+    def __init__(self, reader: TaskSeries, task: Mapping[str, Any]) -> None:
+        self._reader = reader
+        self._task = task
+        self._known: dict[str, Series] = {}
+
+    def read(self, pair: LabelPair) -> Series:
+        """The series that a pair labels. Raises SeriesError, DownloadError, LabelStudioError."""
+        if pair.to_name not in self._known:
+            self._known[pair.to_name] = self._reader.read(self._task, pair)
+        return self._known[pair.to_name]
 
 
 def task_name(task: Mapping[str, Any]) -> int | str:

@@ -4,7 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from timeseries_segmenter.learning.training import Epoch, Fitted
+from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe
+from timeseries_segmenter.segment import label_set_name
 from timeseries_segmenter.service.training_job import Progress
 
 logger = logging.getLogger(__name__)
@@ -15,13 +16,12 @@ PROGRESS_INTERVAL = 0.5  # seconds
 class ShownProgress:
     """Passes epochs on, but no more often than somebody can read them."""
 
-    def __init__(self, project: int, epochs: int, show: Callable[[Progress], None]) -> None:
+    def __init__(self, project: int, show: Callable[[Progress], None]) -> None:
         self._project = project
-        self._epochs = epochs
         self._show = show
         self._shown = 0.0
 
-    def __call__(self, epoch: Epoch) -> None:
+    def __call__(self, recipe: Recipe, epoch: Epoch) -> None:
         """Log an epoch, and show it if the last one that was shown is old enough."""
         scores = epoch.scores
         logger.debug(
@@ -37,7 +37,7 @@ class ShownProgress:
             self._show(
                 Progress(
                     epoch=epoch.number,
-                    epochs=self._epochs,
+                    epochs=recipe.epochs,
                     loss=epoch.loss,
                     balanced_accuracy=scores.balanced_accuracy,
                     min_f1=scores.min_f1,
@@ -57,21 +57,32 @@ def log_step(project: int, step: str, outcome: str, seconds: float, **about: str
     )
 
 
-def log_training(project: int, version: str, fitted: Fitted, tasks: int, seconds: float) -> None:
-    """A training made a model; figures on the tasks that it was trained on."""
-    names = fitted.segmenter.class_names
-    f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
+def log_training(project: int, version: str, tasks: int, seconds: float) -> None:
+    """A training made a model."""
     logger.info(
-        "project %d: model %s from %d tasks in %.1f s, %d epochs%s; on these: balanced accuracy %.3f, F1 %s",
+        "project %d: model %s from %d tasks in %.1f s",
         project,
         version,
         tasks,
         seconds,
+        extra={"project": project, "version": version, "seconds": round(seconds, 4)},
+    )
+
+
+def log_fitted(project: int, version: str, pair: str, fitted: Fitted) -> None:
+    """A pair's network was fitted; figures on the tasks that it was trained on."""
+    names = fitted.segmenter.class_names
+    f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
+    logger.info(
+        "project %d: model %s, %s: %d epochs%s; on the training series: balanced accuracy %.3f, F1 %s",
+        project,
+        version,
+        pair,
         fitted.epochs,
         " on top of the model before" if fitted.continued else "",
         fitted.scores.balanced_accuracy,
         f1,
-        extra={"project": project, "version": version, "seconds": round(seconds, 4)},
+        extra={"project": project, "version": version},
     )
     if not fitted.thresholds_met:
         logger.warning(
@@ -79,5 +90,9 @@ def log_training(project: int, version: str, fitted: Fitted, tasks: int, seconds
             "or raise TRAIN_EPOCHS",
             project,
         )
-    for label in fitted.unlearned:
-        logger.warning("project %d: no region with the label %s yet; it can't be predicted", project, label)
+    for labels in fitted.unlearned:
+        logger.warning(
+            "project %d: no region with the label %s yet; it can't be predicted",
+            project,
+            label_set_name(labels),
+        )

@@ -1,0 +1,77 @@
+"""What people set about a model in the labeling config itself, as other Label Studio backends have it."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from timeseries_segmenter.errors import LabelConfigError
+
+PREFIX = "model_"
+
+
+class PairSettings(BaseModel):
+    """Attributes of a `TimeSeriesLabels` tag, each behind `model_`.
+
+    The documentation's reference is made from the names, bounds and descriptions here.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    score_threshold: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Regions whose score is below it are not drawn.",
+    )
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description="Upper bound on the epochs of one training, instead of `TRAIN_EPOCHS`.",
+    )
+    sequence_size: int | None = Field(
+        default=None,
+        ge=4,
+        le=10_000,
+        description="Timesteps of the LSTM in one window, instead of `SEQUENCE_SIZE`.",
+    )
+    hidden_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Units of the LSTM, per direction, instead of `HIDDEN_SIZE`.",
+    )
+    skip: bool = Field(
+        default=False,
+        description="Leave this tag alone: nothing is learned for it or drawn with it.",
+    )
+
+    @classmethod
+    def read(cls, attributes: Mapping[str, str], tag: str) -> "PairSettings":
+        """From a tag's attributes, their names in lower case.
+
+        Attributes of other backends, `model_path` say, are passed over. Raises LabelConfigError that
+        names `tag`, the attribute and its value.
+        """
+        given = {
+            name.removeprefix(PREFIX): value.strip()
+            for name, value in attributes.items()
+            if name.startswith(PREFIX) and value.strip()
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise LabelConfigError(
+                f'{tag} has {PREFIX}{first["loc"][0]}="{first["input"]}": {first["msg"]}; correct it, or '
+                "leave it out."
+            ) from error
+
+
+def unknown_settings(attributes: Mapping[str, str]) -> list[str]:
+    """Attributes behind `model_` that are no settings of this service: another backend's, or misspelt."""
+    return [
+        name
+        for name in attributes
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in PairSettings.model_fields
+    ]
