@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 def train(options: argparse.Namespace, settings: Settings) -> None:
     """Fit a model on annotated tasks."""
     # scikit-learn is slow to import, and only training needs it
-    from timeseries_segmenter.learning.training import Epoch, Recipe
+    from timeseries_segmenter.learning.training import Recipe
+    from timeseries_segmenter.learning.training_loop import Epoch
     from timeseries_segmenter.service.model_training import train_model
 
     config = read_config(options.config)

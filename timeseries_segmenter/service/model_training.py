@@ -11,7 +11,8 @@ from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.targets import drawn_label_sets
 from timeseries_segmenter.learning.model_file import TrainedModel
-from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe, fit
+from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.segment import label_set_name
 from timeseries_segmenter.service.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.service.model_store import Model

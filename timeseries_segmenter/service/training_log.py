@@ -4,7 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe
+from timeseries_segmenter.learning.training import Fitted, Recipe
+from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.segment import label_set_name
 from timeseries_segmenter.service.training_job import Progress
 

@@ -1,0 +1,140 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from tests.learning.conftest import LABELS, events, synthetic
+from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
+from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
+from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+
+RECIPE = Recipe(hidden_size=16)
+FOLDS = [0, 1, 2, 0]
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[Example]:
+    return [synthetic(seed) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def model(examples: list[Example]) -> Fitted:
+    return fit(examples, LABELS, ("x", "y"), RECIPE)
+
+
+@pytest.fixture(scope="module")
+def checked(examples: list[Example], model: Fitted) -> CrossValidation:
+    validation = cross_validate(examples, LABELS, model, RECIPE, FOLDS)
+    assert validation
+    return validation
+
+
+def test_tasks_are_shared_out_evenly_and_keep_their_folds() -> None:
+    first = assign_folds([7, 3, 9, 4], {})
+    assert sorted(Counter(first.values()).values()) == [1, 1, 2]
+    later = assign_folds([4, 5, 9, 3, 6, 7], first)
+    assert {task: later[task] for task in first} == first
+    assert sorted(Counter(later.values()).values()) == [2, 2, 2]
+
+
+@pytest.mark.parametrize(("tasks", "folds"), [(1, 1), (2, 2), (3, 3), (4, 3), (10, 3)])
+def test_there_are_three_folds_at_most_and_no_empty_one(tasks: int, folds: int) -> None:
+    assert set(assign_folds(list(range(tasks)), {}).values()) == set(range(folds))
+
+
+def test_a_task_that_comes_back_gets_the_fold_it_had() -> None:
+    first = assign_folds([1, 2, 3, 4], {})
+    without = assign_folds([2, 3], first)
+    assert assign_folds([1, 2, 3, 4], without) == first
+
+
+def test_where_one_fold_would_hold_all_tasks_some_go_to_one_without_a_companion() -> None:
+    earlier = {1: 0, 2: 1, 3: 2, 4: 0, 5: 1}
+    folds = assign_folds([1, 4], earlier)
+    assert folds[1] == 0
+    assert folds[4] not in earlier.values()
+
+
+def test_companions_find_segments_in_series_they_have_not_seen(
+    examples: list[Example], checked: CrossValidation
+) -> None:
+    confusion = np.zeros((3, 3), np.int64)
+    for example, probabilities, segments in zip(
+        examples, checked.probabilities, checked.segments, strict=True
+    ):
+        assert probabilities.shape == (300, 3)
+        found = np.zeros(300, np.int64)
+        for segment in segments:
+            found[segment.first : segment.last + 1] = LABELS.index(segment.label) + 1
+        confusion += confusion_matrix(example.classes, found, 3)
+    assert scores_of(confusion).min_f1 > 0.85
+
+
+def test_what_is_said_of_an_example_does_not_depend_on_its_own_labels(
+    examples: list[Example], model: Fitted, checked: CrossValidation
+) -> None:
+    other = Example(examples[1].values, (3 - examples[1].classes) % 3)  # the labels exchanged
+    again = cross_validate([examples[0], other, *examples[2:]], LABELS, model, RECIPE, FOLDS)
+    assert again
+    assert (again.probabilities[1] == checked.probabilities[1]).all()
+    assert (again.probabilities[0] != checked.probabilities[0]).any()
+
+
+def test_the_check_takes_no_more_steps_than_the_training(model: Fitted, checked: CrossValidation) -> None:
+    assert set(checked.segmenters) == {0, 1, 2}
+    steps = [companion.full_training.steps for companion in checked.segmenters.values()]
+    assert sum(steps) <= model.segmenter.full_training.steps
+    assert checked.segmenters[0].full_training.series == 2
+
+
+def test_companions_go_on_from_earlier_ones_where_the_model_does(
+    examples: list[Example], model: Fitted, checked: CrossValidation
+) -> None:
+    added = [*examples, synthetic(4)]
+    continued = fit(added, LABELS, ("x", "y"), RECIPE, start=model.segmenter)
+    assert continued.continued
+    told: list[float] = []
+    again = cross_validate(added, LABELS, continued, RECIPE, [*FOLDS, 1], checked.segmenters, told.append)
+    assert again
+    for fold, companion in again.segmenters.items():
+        assert companion.full_training == checked.segmenters[fold].full_training
+    assert told == sorted(told)
+    assert told[-1] == 1
+    # an earlier companion of another fold would have seen the example
+    assert (again.probabilities[0] != checked.probabilities[0]).any()
+    scratch = cross_validate(examples, LABELS, model, RECIPE, FOLDS, checked.segmenters)
+    assert scratch
+    assert (scratch.probabilities[0] == checked.probabilities[0]).all()
+
+
+def test_one_example_or_one_fold_gives_no_check(examples: list[Example], model: Fitted) -> None:
+    assert cross_validate(examples[:1], LABELS, model, RECIPE, [0]) is None
+    assert cross_validate(examples, LABELS, model, RECIPE, [2, 2, 2, 2]) is None
+
+
+def test_a_label_of_one_task_alone_is_not_found_in_it_and_is_no_error() -> None:
+    examples = [synthetic(seed) for seed in range(3)]
+    examples[0] = Example(examples[0].values, np.where(examples[0].classes == 2, 2, 0))
+    examples[1:] = [Example(each.values, np.where(each.classes == 1, 1, 0)) for each in examples[1:]]
+    fitted = fit(examples, LABELS, ("x", "y"), RECIPE)
+    validation = cross_validate(examples, LABELS, fitted, RECIPE, [0, 1, 2])
+    assert validation
+    assert validation.probabilities[0].shape == (300, 3)
+    assert all(segment.label == "Run" for segment in validation.segments[0])
+
+
+def test_an_example_without_labels_can_stand_alone_against_the_others() -> None:
+    examples = [synthetic(0), Example(synthetic(1).values, np.zeros(300, np.int64))]
+    fitted = fit(examples, LABELS, ("x", "y"), RECIPE)
+    validation = cross_validate(examples, LABELS, fitted, RECIPE, [0, 1])
+    assert validation
+    assert validation.segments[0] == []
+
+
+def test_instants_are_found_out_of_fold(fitted_events: Fitted) -> None:
+    examples = [events(seed) for seed in range(4)]
+    validation = cross_validate(examples, ("Beat",), fitted_events, Recipe(epochs=60, hidden_size=16), FOLDS)
+    assert validation
+    for example, segments in zip(examples, validation.segments, strict=True):
+        assert [segment.first for segment in segments] == pytest.approx(example.instants, abs=2)

@@ -1,0 +1,45 @@
+import pytest
+
+from timeseries_segmenter.learning.metrics import Scores
+from timeseries_segmenter.learning.schedule import WARMUP, AdaptiveSchedule, PlannedSchedule
+
+
+def scores(reached: float) -> Scores:
+    return Scores(reached, reached, (reached,), reached, reached)
+
+
+def test_a_planned_schedule_warms_up_and_falls_to_zero() -> None:
+    schedule = PlannedSchedule(0.1, 200)
+    rates = [schedule.rate(step) for step in range(1, 201)]
+    assert rates[0] == pytest.approx(0.1 / WARMUP)
+    assert rates.index(max(rates)) in (WARMUP - 2, WARMUP - 1)
+    assert rates[99] == 0.05
+    assert rates[-1] == 0
+
+
+def test_an_adaptive_schedule_falls_once_the_figures_stand_still() -> None:
+    schedule = AdaptiveSchedule(0.1, 1000, 50, lambda _: True)
+    for number in range(1, 4):
+        schedule.learn(number, number * 50, scores(number / 4))
+    assert schedule.ends_at is None
+    schedule.learn(4, 200, scores(0.75))
+    assert schedule.ends_at is None  # patience
+    schedule.learn(5, 250, scores(0.75))
+    assert (schedule.falls_from, schedule.ends_at) == (250, 500)
+
+
+def test_an_adaptive_schedule_waits_longer_while_the_thresholds_are_not_met() -> None:
+    schedule = AdaptiveSchedule(0.1, 1000, 50, lambda _: False)
+    for number in range(1, 9):
+        schedule.learn(number, number * 50, scores(0.5))
+    assert schedule.ends_at is None
+    schedule.learn(9, 450, scores(0.5))
+    assert schedule.ends_at == 900
+
+
+def test_few_epochs_leave_room_for_the_fall() -> None:
+    schedule = AdaptiveSchedule(0.1, 4, 50, lambda _: False)
+    schedule.learn(1, 50, scores(0.1))
+    assert schedule.ends_at is None
+    schedule.learn(2, 100, scores(0.5))
+    assert (schedule.falls_from, schedule.ends_at) == (100, 200)
