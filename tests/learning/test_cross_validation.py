@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.learning.conftest import LABELS, events, synthetic
+from tests.learning.conftest import LABEL_SETS, events, synthetic
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
@@ -20,12 +20,12 @@ def examples() -> list[Example]:
 
 @pytest.fixture(scope="module")
 def model(examples: list[Example]) -> Fitted:
-    return fit(examples, LABELS, ("x", "y"), RECIPE)
+    return fit(examples, LABEL_SETS, ("x", "y"), RECIPE)
 
 
 @pytest.fixture(scope="module")
 def checked(examples: list[Example], model: Fitted) -> CrossValidation:
-    validation = cross_validate(examples, LABELS, model, RECIPE, FOLDS)
+    validation = cross_validate(examples, LABEL_SETS, model, RECIPE, FOLDS)
     assert validation
     return validation
 
@@ -60,25 +60,41 @@ def test_companions_find_segments_in_series_they_have_not_seen(
     examples: list[Example], checked: CrossValidation
 ) -> None:
     confusion = np.zeros((3, 3), np.int64)
-    for example, probabilities, segments in zip(
-        examples, checked.probabilities, checked.segments, strict=True
+    for example, probabilities, segmentation in zip(
+        examples, checked.probabilities, checked.segmentations, strict=True
     ):
         assert probabilities.shape == (300, 3)
         found = np.zeros(300, np.int64)
-        for segment in segments:
-            found[segment.first : segment.last + 1] = LABELS.index(segment.label) + 1
+        for segment in segmentation.segments:
+            found[segment.first : segment.last + 1] = LABEL_SETS.index(segment.labels) + 1
         confusion += confusion_matrix(example.classes, found, 3)
     assert scores_of(confusion).min_f1 > 0.85
 
 
-def test_what_is_said_of_an_example_does_not_depend_on_its_own_labels(
+def test_a_companion_does_not_depend_on_the_labels_of_its_fold(
     examples: list[Example], model: Fitted, checked: CrossValidation
 ) -> None:
     other = Example(examples[1].values, (3 - examples[1].classes) % 3)  # the labels exchanged
-    again = cross_validate([examples[0], other, *examples[2:]], LABELS, model, RECIPE, FOLDS)
+    again = cross_validate([examples[0], other, *examples[2:]], LABEL_SETS, model, RECIPE, FOLDS)
     assert again
-    assert (again.probabilities[1] == checked.probabilities[1]).all()
-    assert (again.probabilities[0] != checked.probabilities[0]).any()
+    said, said_before = (
+        [validation.segmenters[fold].probabilities(examples[fold].values) for fold in (1, 2)]
+        for validation in (again, checked)
+    )
+    assert (said[0] == said_before[0]).all()
+    assert (said[1] != said_before[1]).any()
+
+
+def test_what_is_said_out_of_fold_is_calibrated_by_the_other_folds(
+    examples: list[Example], checked: CrossValidation
+) -> None:
+    assert len({checked.calibration, *(each.calibration for each in checked.segmenters.values())}) == 4
+    for fold, example, probabilities in zip(FOLDS, examples, checked.probabilities, strict=True):
+        companion = checked.segmenters[fold]
+        raw = companion.probabilities(example.values)
+        assert (companion.calibration.apply(raw) == probabilities).all()
+    assert 0 <= checked.calibration_error < 0.1
+    assert [len(target) for target in checked.targets] == [300] * 4
 
 
 def test_the_check_takes_no_more_steps_than_the_training(model: Fitted, checked: CrossValidation) -> None:
@@ -92,10 +108,10 @@ def test_companions_go_on_from_earlier_ones_where_the_model_does(
     examples: list[Example], model: Fitted, checked: CrossValidation
 ) -> None:
     added = [*examples, synthetic(4)]
-    continued = fit(added, LABELS, ("x", "y"), RECIPE, start=model.segmenter)
+    continued = fit(added, LABEL_SETS, ("x", "y"), RECIPE, start=model.segmenter)
     assert continued.continued
     told: list[float] = []
-    again = cross_validate(added, LABELS, continued, RECIPE, [*FOLDS, 1], checked.segmenters, told.append)
+    again = cross_validate(added, LABEL_SETS, continued, RECIPE, [*FOLDS, 1], checked.segmenters, told.append)
     assert again
     for fold, companion in again.segmenters.items():
         assert companion.full_training == checked.segmenters[fold].full_training
@@ -103,38 +119,40 @@ def test_companions_go_on_from_earlier_ones_where_the_model_does(
     assert told[-1] == 1
     # an earlier companion of another fold would have seen the example
     assert (again.probabilities[0] != checked.probabilities[0]).any()
-    scratch = cross_validate(examples, LABELS, model, RECIPE, FOLDS, checked.segmenters)
+    scratch = cross_validate(examples, LABEL_SETS, model, RECIPE, FOLDS, checked.segmenters)
     assert scratch
     assert (scratch.probabilities[0] == checked.probabilities[0]).all()
 
 
 def test_one_example_or_one_fold_gives_no_check(examples: list[Example], model: Fitted) -> None:
-    assert cross_validate(examples[:1], LABELS, model, RECIPE, [0]) is None
-    assert cross_validate(examples, LABELS, model, RECIPE, [2, 2, 2, 2]) is None
+    assert cross_validate(examples[:1], LABEL_SETS, model, RECIPE, [0]) is None
+    assert cross_validate(examples, LABEL_SETS, model, RECIPE, [2, 2, 2, 2]) is None
 
 
 def test_a_label_of_one_task_alone_is_not_found_in_it_and_is_no_error() -> None:
     examples = [synthetic(seed) for seed in range(3)]
     examples[0] = Example(examples[0].values, np.where(examples[0].classes == 2, 2, 0))
     examples[1:] = [Example(each.values, np.where(each.classes == 1, 1, 0)) for each in examples[1:]]
-    fitted = fit(examples, LABELS, ("x", "y"), RECIPE)
-    validation = cross_validate(examples, LABELS, fitted, RECIPE, [0, 1, 2])
+    fitted = fit(examples, LABEL_SETS, ("x", "y"), RECIPE)
+    validation = cross_validate(examples, LABEL_SETS, fitted, RECIPE, [0, 1, 2])
     assert validation
     assert validation.probabilities[0].shape == (300, 3)
-    assert all(segment.label == "Run" for segment in validation.segments[0])
+    assert all(segment.labels == ("Run",) for segment in validation.segmentations[0].segments)
 
 
 def test_an_example_without_labels_can_stand_alone_against_the_others() -> None:
     examples = [synthetic(0), Example(synthetic(1).values, np.zeros(300, np.int64))]
-    fitted = fit(examples, LABELS, ("x", "y"), RECIPE)
-    validation = cross_validate(examples, LABELS, fitted, RECIPE, [0, 1])
+    fitted = fit(examples, LABEL_SETS, ("x", "y"), RECIPE)
+    validation = cross_validate(examples, LABEL_SETS, fitted, RECIPE, [0, 1])
     assert validation
-    assert validation.segments[0] == []
+    assert validation.segmentations[0].segments == []
 
 
 def test_instants_are_found_out_of_fold(fitted_events: Fitted) -> None:
     examples = [events(seed) for seed in range(4)]
-    validation = cross_validate(examples, ("Beat",), fitted_events, Recipe(epochs=60, hidden_size=16), FOLDS)
+    validation = cross_validate(
+        examples, (("Beat",),), fitted_events, Recipe(epochs=60, hidden_size=16), FOLDS
+    )
     assert validation
-    for example, segments in zip(examples, validation.segments, strict=True):
-        assert [segment.first for segment in segments] == pytest.approx(example.instants, abs=2)
+    for example, segmentation in zip(examples, validation.segmentations, strict=True):
+        assert [segment.first for segment in segmentation.segments] == pytest.approx(example.instants, abs=2)

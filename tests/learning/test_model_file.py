@@ -6,6 +6,7 @@ import torch
 
 from tests.learning.conftest import synthetic
 from timeseries_segmenter.errors import DamagedModelError, ModelFileError
+from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.model_file import (
     TrainedModel,
     copy_model,
@@ -22,6 +23,8 @@ from timeseries_segmenter.learning.training import Fitted
 @pytest.mark.parametrize("name", ["fitted", "fitted_events"])
 def test_a_saved_model_predicts_the_same(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     segmenter: Segmenter = request.getfixturevalue(name).segmenter
+    biases = (0.1,) * (1 + len(segmenter.label_sets))
+    segmenter = replace(segmenter, calibration=Calibration(1.5, biases))
     path = tmp_path / "model.pt"
     save_model(path, TrainedModel({"label:ts": segmenter}), {"version": "p1-v1", "tasks": [1, 2]})
     segmenters, metadata = load_model(path)
@@ -29,7 +32,7 @@ def test_a_saved_model_predicts_the_same(name: str, tmp_path: Path, request: pyt
     assert not segmenters
     values = synthetic(9).values[:, : len(segmenter.channels)]
     assert (loaded.probabilities(values) == segmenter.probabilities(values)).all()
-    assert loaded.segments(values) == segmenter.segments(values)
+    assert loaded.predict(values) == segmenter.predict(values)
     assert replace(loaded.decoding) == segmenter.decoding
     assert (loaded.label_sets, loaded.channels, loaded.window) == (
         segmenter.label_sets,

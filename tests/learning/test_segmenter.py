@@ -1,8 +1,10 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from tests.learning.conftest import synthetic
+from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.training import Fitted
 
 
@@ -20,6 +22,18 @@ def test_segments_do_not_overlap_and_carry_learned_labels(fitted: Fitted, real_v
     assert all(
         segment.labels in fitted.segmenter.label_sets and 0 < segment.score <= 1 for segment in segments
     )
+
+
+def test_calibration_changes_how_sure_segments_are_but_not_where_they_are(fitted: Fitted) -> None:
+    values = synthetic(9).values
+    raw = fitted.segmenter.predict(values)
+    softened = replace(fitted.segmenter, calibration=Calibration(3.0)).predict(values)
+    assert [replace(segment, score=0) for segment in softened.segments] == [
+        replace(segment, score=0) for segment in raw.segments
+    ]
+    for before, after in zip(raw.segments, softened.segments, strict=True):
+        assert after.score < before.score
+    assert softened.confidence < raw.confidence
 
 
 def test_missing_values_give_finite_probabilities(fitted: Fitted) -> None:

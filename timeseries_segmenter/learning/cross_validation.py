@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from timeseries_segmenter.learning.calibration import Calibration, expected_calibration_error
 from timeseries_segmenter.learning.examples import Example, Shapes, learned_classes, with_learned_classes
 from timeseries_segmenter.learning.schedule import WARMUP, PlannedSchedule
-from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
+from timeseries_segmenter.learning.segmenter import FullTraining, Segmentation, Segmenter
 from timeseries_segmenter.learning.training import (
     LEARNING_RATE,
     Fitted,
@@ -27,9 +28,10 @@ from timeseries_segmenter.learning.training import (
     training_set,
 )
 from timeseries_segmenter.learning.training_set import TrainingSet
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.segment import LabelSet
 
 FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
 Task = TypeVar("Task", bound=Hashable)
 
 MOST_FOLDS = 3
@@ -60,24 +62,34 @@ def assign_folds(
 class CrossValidation:
     """The companions, by the fold they have not seen, and what they say about it.
 
-    Per example: `probabilities`, `(T, classes)` float32, and the `segments` decoded from them.
+    `calibration` is for the model, learned from all examples; a companion's own is learned from the
+    examples of the other folds. Per example there are the
+    calibrated `probabilities`, `(T, classes)` float32, the class of each row in training, `targets`
+    `(T,)`, and the `segmentations`.
     """
 
     segmenters: dict[int, Segmenter]
+    calibration: Calibration
     probabilities: list[FloatArray]
-    segments: list[list[Segment]]
+    targets: list[IntArray]
+    segmentations: list[Segmentation]
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error of all rows, out of fold."""
+        return expected_calibration_error(self.probabilities, self.targets)
 
 
 def cross_validate(
     examples: Sequence[Example],
-    labels: Sequence[str],
+    label_sets: Sequence[LabelSet],
     fitted: Fitted,
     recipe: Recipe,
     folds: Sequence[int],
     earlier: Mapping[int, Segmenter] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> CrossValidation | None:
-    """Out-of-fold predictions for `examples`, those that `fitted` was trained on with `labels`.
+    """Out-of-fold predictions for `examples`, those that `fitted` was trained on with `label_sets`.
 
     Companions have the classes, stride and window of the model, and go on from `earlier` ones where
     the model itself was continued. `on_progress` is told the share done. None for a single fold.
@@ -85,8 +97,8 @@ def cross_validate(
     names = sorted(set(folds))
     if len(names) < 2:
         return None
-    classes = learned_classes(examples, labels)
-    learned = [with_learned_classes(example, labels, classes) for example in examples]
+    classes = learned_classes(examples, label_sets)
+    learned = [with_learned_classes(example, label_sets, classes) for example in examples]
     shapes = Shapes.of(learned)
     earlier = earlier if earlier and fitted.continued else {}
     segmenters = {}
@@ -94,7 +106,7 @@ def cross_validate(
         for place, fold in enumerate(names):
             data = training_set(
                 [example for example, other in zip(learned, folds, strict=True) if other != fold],
-                fitted.segmenter.labels,
+                fitted.segmenter.label_sets,
                 fitted.segmenter.channels,
                 shapes,
                 fitted.segmenter.network.dimensions.stride,
@@ -110,11 +122,20 @@ def cross_validate(
     probabilities = [
         segmenters[fold].probabilities(example.values) for example, fold in zip(examples, folds, strict=True)
     ]
-    segments = [
-        segmenters[fold].decoding.segments(probability, fitted.segmenter.labels)
-        for probability, fold in zip(probabilities, folds, strict=True)
-    ]
-    return CrossValidation(segmenters, probabilities, segments)
+    targets = [shapes.targets(example) for example in learned]
+    for fold in names:
+        others = [place for place, other in enumerate(folds) if other != fold]
+        calibration = Calibration.of(
+            [probabilities[place] for place in others], [targets[place] for place in others]
+        )
+        segmenters[fold] = replace(segmenters[fold], calibration=calibration)
+    return CrossValidation(
+        segmenters,
+        Calibration.of(probabilities, targets),
+        [segmenters[fold].calibration.apply(each) for each, fold in zip(probabilities, folds, strict=True)],
+        targets,
+        [segmenters[fold].segmentation(each) for each, fold in zip(probabilities, folds, strict=True)],
+    )
 
 
 def _companion(

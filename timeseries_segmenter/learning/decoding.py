@@ -48,27 +48,36 @@ class Decoding:
         most = MOST_PER_SHORTEST_ROW * min((median for median in medians[1:] if median), default=np.inf)
         return cls(tuple(min(PRICE_PER_ROW * median, most) for median in medians))
 
-    def segments(self, probabilities: FloatArray, label_sets: Sequence[LabelSet]) -> list[Segment]:
+    def segments(
+        self,
+        probabilities: FloatArray,
+        label_sets: Sequence[LabelSet],
+        calibrated: FloatArray | None = None,
+    ) -> list[Segment]:
         """Segments of `(T, 1 + len(label_sets))` probabilities, by first row; background is left out.
 
+        Scores are those of the `calibrated` probabilities, where there are any.
         `label_sets` are those of the classes from 1 on; one that was learned both as ranges and as
         instants stands there twice.
         """
         of_ranges = self._without_points(probabilities)
         path = self.path(of_ranges)
+        if calibrated is None:
+            calibrated = probabilities
+        scores = of_ranges if calibrated is probabilities else self._without_points(calibrated)
         segments = [
             Segment(
                 start,
                 end - 1,
                 label_sets[number - 1],
-                float(of_ranges[start:end, number].mean()),
+                min(1.0, float(scores[start:end, number].mean())),
                 instant=end - start == 1,
             )
             for number, start, end in runs_of(path)
             if number
         ]
         for row, number in zip(*self.instants(probabilities), strict=True):
-            score = float(min(1.0, probabilities[row, self.points].sum()))
+            score = float(calibrated[row, number])
             segments.append(Segment(int(row), int(row), label_sets[number - 1], score, instant=True))
         return sorted(segments, key=lambda segment: segment.first)
 

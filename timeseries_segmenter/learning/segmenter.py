@@ -1,12 +1,14 @@
 """The fitted model of one pair: standardisation, network, decoding and label sets."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from timeseries_segmenter.learning.calibration import Calibration
+from timeseries_segmenter.learning.confidence import confidence
 from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.standardisation import Standardisation
@@ -29,6 +31,16 @@ class FullTraining:
 
 
 @dataclass(frozen=True, slots=True)
+class Segmentation:
+    """What a model says about one series: its segments, by first row, and how sure it is of the whole,
+    from 0 to 1.
+    """
+
+    segments: list[Segment]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Segmenter:
     """Draws segments on series; made by `learning.training.fit`, kept by `learning.model_file`.
 
@@ -43,6 +55,7 @@ class Segmenter:
     label_sets: tuple[LabelSet, ...]
     channels: tuple[str, ...]
     full_training: FullTraining
+    calibration: Calibration = field(default_factory=Calibration)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -71,7 +84,18 @@ class Segmenter:
 
     def segments(self, values: FloatArray) -> list[Segment]:
         """Segments of a series `(T, C)`, by first row."""
-        return self.decoding.segments(self.probabilities(values), self.label_sets)
+        return self.predict(values).segments
+
+    def predict(self, values: FloatArray) -> Segmentation:
+        """Segments of a series `(T, C)`, and how sure they are."""
+        return self.segmentation(self.probabilities(values))
+
+    def segmentation(self, probabilities: FloatArray) -> Segmentation:
+        """The same of a series whose `probabilities` are there already."""
+        calibrated = self.calibration.apply(probabilities)
+        # decoding is tuned to the probabilities as they come from the network
+        segments = self.decoding.segments(probabilities, self.label_sets, calibrated)
+        return Segmentation(segments, confidence(calibrated))
 
     def state(self) -> dict[str, Any]:
         """All of it as plain numbers, strings, lists, dicts and tensors, for `of_state`."""
@@ -88,6 +112,7 @@ class Segmenter:
                 "per_series": self.standardisation.per_series,
             },
             "full_training": asdict(self.full_training),
+            "calibration": asdict(self.calibration),
             "weights": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
         }
 
@@ -101,6 +126,7 @@ class Segmenter:
         network.load_state_dict(state["weights"])
         statistics = state["standardisation"]
         decoding = state["decoding"]
+        calibration = state.get("calibration") or asdict(Calibration())  # models of format 2 have none
         return cls(
             network.to(device or best_device()).eval(),
             Standardisation(
@@ -120,6 +146,7 @@ class Segmenter:
             tuple(tuple(labels) for labels in state["label_sets"]),
             tuple(state["channels"]),
             FullTraining(**state["full_training"]),
+            Calibration(float(calibration["temperature"]), tuple(calibration["biases"])),
         )
 
 
