@@ -1,0 +1,137 @@
+"""Least sure first, or at random: `python -m benchmarks.annotation_order DATA`, tables in Markdown.
+
+DATA holds one folder a data set, as for `benchmarks.quality`. One of the split's training tasks is
+annotated; then come those that the model of all tasks so far is least sure of, or random ones, until
+all are annotated: one at a time, two at a time from the sixth on. Each model is trained from scratch
+and measured on the test tasks. Every seed is another first task, other random orders, other networks.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.data_set import DataSet
+from timeseries_segmenter.learning.cross_validation import assign_folds, cross_validate
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.training import Recipe, fit
+
+SEEDS = (0, 1, 2)
+RANDOM_ORDERS = 2  # a seed
+ONE_BY_ONE = 6  # tasks; then two at a time
+SHARES = (0.9, 0.95, 0.98)  # of what all tasks together reach
+ORDERED, RANDOM = "least sure first", "at random"
+
+
+@dataclass
+class Simulation:
+    """One data set's orders of annotation, with one seed.
+
+    `known` keeps the figure that each set of tasks reaches, and the others, least sure first.
+    """
+
+    data: DataSet
+    seed: int
+    known: dict[str, tuple[float, list[int]]] = field(default_factory=dict)
+
+    def ordered(self, first: int) -> list[float]:
+        """Figures along the way, the least sure tasks next."""
+        annotated, figures = [first], []
+        for count in [*counts(len(self.data.train))[1:], None]:
+            figure, others = self._look_up(annotated, ranked=count is not None)
+            figures.append(figure)
+            if count:
+                annotated += others[: count - len(annotated)]
+        return figures
+
+    def random(self, first: int, order: int) -> list[float]:
+        """Figures along the way, in a random order."""
+        others = [place for place in range(len(self.data.train)) if place != first]
+        np.random.default_rng((self.seed, order)).shuffle(others)
+        tasks = [first, *others]
+        return [self._look_up(tasks[:count], ranked=False)[0] for count in counts(len(tasks))]
+
+    def _look_up(self, annotated: Sequence[int], ranked: bool) -> tuple[float, list[int]]:
+        """Figure of a model of these tasks, and the others by its confidence, where they are `ranked`."""
+        places = sorted(annotated)
+        key = f"{self.data.name} {self.seed} {places}"
+        if key not in self.known or (ranked and not self.known[key][1]):
+            segmenter = self._model(places, calibrated=ranked)
+            self.known[key] = (self.data.figure(segmenter), self._others(segmenter, places) if ranked else [])
+            print(key, *self.known[key], file=sys.stderr, flush=True)
+        return self.known[key]
+
+    def _model(self, places: Sequence[int], calibrated: bool) -> Segmenter:
+        data, recipe = self.data, Recipe(seed=self.seed)
+        examples = data.examples(places)
+        fitted = fit(examples, data.label_sets, data.pair.channels, recipe)
+        folds = list(assign_folds(places, {}).values())
+        validation = cross_validate(examples, data.label_sets, fitted, recipe, folds) if calibrated else None
+        if validation is None:
+            return fitted.segmenter
+        return replace(fitted.segmenter, calibration=validation.calibration)
+
+    def _others(self, segmenter: Segmenter, annotated: Sequence[int]) -> list[int]:
+        others = [place for place in range(len(self.data.train)) if place not in annotated]
+        sure = {place: segmenter.predict(self.data.train[place].series.values).confidence for place in others}
+        return sorted(others, key=sure.__getitem__)
+
+
+def counts(tasks: int) -> list[int]:
+    """How many tasks are annotated at each training."""
+    return [*range(1, min(ONE_BY_ONE, tasks - 1) + 1), *range(ONE_BY_ONE + 2, tasks, 2), tasks]
+
+
+def main() -> None:
+    """Print two tables a data set: the curves, and the tasks that it takes to reach a figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="*", help="names of data sets (default: all)")
+    parser.add_argument("--known", type=Path, help="a file that keeps figures from one run to the next")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    known = json.loads(arguments.known.read_text()) if arguments.known and arguments.known.exists() else {}
+    for data in DataSet.all_of(arguments.data, arguments.sets):
+        curves: dict[str, list[list[float]]] = {ORDERED: [], RANDOM: []}
+        for seed in SEEDS:
+            simulation = Simulation(data, seed, known)
+            first = int(np.random.default_rng(seed).integers(len(data.train)))
+            curves[ORDERED].append(simulation.ordered(first))
+            for order in range(RANDOM_ORDERS):
+                curves[RANDOM].append(simulation.random(first, order))
+            if arguments.known:
+                arguments.known.write_text(json.dumps(known))
+        print(_tables(data, curves), flush=True)
+
+
+def _tables(data: DataSet, curves: dict[str, list[list[float]]]) -> str:
+    steps = counts(len(data.train))
+    lines = [
+        f"\n#### {data.name}: {data.figure_name}\n",
+        f"| annotated | {' | '.join(map(str, steps))} |",
+        f"|{'---|' * (len(steps) + 1)}",
+    ]
+    for name, runs in curves.items():
+        lines.append(f"| {name} | {' | '.join(f'{figure:.3f}' for figure in np.mean(runs, axis=0))} |")
+    whole = float(np.mean([run[-1] for run in curves[ORDERED]]))
+    names = [f"{share:.0%} of all ({share * whole:.3f})" for share in SHARES]
+    lines += [f"\n| tasks to reach | {' | '.join(names)} |", f"|{'---|' * (len(SHARES) + 1)}"]
+    for name, runs in curves.items():
+        needed = [[_needed(run, steps, share * whole) for run in runs] for share in SHARES]
+        cells = [f"{np.mean(each):.1f} ({min(each)} to {max(each)})" for each in needed]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _needed(run: Sequence[float], steps: Sequence[int], level: float) -> int:
+    """Tasks after which the figure is at the level; all of them where it never is."""
+    return next((count for count, figure in zip(steps, run, strict=True) if figure >= level), steps[-1])
+
+
+if __name__ == "__main__":
+    main()

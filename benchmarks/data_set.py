@@ -1,0 +1,75 @@
+"""A folder with config.xml, tasks.json, split.json and the series, read for a benchmark."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from timeseries_segmenter.evaluation import Comparison, evaluate
+from timeseries_segmenter.export import read_config, read_split, read_tasks
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.segment import LabelSet
+from timeseries_segmenter.service.labelled_task import LabelledTask
+from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """The annotated tasks of both parts of the split."""
+
+    name: str
+    pair: LabelPair
+    train: list[LabelledTask]
+    test: list[LabelledTask]
+
+    @classmethod
+    def read(cls, folder: Path) -> "DataSet":
+        """A data set with one pair of tags. Raises ExportError, LabelConfigError, SeriesError."""
+        (pair,) = read_config(folder / "config.xml").pairs
+        series = TaskSeries.of(Settings(local_files_dir=folder))
+
+        def labelled(part: str) -> list[LabelledTask]:
+            tasks = read_tasks(folder / "tasks.json", read_split(folder / "split.json", part))
+            return [task for each in tasks if (task := LabelledTask.read(each, pair, series.of_task(each)))]
+
+        return cls(folder.name, pair, labelled("train"), labelled("test"))
+
+    @classmethod
+    def all_of(cls, folder: Path, names: Collection[str] | None = None) -> Iterator["DataSet"]:
+        """Those of a folder's data sets with one of `names`, or all."""
+        for split in sorted(folder.glob("*/split.json")):
+            if not names or split.parent.name in names:
+                yield cls.read(split.parent)
+
+    @property
+    def label_sets(self) -> list[LabelSet]:
+        """One a label."""
+        return [(label,) for label in self.pair.labels]
+
+    def examples(self, places: Iterable[int] | None = None) -> list[Example]:
+        """The training tasks at these places, or all."""
+        tasks = self.train if places is None else [self.train[place] for place in places]
+        return [task.example(self.label_sets) for task in tasks]
+
+    def figures(self, segmenter: Segmenter) -> dict[str, Any]:
+        """How well a model does on the test tasks."""
+        comparisons = [
+            Comparison(task.segments, segmenter.segments(task.series.values), len(task.series))
+            for task in self.test
+        ]
+        return evaluate(comparisons, self.label_sets)
+
+    @property
+    def figure_name(self) -> str:
+        """Point F1 where there are instants, else segment F1@50."""
+        instants = any(segment.instant for task in self.test for segment in task.segments)
+        return "point F1" if instants else "F1@50"
+
+    def figure(self, segmenter: Segmenter) -> float:
+        """The one figure of `figure_name` on the test tasks; 0 without a prediction to measure."""
+        figures = self.figures(segmenter)
+        figure = figures["point_f1"] if self.figure_name == "point F1" else figures["segment_f1"]["50"]
+        return float(figure or 0.0)

@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+
+from timeseries_segmenter.learning.confidence import confidence
+
+
+def rows(*highest: float) -> np.ndarray:
+    return np.array([[each, 1 - each] for each in highest], np.float32)
+
+
+def test_a_series_that_is_surely_background_is_as_sure_as_one_that_is_surely_something() -> None:
+    assert confidence(rows(*[0.99] * 50)) == pytest.approx(0.99)
+    assert confidence(1 - rows(*[0.99] * 50)) == pytest.approx(0.99)
+
+
+def test_a_stretch_that_the_model_does_not_know_counts_however_easy_the_rest_is() -> None:
+    easy, hard = [0.99] * 95, [0.6] * 5
+    assert confidence(rows(*easy, *hard)) == pytest.approx((5 * 0.6 + 5 * 0.99) / 10)
+    assert confidence(rows(*easy, *hard)) < confidence(rows(*[0.95] * 100))
+
+
+def test_a_series_of_one_row_has_the_confidence_of_that_row_and_one_without_rows_none() -> None:
+    assert confidence(rows(0.7)) == pytest.approx(0.7)
+    assert confidence(np.zeros((0, 2), np.float32)) == 0
