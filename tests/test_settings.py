@@ -21,6 +21,8 @@ BAD = [
     ("LABEL_STUDIO_HOST", "ftp://label-studio"),
     ("LABEL_STUDIO_HOST", "http://"),
     ("LABEL_STUDIO_URL", "label-studio"),
+    ("LABEL_STUDIO_PUBLIC_URL", "label-studio.example.com"),
+    ("LABEL_STUDIO_PUBLIC_URL", "javascript:alert(1)"),
     ("START_TRAINING_EACH_N_UPDATES", "0"),
     ("START_TRAINING_EACH_N_UPDATES", "often"),
     ("TRAIN_EPOCHS", "-1"),
@@ -191,6 +193,13 @@ def test_secrets_are_never_shown(name: str):
 def test_settings_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         read_settings().port = 1
+
+
+def test_links_lead_to_the_public_address_of_label_studio_where_there_is_one():
+    inside = {"label_studio_host": "http://label-studio:8080"}
+    assert read_settings(**inside).label_studio_link == "http://label-studio:8080"
+    outside = read_settings(**inside, label_studio_public_url="https://studio.example.com/")
+    assert outside.label_studio_link == "https://studio.example.com"
 
 
 def test_series_are_cached_beside_the_models_unless_told_otherwise():

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -41,6 +42,11 @@ class Settings(BaseSettings):
         "http://localhost:8080",
         validation_alias=AliasChoices(*HOST_VARIABLES),
         description="Address of Label Studio, as this service reaches it. `LABEL_STUDIO_URL` works too.",
+    )
+    label_studio_public_url: str = Field(
+        "",
+        description="Address of Label Studio as people's browsers reach it, for links; "
+        "unset: `LABEL_STUDIO_HOST`.",
     )
     label_studio_api_key: SecretStr = Field(
         SecretStr(""),
@@ -111,10 +117,12 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, description="Web processes that gunicorn starts.")
     threads: int = Field(16, ge=1, description="Threads in each web process.")
 
-    @field_validator("label_studio_host")
+    @field_validator("label_studio_host", "label_studio_public_url")
     @classmethod
-    def _address(cls, value: str) -> str:
+    def _address(cls, value: str, field: ValidationInfo) -> str:
         parts = urlsplit(value)
+        if not value and field.field_name == "label_studio_public_url":
+            return value
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("should be an address such as http://localhost:8080")
         return value.rstrip("/")
@@ -158,6 +166,11 @@ class Settings(BaseSettings):
         if bool(self.basic_auth_user) != bool(self.basic_auth_pass.get_secret_value()):
             raise ValueError("BASIC_AUTH_USER and BASIC_AUTH_PASS go together: set both, or none")
         return self
+
+    @property
+    def label_studio_link(self) -> str:
+        """Where links into Label Studio lead, without a slash at the end."""
+        return self.label_studio_public_url or self.label_studio_host
 
     @property
     def series_cache_dir(self) -> Path:

@@ -8,7 +8,7 @@ from http_server import HttpServer, Reply, Request
 from label_studio_server import TOKEN, LabelStudioServer, failure, jwt, ok
 
 from timeseries_segmenter.errors import LabelStudioError
-from timeseries_segmenter.service.label_studio import PAGE_SIZE, LabelStudioClient
+from timeseries_segmenter.service.label_studio import PAGE_SIZE, LabelStudioClient, Project
 from timeseries_segmenter.service.retries import RetryPolicy
 from timeseries_segmenter.settings import Settings
 
@@ -33,8 +33,8 @@ def with_key(settings: Settings, key: str) -> LabelStudioClient:
     return LabelStudioClient(Settings(**settings.model_dump() | {"label_studio_api_key": key}), AT_ONCE)
 
 
-def test_the_label_config_is_the_projects(client: LabelStudioClient, studio: LabelStudioServer):
-    assert client.label_config(3) == CONFIG
+def test_a_project_is_its_title_and_its_label_config(client: LabelStudioClient, studio: LabelStudioServer):
+    assert client.project(3) == Project("series", CONFIG)
     assert studio.requests[-1].headers["Authorization"] == f"Token {TOKEN}"
 
 
@@ -86,14 +86,14 @@ def test_a_refusal_names_the_status_and_what_to_do(
 ):
     studio.routes["/api/projects/3/"] = studio.routes["/api/tasks/"] = lambda _: failure(status, "no")
     with pytest.raises(LabelStudioError, match=f"{studio.url} answered {status} .*project 3.*{advice}"):
-        client.label_config(3)
+        client.project(3)
     with pytest.raises(LabelStudioError, match=f"answered {status} .*tasks of project 3.*{advice}"):
         list(client.labelled_tasks(3))
 
 
 def test_a_wrong_token_is_a_401(settings: Settings):
     with pytest.raises(LabelStudioError, match="answered 401"):
-        with_key(settings, "f" * 40).label_config(3)
+        with_key(settings, "f" * 40).project(3)
 
 
 def test_a_failure_on_a_later_page_is_no_end(client: LabelStudioClient, studio: LabelStudioServer):
@@ -112,7 +112,7 @@ def test_a_failure_on_a_later_page_is_no_end(client: LabelStudioClient, studio: 
 def test_without_a_token_nothing_is_asked(settings: Settings, studio: LabelStudioServer):
     client = with_key(settings, "")
     with pytest.raises(LabelStudioError, match="LABEL_STUDIO_API_KEY is not set"):
-        client.label_config(3)
+        client.project(3)
     with pytest.raises(LabelStudioError, match="LABEL_STUDIO_API_KEY is not set"):
         list(client.labelled_tasks(3))
     assert studio.requests == []
@@ -121,7 +121,7 @@ def test_without_a_token_nothing_is_asked(settings: Settings, studio: LabelStudi
 def test_nobody_at_the_address_is_an_error_that_names_it(settings: Settings):
     away = settings.model_copy(update={"label_studio_host": "http://127.0.0.1:1"})
     with pytest.raises(LabelStudioError, match=r"http://127\.0\.0\.1:1 did not answer.*LABEL_STUDIO_HOST"):
-        LabelStudioClient(away, AT_ONCE).label_config(3)
+        LabelStudioClient(away, AT_ONCE).project(3)
 
 
 @pytest.mark.parametrize("answer", [b"<html>Sign in</html>", b"[]", b"null", b"{}"])
@@ -129,7 +129,7 @@ def test_another_server_at_the_address_is_an_error(settings: Settings, other_hos
     away = settings.model_copy(update={"label_studio_host": other_host.url})
     other_host.serve("/api/projects/3/", answer)
     with pytest.raises(LabelStudioError):
-        LabelStudioClient(away, AT_ONCE).label_config(3)
+        LabelStudioClient(away, AT_ONCE).project(3)
     other_host.serve("/api/tasks/", answer)
     with pytest.raises(LabelStudioError):
         list(LabelStudioClient(away, AT_ONCE).labelled_tasks(3))
@@ -138,7 +138,7 @@ def test_another_server_at_the_address_is_an_error(settings: Settings, other_hos
 def test_a_personal_access_token_is_exchanged_once(settings: Settings, studio: LabelStudioServer):
     studio.add_task(3, {}, [])
     client = with_key(settings, studio.issue_personal_access_token())
-    assert client.label_config(3) == CONFIG
+    assert client.project(3).label_config == CONFIG
     assert len(list(client.labelled_tasks(3))) == 1
     assert {client.authorization()} == studio.authorizations
     assert [request.path for request in studio.requests].count("/api/token/refresh/") == 1
@@ -159,7 +159,7 @@ def test_a_legacy_token_is_sent_as_it_is(client: LabelStudioClient):
 @pytest.mark.parametrize("lifetime", [-10, 3600])
 def test_a_personal_access_token_that_expired_or_was_revoked_is_a_401(settings: Settings, lifetime: float):
     client = with_key(settings, jwt("refresh", lifetime))
-    for ask in (client.authorization, lambda: client.label_config(3), lambda: list(client.labelled_tasks(3))):
+    for ask in (client.authorization, lambda: client.project(3), lambda: list(client.labelled_tasks(3))):
         with pytest.raises(LabelStudioError, match="answered 401"):
             ask()
 
@@ -168,14 +168,14 @@ def test_a_token_exchange_that_answers_html_is_an_error(settings: Settings, stud
     client = with_key(settings, studio.issue_personal_access_token())
     studio.routes["/api/token/refresh/"] = lambda _: Reply(b"<html>Bad Gateway</html>", 502)
     with pytest.raises(LabelStudioError):
-        client.label_config(3)
+        client.project(3)
 
 
 def test_errors_never_show_the_token(settings: Settings, studio: LabelStudioServer):
     token = studio.issue_personal_access_token()
     studio.refresh_token = "revoked"
     with pytest.raises(LabelStudioError) as raised:
-        with_key(settings, token).label_config(3)
+        with_key(settings, token).project(3)
     assert token not in str(raised.value)
 
 
@@ -189,7 +189,7 @@ def test_the_filter_is_one_label_studio_understands(client: LabelStudioClient, s
 def test_a_path_below_the_host_is_kept(settings: Settings, other_host: HttpServer):
     below = settings.model_copy(update={"label_studio_host": f"{other_host.url}/studio"})
     other_host.routes["/studio/api/projects/3/"] = lambda _: ok({"id": 3, "label_config": CONFIG})
-    assert LabelStudioClient(below, AT_ONCE).label_config(3) == CONFIG
+    assert LabelStudioClient(below, AT_ONCE).project(3).label_config == CONFIG
 
 
 def half(reply: Reply, length: bool) -> Reply:
@@ -257,21 +257,21 @@ def test_the_label_config_and_the_exchange_of_tokens_are_tried_again(
     for path in ("/api/token/refresh/", "/api/projects/3/"):
         studio.routes[path] = flaky(path)
     assert {client.authorization()} == studio.authorizations
-    assert client.label_config(3) == CONFIG
+    assert client.project(3).label_config == CONFIG
     assert asked == ["/api/token/refresh/"] * 3 + ["/api/projects/3/"] * 3
 
 
 def test_a_failure_that_stays_names_the_tries(client: LabelStudioClient, studio: LabelStudioServer):
     studio.routes["/api/projects/3/"] = lambda _: failure(503, "no")
     with pytest.raises(LabelStudioError, match=r"answered 503 to .*project 3.*\(3 tries\)"):
-        client.label_config(3)
+        client.project(3)
     assert len(studio.requests) == 3
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
 def test_a_refusal_is_not_tried_again(client: LabelStudioClient, studio: LabelStudioServer, status: int):
     studio.routes["/api/projects/3/"] = studio.routes["/api/tasks/"] = lambda _: failure(status, "no")
-    for ask in (lambda: client.label_config(3), lambda: list(client.labelled_tasks(3))):
+    for ask in (lambda: client.project(3), lambda: list(client.labelled_tasks(3))):
         with pytest.raises(LabelStudioError, match=rf"answered {status}((?!tries).)*$"):
             ask()
     assert len(studio.requests) == 2
@@ -319,9 +319,9 @@ def test_no_redirect_takes_a_token_to_another_host(
         other_host.serve(path, b"{}")
     legacy, personal = with_key(settings, TOKEN), with_key(settings, studio.issue_personal_access_token())
     for ask in (
-        lambda: legacy.label_config(3),
+        lambda: legacy.project(3),
         lambda: list(legacy.labelled_tasks(3)),
-        lambda: personal.label_config(3),
+        lambda: personal.project(3),
         personal.authorization,
     ):
         with pytest.raises(LabelStudioError, match=rf"redirects to {other_host.url}.*set LABEL_STUDIO_HOST"):
@@ -332,7 +332,7 @@ def test_no_redirect_takes_a_token_to_another_host(
 def test_a_redirect_on_the_same_host_is_followed(client: LabelStudioClient, studio: LabelStudioServer):
     studio.configs[7] = CONFIG
     studio.routes["/api/projects/3/"] = lambda _: Reply(status=302, headers={"Location": "/api/projects/7/"})
-    assert client.label_config(3) == CONFIG
+    assert client.project(3).label_config == CONFIG
 
 
 def test_tokens_appear_in_no_log_at_all(
@@ -341,11 +341,11 @@ def test_tokens_appear_in_no_log_at_all(
     caplog.set_level(logging.DEBUG)
     token = studio.issue_personal_access_token()
     client = with_key(settings, token)
-    client.label_config(3)
+    client.project(3)
     secrets = [token, client.authorization().removeprefix("Bearer ")]
     studio.routes["/api/projects/3/"] = lambda _: failure(503, "no")
     with pytest.raises(LabelStudioError):
-        client.label_config(3)
+        client.project(3)
     text = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
     assert "trying again" in text
     for secret in secrets:

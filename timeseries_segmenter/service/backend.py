@@ -14,9 +14,11 @@ from timeseries_segmenter.service.authentication import Authentication
 from timeseries_segmenter.service.model_store import NO_PROJECT, Model, ModelStore
 from timeseries_segmenter.service.prediction import predict_tasks
 from timeseries_segmenter.service.prometheus_metrics import Metrics
+from timeseries_segmenter.service.report_files import ReportFiles, render_report
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Job
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS, TrainingQueue
+from timeseries_segmenter.service.version_summary import VersionSummaries
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ class Backend:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = ModelStore(settings)
+        self.summaries = VersionSummaries(self.store)
+        self.reports = ReportFiles(self.store, render_report)
         self.queue = TrainingQueue(settings)
         self.metrics = Metrics(self.queue.states)
         self.authentication = Authentication(settings)
@@ -63,6 +67,20 @@ class Backend:
         """Stop the project's training, and take back what waits. Raises QueueError like `handle`."""
         with self._writing():
             return self.queue.cancel(project)
+
+    def knows(self, project: int) -> bool:
+        """Whether the project has a model, or had a training event."""
+        return self.store.path(project).exists() or project in self.queue.states.projects()
+
+    def roll_back(self, project: int, version: str | None) -> str:
+        """Serve an earlier version again, by default the one before; returns its new name.
+
+        Raises VersionError, ModelFileError, and QueueError like `handle`.
+        """
+        with self._writing():
+            served = self.store.roll_back(project, version)
+        logger.info("project %d: rolled back, %s is served", project, served, extra={"version": served})
+        return served
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -60,7 +60,10 @@ class JobRunner:
         try:
             with stopped_by(lambda: self._reason_to_stop(project, job, began)):
                 outcome = ProjectTraining(self._settings).run(
-                    project, lambda progress: self._show(project, job, progress), job.from_scratch
+                    project,
+                    lambda progress: self._show(project, job, progress),
+                    job.from_scratch,
+                    lambda step: self._show_step(project, job, step),
                 )
         except TrainingStopped as stopped:
             if stopped.reason is None:
@@ -95,6 +98,10 @@ class JobRunner:
     def _show(self, project: int, job: Job, progress: Progress) -> None:
         with self._changing(project, job) as (_, running):
             running.progress = progress
+
+    def _show_step(self, project: int, job: Job, step: str) -> None:
+        with self._changing(project, job) as (_, running):
+            running.step = step
 
     def _put_back(self, project: int, job: Job) -> None:
         with self._changing(project, job) as (trainings, running):

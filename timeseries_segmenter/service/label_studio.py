@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
@@ -46,6 +47,14 @@ NO_JSON = (json.JSONDecodeError, UnicodeDecodeError)
 TRANSPORT_ERRORS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 
 
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a training needs to know of a project."""
+
+    title: str
+    label_config: str
+
+
 class LabelStudioClient:
     """Reads projects through the SDK, with a legacy token or a personal access token.
 
@@ -58,14 +67,14 @@ class LabelStudioClient:
         self._retries = Retries(policy)
         self._sdk: LabelStudio | None = None
 
-    def label_config(self, project: int) -> str:
-        """The labeling config of a project as it is now. Raises LabelStudioError."""
+    def project(self, project: int) -> Project:
+        """The title and the labeling config of a project as they are now. Raises LabelStudioError."""
 
-        def ask(sdk: LabelStudio) -> str:
-            label_config = sdk.projects.get(id=project).label_config
-            if not isinstance(label_config, str):
+        def ask(sdk: LabelStudio) -> Project:
+            found = sdk.projects.get(id=project)
+            if not isinstance(found.label_config, str):
                 raise TypeError("no labeling config")
-            return label_config
+            return Project(str(found.title or ""), found.label_config)
 
         return self._ask(f"project {project}", ask)
 

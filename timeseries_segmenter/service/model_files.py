@@ -44,6 +44,10 @@ class ModelFiles:
         """The file of a version, whether it is kept or not."""
         return self._kept_folder / f"{version}.pt"
 
+    def report(self, version: str) -> Path:
+        """The page of a version's report, whether it was asked for yet or not."""
+        return self._kept_folder / f"{version}.html"
+
     def projects(self) -> list[int]:
         """Projects that have a model."""
         names = [path.stem.removeprefix("model_project_") for path in self._folder.glob("model_project_*.pt")]
@@ -59,6 +63,17 @@ class ModelFiles:
             found.sort(key=lambda match: int(match["number"]), reverse=True)
         return [match[0] for match in found]
 
+    def versions_by_project(self) -> dict[int, list[str]]:
+        """What `versions` tells of each project, by one look at the folder."""
+        found: dict[int, list[str]] = {}
+        for version in self.versions():
+            match = VERSION.fullmatch(version)
+            if match:
+                found.setdefault(int(match["project"]), []).append(version)
+        for versions in found.values():
+            versions.sort(key=version_number, reverse=True)
+        return found
+
     def save(self, project: int, write: Write, metadata: dict[str, Any], current: str) -> str:
         """Make what `write` writes the project's model in place of the version `current`.
 
@@ -72,7 +87,14 @@ class ModelFiles:
             replace_file(self.current(project), partial(shutil.copyfile, kept))
             for old in self.versions(project)[self._history :]:
                 self.kept(old).unlink(missing_ok=True)
+                self.report(old).unlink(missing_ok=True)
         return version
+
+    def keep_report(self, project: int, version: str, page: str) -> None:
+        """Keep the page of a version's report for as long as the version. Raises OSError."""
+        with self._writing(project):
+            if self.kept(version).exists():
+                replace_file(self.report(version), lambda path: path.write_text(page, encoding="utf-8"))
 
     def replace_damaged(self, project: int, known: Signature, error: DamagedModelError) -> None:
         """Set the project's file aside, and put the newest version in its place that is whole.

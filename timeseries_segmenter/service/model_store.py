@@ -76,8 +76,15 @@ class ModelStore:
     def versions(self, project: int | None = None) -> list[str]:
         """Versions that can be served or are kept, newest first: of one project, or of all."""
         current = [self.version(number) for number in (self.projects() if project is None else [project])]
-        kept = self._files.versions(project)
-        return [*(version for version in current if version not in [*kept, UNTRAINED]), *kept]
+        return _with_current(current, self._files.versions(project))
+
+    def versions_by_project(self) -> dict[int, list[str]]:
+        """What `versions` tells of each project that has a model."""
+        kept = self._files.versions_by_project()
+        return {
+            project: _with_current([self.version(project)], kept.get(project, []))
+            for project in self.projects()
+        }
 
     def projects(self) -> list[int]:
         """Projects that have a model."""
@@ -132,8 +139,20 @@ class ModelStore:
 
     def metadata(self, project: int, version: str) -> dict[str, Any]:
         """What was saved with a version that can be served or is kept. Raises ModelFileError."""
+        return read_metadata(self.version_path(project, version))
+
+    def version_path(self, project: int, version: str) -> Path:
+        """The file of a version that can be served or is kept."""
         kept = self._files.kept(version)
-        return read_metadata(kept if kept.exists() else self.path(project))
+        return kept if kept.exists() else self.path(project)
+
+    def report_path(self, version: str) -> Path:
+        """Where the page of a version's report is kept; it goes with the version."""
+        return self._files.report(version)
+
+    def keep_report(self, project: int, version: str, page: str) -> None:
+        """Keep the page of a version's report for as long as the version. Raises OSError."""
+        self._files.keep_report(project, version, page)
 
     def path(self, project: int) -> Path:
         """The file of the project's current model, whether it is there or not."""
@@ -164,6 +183,10 @@ class ModelStore:
         model = Model(_version(metadata, path), segmenters, metadata)
         logger.info("model %s is in memory", model.version, extra={"version": model.version})
         return model
+
+
+def _with_current(current: list[str], kept: list[str]) -> list[str]:
+    return [*(version for version in current if version not in [*kept, UNTRAINED]), *kept]
 
 
 def _version(metadata: dict[str, Any], path: Path) -> str:

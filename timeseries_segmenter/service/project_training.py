@@ -22,7 +22,7 @@ from timeseries_segmenter.service.model_store import Model, ModelStore
 from timeseries_segmenter.service.model_training import train_model
 from timeseries_segmenter.service.retries import LONG
 from timeseries_segmenter.service.task_series import TaskSeries
-from timeseries_segmenter.service.training_job import Progress
+from timeseries_segmenter.service.training_job import Progress, Step
 from timeseries_segmenter.service.training_log import ShownProgress, log_fitted, log_step, log_training
 from timeseries_segmenter.settings import Settings
 
@@ -46,20 +46,28 @@ class ProjectTraining:
         self._series = TaskSeries(Downloader(settings, self._label_studio, studio_policy=LONG))
         self._store = ModelStore(settings)
 
-    def run(self, project: int, show: Callable[[Progress], None], from_scratch: bool = False) -> Outcome:
+    def run(
+        self,
+        project: int,
+        show: Callable[[Progress], None],
+        from_scratch: bool = False,
+        step: Callable[[str], None] = lambda _: None,
+    ) -> Outcome:
         """Fetch, learn and save. Raises LabelStudioError, LabelConfigError, TrainingError.
 
         Training goes on from the project's model where it can, unless `from_scratch`. A task that
-        can't be read is left out, and named in the outcome.
+        can't be read is left out, and named in the outcome. `step` is told what is being done.
         """
         began = time.monotonic()
-        label_config = self._label_studio.label_config(project)
-        config = parse_label_config(label_config)
+        step(Step.FETCHING)
+        studio_project = self._label_studio.project(project)
+        config = parse_label_config(studio_project.label_config)
         log_unknown_settings(project, config)
         labelled, skipped = self._labelled(project, config)
         tasks = task_ids(labelled)
         fetched = time.monotonic()
         log_step(project, "fetch", f"{len(tasks)} tasks, {len(skipped)} left out", fetched - began)
+        step(Step.TRAINING)
         training = train_model(
             labelled,
             config,
@@ -70,9 +78,11 @@ class ProjectTraining:
         fitted_at = time.monotonic()
         epochs = sum(fitted.epochs for fitted in training.fitted.values())
         log_step(project, "fit", f"{epochs} epochs", fitted_at - fetched)
+        step(Step.SAVING)
         metadata = {
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "label_config": label_config,
+            "title": studio_project.title,
+            "label_config": studio_project.label_config,
             "tasks": tasks,
             "skipped": skipped,
             "pairs": training.metadata,

@@ -93,6 +93,14 @@ class JobStatus(BaseModel):
     job: str
 
 
+class RollBack(BaseModel):
+    """`POST /projects/{id}/rollback`: the version to serve again; absent, null or empty: the one before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: str | None = None
+
+
 BODIES: dict[str, type[Body]] = {"/setup": Setup, "/predict": Predict, "/webhook": Webhook}
 
 

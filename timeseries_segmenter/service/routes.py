@@ -11,6 +11,7 @@ from werkzeug.routing import IntegerConverter, Map
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.service.backend import PROJECT_DIGITS, current_backend, project_number
 from timeseries_segmenter.service.model_store import UNTRAINED
+from timeseries_segmenter.service.pages import done, wants_page
 from timeseries_segmenter.service.request_body import JobStatus, complaint, json_body
 from timeseries_segmenter.service.training_job import Job, State
 
@@ -41,7 +42,7 @@ def training(project: int) -> ResponseReturnValue:
     """How the project's newest training stands, what became of the ones before, and its versions."""
     backend = current_backend()
     trainings = backend.queue.states.read(project)
-    newest = trainings.job_in(State.STARTED) or (trainings.jobs[-1] if trainings.jobs else None)
+    newest = trainings.newest
     failed = [job for job in trainings.jobs if job.state is State.FAILED]
     shown = newest.model_dump(mode="json") if newest else {}
     return jsonify(
@@ -51,6 +52,7 @@ def training(project: int) -> ResponseReturnValue:
             "version": backend.store.version(project),
             "versions": backend.store.versions(project) or [UNTRAINED],
             "state": shown.get("state"),
+            "step": shown.get("step"),
             "progress": shown.get("progress"),
             "last_error": failed[-1].error if failed else None,
         }
@@ -61,6 +63,8 @@ def training(project: int) -> ResponseReturnValue:
 def cancel(project: int) -> ResponseReturnValue:
     """Take back what is queued, and stop what runs."""
     jobs = current_backend().cancel(project)
+    if wants_page():
+        return done("cancel" if jobs else "nothing-to-cancel", project)
     return jsonify({"cancelled": [job.id for job in jobs]})
 
 

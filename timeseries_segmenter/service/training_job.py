@@ -21,6 +21,15 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+class Step(StrEnum):
+    """What a training is at, in its order."""
+
+    FETCHING = "fetching tasks"
+    TRAINING = "training"
+    CHECKING = "checking"
+    SAVING = "saving"
+
+
 class Progress(BaseModel):
     """The newest epoch of a running training; figures on the training windows."""
 
@@ -35,7 +44,7 @@ class Job(BaseModel):
     """One training of a project.
 
     `updates` counts the events that it answers. `attempts` counts the processes that took it up,
-    without those that put it back.
+    without those that put it back. `step` tells what a running training is at, in words.
     """
 
     id: str
@@ -48,6 +57,7 @@ class Job(BaseModel):
     queued_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    step: str | None = None
     progress: Progress | None = None
     version: str | None = None
     error: str | None = None
@@ -80,6 +90,11 @@ class ProjectTrainings(BaseModel):
     def job_in(self, state: State) -> Job | None:
         """The oldest job in a state."""
         return next((job for job in self.jobs if job.state is state), None)
+
+    @property
+    def newest(self) -> Job | None:
+        """The job that runs, or else the last one that came."""
+        return self.job_in(State.STARTED) or (self.jobs[-1] if self.jobs else None)
 
     def job(self, identity: str) -> Job | None:
         """The job of that id."""
@@ -122,7 +137,7 @@ class ProjectTrainings(BaseModel):
         """Queue a job again that its worker left, or leave it to the job that waits behind it."""
         queued = self.job_in(State.QUEUED)
         if queued is None:
-            job.state, job.progress = State.QUEUED, None
+            job.state, job.step, job.progress = State.QUEUED, None, None
             return
         queued.updates, job.updates = queued.updates + job.updates, 0
         if job.from_scratch:
@@ -130,7 +145,7 @@ class ProjectTrainings(BaseModel):
         self.fail(job, "interrupted; the job queued after it takes its place")
 
     def _end(self, job: Job, state: State, seconds: float) -> None:
-        job.state, job.ended_at = state, _now()
+        job.state, job.step, job.ended_at = state, None, _now()
         self.outcomes[CANCELLED if job.cancelled and state is State.FAILED else state.value] += 1
         self.seconds += seconds
 

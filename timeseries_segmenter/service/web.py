@@ -12,6 +12,9 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from timeseries_segmenter.errors import LabelConfigError, QueueError
 from timeseries_segmenter.service.authentication import SECRET_HEADER, WEBHOOK
 from timeseries_segmenter.service.backend import EXTENSION, Backend, current_backend
+from timeseries_segmenter.service.cross_origin import is_cross_origin
+from timeseries_segmenter.service.dashboard import dashboard
+from timeseries_segmenter.service.pages import error_page, guard, is_page
 from timeseries_segmenter.service.request_body import BODIES, Predict, Webhook, complaint, json_body
 from timeseries_segmenter.service.routes import ProjectConverter, metrics, routes, versions
 
@@ -21,6 +24,10 @@ REPLACED = ("/train", "/is_training")  # the stock app's own, of Label Studio be
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 WEBHOOK_ADVICE = (
     f"no valid credentials; give the webhook in Label Studio the header {SECRET_HEADER} or Authorization"
+)
+OTHER_SITE = (
+    "a page of another site sent this request; open the dashboard itself. Behind a proxy, have it pass the "
+    "Host header on"
 )
 INTERNAL_ERROR = "internal error; the log of this service tells the cause"
 
@@ -33,10 +40,11 @@ def extend(app: Flask, backend: Backend) -> None:
     if known:
         return
     # before the stock app's own, which reads the whole body
-    app.before_request_funcs.setdefault(None, []).insert(0, _authenticate)
+    app.before_request_funcs.setdefault(None, [])[:0] = [_authenticate, _refuse_other_sites]
     app.before_request(_check_request)
     app.after_request(_without_traceback)
     app.after_request(_tell)
+    app.after_request(guard)
     app.register_error_handler(HTTPException, _error)
     app.register_error_handler(QueueError, _unavailable)
     app.register_error_handler(RecursionError, _nested)
@@ -47,6 +55,7 @@ def extend(app: Flask, backend: Backend) -> None:
             app.view_functions[name] = view
     app.url_map.converters["project"] = ProjectConverter
     app.register_blueprint(routes)
+    app.register_blueprint(dashboard)
 
 
 def _authenticate() -> ResponseReturnValue | None:
@@ -62,6 +71,14 @@ def _authenticate() -> ResponseReturnValue | None:
     answer = jsonify({"detail": "user and password are needed, or for webhooks the secret; see the README"})
     answer.headers["WWW-Authenticate"] = 'Basic realm="timeseries-segmenter", charset="UTF-8"'
     return answer, 401
+
+
+def _refuse_other_sites() -> ResponseReturnValue | None:
+    """Browsers send user and password by themselves, also for pages of other sites."""
+    if not is_cross_origin(request.method, request.headers):
+        return None
+    logger.warning("%s %s refused: a page of another site sent it", request.method, request.path)
+    return _answer(403, OTHER_SITE)
 
 
 def _check_request() -> ResponseReturnValue | None:
@@ -97,7 +114,7 @@ def _refuse(detail: str) -> ResponseReturnValue:
 
 def _without_traceback(response: Response) -> Response:
     """The stock views answer a failure with its traceback; that belongs in the log alone."""
-    if response.status_code == 500 and not response.direct_passthrough:
+    if response.status_code == 500 and not response.direct_passthrough and not is_page():
         response.set_data(current_app.json.dumps({"detail": INTERNAL_ERROR}))
         response.mimetype = "application/json"
     return response
@@ -127,8 +144,13 @@ def _tell(response: Response) -> Response:
     return response
 
 
+def _answer(status: int, detail: str | None) -> ResponseReturnValue:
+    """What went wrong, as a page where a browser asks for one."""
+    return error_page(status, detail or "") if is_page() else (jsonify({"detail": detail}), status)
+
+
 def _error(error: HTTPException) -> ResponseReturnValue:
-    return jsonify({"detail": error.description}), error.code or 500
+    return _answer(error.code or 500, INTERNAL_ERROR if error.code == 500 else error.description)
 
 
 def _nested(error: RecursionError) -> ResponseReturnValue:  # noqa: ARG001  it would only tell where
@@ -137,9 +159,9 @@ def _nested(error: RecursionError) -> ResponseReturnValue:  # noqa: ARG001  it w
 
 def _unavailable(error: QueueError) -> ResponseReturnValue:
     logger.error("%s %s: %s", request.method, request.path, error)
-    return jsonify({"detail": str(error)}), 503
+    return _answer(503, str(error))
 
 
 def _broken(error: Exception) -> ResponseReturnValue:
     logger.error("%s %s broke", request.method, request.path, exc_info=error)
-    return jsonify({"detail": INTERNAL_ERROR}), 500
+    return _answer(500, INTERNAL_ERROR)

@@ -1,0 +1,123 @@
+"""A project as the dashboard shows it: its versions, and how its training stands."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from timeseries_segmenter.service.model_files import version_number
+from timeseries_segmenter.service.model_store import NO_PROJECT, UNTRAINED
+from timeseries_segmenter.service.training_job import Job, ProjectTrainings, State
+from timeseries_segmenter.service.version_summary import VersionSummary
+
+
+class Status(StrEnum):
+    """How a project stands, in a word."""
+
+    UNTRAINED = "untrained"
+    WAITING = "waiting"
+    TRAINING = "training"
+    STOPPING = "stopping"
+    TRAINED = "trained"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE = frozenset({Status.WAITING, Status.TRAINING, Status.STOPPING})
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectOverview:
+    """`versions` are newest first; the first one is served. `each` is START_TRAINING_EACH_N_UPDATES."""
+
+    project: int
+    versions: Sequence[VersionSummary]
+    trainings: ProjectTrainings
+    each: int
+
+    @property
+    def title(self) -> str:
+        """The project's title at its last training, or its number."""
+        if self.project == NO_PROJECT:
+            return "Requests that name no project"
+        return self.served.title if self.served and self.served.title else f"Project {self.project}"
+
+    @property
+    def served(self) -> VersionSummary | None:
+        """The version that predicts."""
+        return self.versions[0] if self.versions else None
+
+    @property
+    def job(self) -> Job | None:
+        """The newest training."""
+        return self.trainings.newest
+
+    @property
+    def status(self) -> Status:
+        """What the newest training came to; a training that waits behind one that runs is no status."""
+        job = self.job
+        if job is None:
+            return Status.TRAINED if self.versions else Status.UNTRAINED
+        if job.state is State.STARTED:
+            return Status.STOPPING if job.cancelled else Status.TRAINING
+        if job.state is State.FAILED and job.cancelled:
+            return Status.CANCELLED
+        return {State.QUEUED: Status.WAITING, State.FAILED: Status.FAILED}.get(job.state, Status.TRAINED)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there is something to cancel, or to wait for."""
+        return self.status in ACTIVE
+
+    @property
+    def waits_behind(self) -> bool:
+        """Whether another training follows the one that runs."""
+        return self.status in (Status.TRAINING, Status.STOPPING) and bool(self.trainings.job_in(State.QUEUED))
+
+    @property
+    def restorable(self) -> list[VersionSummary]:
+        """Versions that could be served again, the one before the served one first."""
+        if self.served is None:
+            return []
+        stands_for = self.served.restored or self.served.version
+        others = [each for each in self.versions[1:] if each.version != stands_for]
+        number = version_number(stands_for)
+        return sorted(others, key=lambda each: version_number(each.version) > number)  # stable
+
+    @property
+    def points(self) -> bool:
+        """Whether a version has figures on instants."""
+        return any(each.quality and each.quality.point_f1 is not None for each in self.versions)
+
+    def told(self) -> dict[str, Any]:
+        """For programs; jobs in the words of `GET /projects/{id}/training`."""
+        job = self.job.model_dump(mode="json") if self.job else {}
+        return {
+            "project": str(self.project),
+            "title": self.served.title if self.served else "",
+            "version": self.served.version if self.served else UNTRAINED,
+            "versions": [_told(each) for each in self.versions],
+            "status": self.status,
+            "waits_behind": self.waits_behind,
+            "updates": self.trainings.updates,
+            "job": job.get("id"),
+            **{name: job.get(name) for name in ("state", "step", "progress", "error")},
+            **{name: job.get(name) for name in ("queued_at", "started_at", "ended_at")},
+        }
+
+
+def _told(version: VersionSummary) -> dict[str, Any]:
+    quality = version.quality
+    return {
+        "version": version.version,
+        "created_at": _iso(version.created_at),
+        "tasks": version.tasks,
+        "skipped": version.skipped,
+        "restored": version.restored,
+        "quality": asdict(quality) if quality else None,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

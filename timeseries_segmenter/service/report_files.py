@@ -1,0 +1,45 @@
+"""The reports of versions as pages: rendered when first asked for, and kept beside the model."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from timeseries_segmenter.service.model_files import VERSION
+from timeseries_segmenter.service.model_store import ModelStore
+
+logger = logging.getLogger(__name__)
+
+
+class ReportFiles:
+    """`MODEL_DIR/versions/{version}.html`, which goes when the version goes.
+
+    `render` makes the page from a model file; None where that was saved without a report.
+    """
+
+    def __init__(self, store: ModelStore, render: Callable[[Path], str | None]) -> None:
+        self._store = store
+        self._render = render
+
+    def page(self, project: int, version: str) -> str | None:
+        """The page of a version that is served or kept; None where it has no report.
+
+        Raises ModelFileError where the model file can't be read.
+        """
+        if not VERSION.fullmatch(version):  # a name that a person gave may lead anywhere
+            return self._render(self._store.path(project))
+        try:
+            return self._store.report_path(version).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            page = self._render(self._store.version_path(project, version))
+        if page is not None:
+            try:
+                self._store.keep_report(project, version, page)
+            except OSError as error:
+                logger.warning("project %d: the report of %s can't be kept: %s", project, version, error)
+        return page
+
+
+def render_report(path: Path) -> str | None:
+    """The page of the report that a model file holds; None where it holds none."""
+    del path  # reports are not saved with models yet
+    return None
