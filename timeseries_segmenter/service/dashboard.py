@@ -31,6 +31,8 @@ dashboard = Blueprint(
 def _in_memory(response: Response) -> Response:
     """The stock app reads the body of every response, which it may not of a file that is streamed."""
     response.direct_passthrough = False
+    response.make_sequence()
+    response.close()  # the file
     return response
 
 

@@ -1,6 +1,7 @@
 """The reports of versions as pages: rendered when first asked for, and kept beside the model."""
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class ReportFiles:
     def __init__(self, store: ModelStore, render: Callable[[Path], str | None]) -> None:
         self._store = store
         self._render = render
+        self._rendering = threading.Lock()  # plotting libraries want one thread at a time
 
     def page(self, project: int, version: str) -> str | None:
         """The page of a version that is served or kept; None where it has no report.
@@ -26,11 +28,22 @@ class ReportFiles:
         Raises ModelFileError where the model file can't be read.
         """
         if not VERSION.fullmatch(version):  # a name that a person gave may lead anywhere
-            return self._render(self._store.path(project))
+            with self._rendering:
+                return self._render(self._store.path(project))
+        page = self._kept(version)
+        if page is None:
+            with self._rendering:
+                page = self._kept(version) or self._made(project, version)
+        return page
+
+    def _kept(self, version: str) -> str | None:
         try:
             return self._store.report_path(version).read_text(encoding="utf-8")
         except FileNotFoundError:
-            page = self._render(self._store.version_path(project, version))
+            return None
+
+    def _made(self, project: int, version: str) -> str | None:
+        page = self._render(self._store.version_path(project, version))
         if page is not None:
             try:
                 self._store.keep_report(project, version, page)
