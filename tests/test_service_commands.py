@@ -25,7 +25,18 @@ def test_versions_are_listed_newest_first_with_the_served_one_marked(
     head, newest, oldest = capsys.readouterr().out.splitlines()
     assert "version" in head
     assert newest.split() == ["*", second, "0"]
-    assert oldest.split() == [first, "2026-11-22T10:00:00+00:00", "3", "0.912"]
+    assert oldest.split() == [first, "2026-11-22T10:00:00+00:00", "3", "0.912", "training", "series"]
+
+
+def test_figures_on_held_out_series_are_said_to_be_such(
+    store: ModelStore, run_walk: Segmenter, capsys: pytest.CaptureFixture[str]
+):
+    figures = {"training": {"macro_f1": 0.99}, "held_out": {"macro_f1": 0.81234}}
+    store.save(3, of_one_pair(run_walk), {"pairs": {"label:ts": figures}})
+    assert main(["versions", "--project", "3"]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert "measured on" in head
+    assert line.endswith("0.812     held-out series")
 
 
 def test_a_version_that_is_only_the_current_file_is_listed_too(

@@ -4,9 +4,10 @@ import argparse
 
 from timeseries_segmenter.errors import ExportError, SettingsError
 from timeseries_segmenter.service.model_store import ModelStore
+from timeseries_segmenter.service.version_summary import VersionSummaries
 from timeseries_segmenter.settings import Settings
 
-COLUMNS = ("", "version", "created", "tasks", "macro F1", "")
+COLUMNS = ("", "version", "created", "tasks", "macro F1", "measured on", "")
 
 
 def versions(options: argparse.Namespace, settings: Settings) -> None:
@@ -14,17 +15,17 @@ def versions(options: argparse.Namespace, settings: Settings) -> None:
     store = ModelStore(settings)
     current = store.version(options.project)
     rows = []
-    for version in store.versions(options.project):
-        metadata = store.metadata(options.project, version)
-        macro_f1 = metadata.get("metrics", {}).get("macro_f1")
+    for summary in VersionSummaries(store).of(options.project):
+        macro_f1 = summary.quality.macro_f1 if summary.quality else None
         rows.append(
             (
-                "*" if version == current else "",
-                version,
-                str(metadata.get("created_at", "")),
-                str(len(metadata.get("tasks", []))),
+                "*" if summary.version == current else "",
+                summary.version,
+                summary.created_at.isoformat() if summary.created_at else "",
+                str(summary.tasks),
                 "" if macro_f1 is None else f"{macro_f1:.3f}",
-                f"is {metadata['restored']} again" if "restored" in metadata else "",
+                summary.quality.measured_on if summary.quality and macro_f1 is not None else "",
+                f"is {summary.restored} again" if summary.restored else "",
             )
         )
     if not rows:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from lxml import html
+from models import of_one_pair
 from processes import small_disk
 from pydantic import SecretStr
 
@@ -38,7 +39,7 @@ def metadata(macro_f1: float, held_out: bool = True, **more: Any) -> dict[str, A
 def versions(backend: Backend, run_walk: Segmenter) -> list[str]:
     """Of project 47, oldest first; the first has no held-out figures."""
     saved = [metadata(0.5, held_out=False), metadata(0.66), metadata(0.75)]
-    return [backend.store.save(47, run_walk, each) for each in saved]
+    return [backend.store.save(47, of_one_pair(run_walk), each) for each in saved]
 
 
 def look(client: FlaskClient, query: str = "") -> html.HtmlElement:
@@ -218,7 +219,7 @@ def test_versions_stand_below_each_other_with_what_they_were_measured_on(
 def test_links_lead_to_the_public_address_of_label_studio(
     settings: Settings, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(47, run_walk, {})
+    backend.store.save(47, of_one_pair(run_walk), {})
     public = settings.model_copy(update={"label_studio_public_url": "https://studio.example.com/ls"})
     client = _wsgi.init_app(settings=public).test_client()
     assert "https://studio.example.com/ls/projects/47/data" in card(look(client), 47).xpath(".//a/@href")
@@ -292,8 +293,8 @@ def test_events_that_do_not_train_yet_are_counted(settings: Settings, app: objec
 
 
 def test_what_others_wrote_is_text(client: FlaskClient, backend: Backend, run_walk: Segmenter):
-    backend.store.save(3, run_walk, metadata(0.5, title=HOSTILE))
-    backend.store.save(3, run_walk, metadata(0.5, title=HOSTILE))
+    backend.store.save(3, of_one_pair(run_walk), metadata(0.5, title=HOSTILE))
+    backend.store.save(3, of_one_pair(run_walk), metadata(0.5, title=HOSTILE))
     failed(backend, 3, HOSTILE)
     queued(backend, 4)
     started(backend, 4, HOSTILE)
@@ -308,12 +309,15 @@ def test_what_others_wrote_is_text(client: FlaskClient, backend: Backend, run_wa
 def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
     client: FlaskClient, backend: Backend, run_walk: Segmenter, settings: Settings
 ):
-    backend.store.save(3, run_walk, {"metrics": {"macro_f1": 0.91}})
-    first, _ = backend.store.save(4, run_walk, metadata(0.5)), backend.store.save(4, run_walk, metadata(0.6))
+    backend.store.save(3, of_one_pair(run_walk), {"metrics": {"macro_f1": 0.91}})
+    first, _ = (
+        backend.store.save(4, of_one_pair(run_walk), metadata(0.5)),
+        backend.store.save(4, of_one_pair(run_walk), metadata(0.6)),
+    )
     backend.store.path(5).write_bytes(b"no model at all")
     (settings.model_dir / "versions" / f"{first}.pt").write_bytes(b"damaged")
     odd = {"created_at": "yesterday", "tasks": None, "skipped": None, "title": None, "pairs": None}
-    backend.store.save(6, run_walk, odd)
+    backend.store.save(6, of_one_pair(run_walk), odd)
     page = look(client)
     assert "on the training series" in text(card(page, 3).find_class("figures")[0])
     assert len(card(page, 4).xpath(".//tbody/tr")) == 2
@@ -331,7 +335,7 @@ def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
 def test_requests_that_name_no_project_have_a_model_but_no_training(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(0, run_walk, {})
+    backend.store.save(0, of_one_pair(run_walk), {})
     shown = card(look(client), 0)
     assert text(shown.xpath(".//h2")[0]) == "Requests that name no project"
     assert buttons(shown) == {}
@@ -479,7 +483,7 @@ def test_a_rollback_that_can_not_be_says_why(
 def test_a_rollback_conflicts_with_the_version_that_is_served_or_the_first(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
-    first = backend.store.save(3, run_walk, {})
+    first = backend.store.save(3, of_one_pair(run_walk), {})
     answer = client.post("/projects/3/rollback")
     assert (answer.status_code, f"no version before {first}" in answer.json["detail"]) == (409, True)
     answer = client.post("/projects/3/rollback", json={"version": first})
@@ -520,7 +524,7 @@ def test_a_folder_that_can_not_be_written_is_told_on_a_page(
 
     with small_disk(settings.model_dir):
         for _ in range(2):
-            backend.store.save(3, run_walk, metadata(0.5))
+            backend.store.save(3, of_one_pair(run_walk), metadata(0.5))
         queued(backend, 3)
         subprocess.run(["mount", "-o", "remount,ro", settings.model_dir], check=True)
         assert status(card(look(client), 3)) == "waiting"

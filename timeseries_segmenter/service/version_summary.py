@@ -12,7 +12,7 @@ from typing import Any
 from cachetools import LRUCache
 
 from timeseries_segmenter.errors import ModelFileError
-from timeseries_segmenter.learning.segmenter import read_metadata
+from timeseries_segmenter.learning.model_file import read_metadata
 from timeseries_segmenter.service.model_files import Signature, signature
 from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.service.quality import Quality, quality
