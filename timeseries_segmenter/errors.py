@@ -49,5 +49,9 @@ class DamagedModelError(ModelFileError):
     """A model file can be read, but holds no whole model of this service."""
 
 
+class ReportError(SegmenterError):
+    """A model has no training report that can be shown."""
+
+
 class VersionError(SegmenterError):
     """A project has no such version of its model to go back to."""

@@ -21,7 +21,7 @@ class Pages:
     def __init__(self) -> None:
         self.made: list[str] = []
 
-    def __call__(self, path: Path) -> str | None:
+    def __call__(self, path: Path) -> str:
         time.sleep(0.01)
         self.made.append(path.stem)
         return f"<!doctype html><p>Größe of {path.stem}</p>"
@@ -50,7 +50,7 @@ def test_a_page_is_made_once_however_many_ask_at_once(
     store: ModelStore, reports: ReportFiles, pages: Pages, settings: Settings, run_walk: Segmenter
 ):
     version = store.save(3, of_one_pair(run_walk), {})
-    found: list[str | None] = []
+    found: list[str] = []
     readers = [threading.Thread(target=lambda: found.append(reports.page(3, version))) for _ in range(5)]
     for reader in readers:
         reader.start()
@@ -79,7 +79,7 @@ def test_a_page_of_a_model_whose_history_is_gone_is_not_kept(
 ):
     version = store.save(3, of_one_pair(run_walk), {})
     (settings.model_dir / "versions" / f"{version}.pt").unlink()
-    assert "model_project_3" in str(reports.page(3, version))
+    assert "model_project_3" in reports.page(3, version)
     assert kept(settings) == []
 
 
@@ -89,7 +89,7 @@ def test_a_name_that_a_person_gave_leads_nowhere(
     settings.model_dir.mkdir()
     save_model(store.path(3), of_one_pair(run_walk), {"version": "../model_project_3"})
     (settings.model_dir / "model_project_3.html").write_text("not a report")
-    assert "model_project_3" in str(reports.page(3, store.version(3)))
+    assert "model_project_3" in reports.page(3, store.version(3))
     assert (settings.model_dir / "model_project_3.html").read_text() == "not a report"
 
 
@@ -101,8 +101,8 @@ def test_a_full_disk_costs_no_report(
     with small_disk(settings.model_dir):
         version = store.save(3, of_one_pair(run_walk), {})
         subprocess.run(["mount", "-o", "remount,ro", settings.model_dir], check=True)
-        assert version in str(reports.page(3, version))
-        assert version in str(reports.page(3, version))
+        assert version in reports.page(3, version)
+        assert version in reports.page(3, version)
     assert pages.made == [version] * 2
 
 
@@ -153,7 +153,8 @@ def test_a_model_from_before_there_were_reports_says_so(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
     version = backend.store.save(3, of_one_pair(run_walk), {})
-    backend.reports = ReportFiles(backend.store, lambda _: None)
     page = client.get("/projects/3/report", headers={"Accept": "text/html"})
-    assert page.status_code == 404
-    assert f"{version} has no report" in page.text
+    assert (page.status_code, page.mimetype) == (404, "text/html")
+    assert f"No report of {version}" in page.text
+    assert "train once more" in page.text
+    assert "train once more" in client.get("/projects/3/report").json["detail"]

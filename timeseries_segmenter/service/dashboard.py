@@ -7,7 +7,7 @@ from flask import Blueprint, Response, abort, jsonify, make_response, request, u
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 
-from timeseries_segmenter.errors import ModelFileError, VersionError
+from timeseries_segmenter.errors import ModelFileError, ReportError, VersionError
 from timeseries_segmenter.service.backend import Backend, current_backend
 from timeseries_segmenter.service.model_files import version_number
 from timeseries_segmenter.service.model_store import NO_PROJECT, UNTRAINED
@@ -112,25 +112,24 @@ def report(project: int) -> ResponseReturnValue:
             "There is no report yet: it comes with the project's first model. Annotate a series or two in "
             "Label Studio and submit them; or choose Start Training there, if they are annotated already."
         )
-        return _without_report(404, f"Project {project} is not trained yet", detail)
+        return _without_report(f"Project {project} is not trained yet", detail)
     if version != served and version not in backend.store.versions(project):
         abort(404, f"version: {version!r:.80} of project {project} is not kept (any more)")
     try:
         content = backend.reports.page(project, version)
+    except ReportError as error:
+        return _without_report(f"No report of {version}", str(error))
     except ModelFileError as error:
         abort(409, str(error))
-    if content is None:
-        detail = "It was trained before there were reports. The next training brings one."
-        return _without_report(404, f"{version} has no report", detail)
     answer = make_response(content)
     answer.headers["Content-Security-Policy"] = REPORT
     return answer
 
 
-def _without_report(status: int, title: str, detail: str) -> ResponseReturnValue:
+def _without_report(title: str, detail: str) -> ResponseReturnValue:
     if wants_page():
-        return page("message.html", title=title, detail=detail), status
-    return jsonify({"detail": f"{title}. {detail}"}), status
+        return page("message.html", title=title, detail=detail), 404
+    return jsonify({"detail": f"{title}: {detail}"}), 404
 
 
 def _overviews(backend: Backend) -> list[ProjectOverview]:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from timeseries_segmenter.errors import ReportError
 from timeseries_segmenter.service.model_files import VERSION
 from timeseries_segmenter.service.model_store import ModelStore
 
@@ -14,27 +15,27 @@ logger = logging.getLogger(__name__)
 class ReportFiles:
     """`MODEL_DIR/versions/{version}.html`, which goes when the version goes.
 
-    `render` makes the page from a model file; None where that was saved without a report.
+    `render` makes the page from a model file, or raises ReportError where that holds no report.
     """
 
-    def __init__(self, store: ModelStore, render: Callable[[Path], str | None]) -> None:
+    def __init__(self, store: ModelStore, render: Callable[[Path], str]) -> None:
         self._store = store
         self._render = render
         self._rendering = threading.Lock()  # plotting libraries want one thread at a time
 
-    def page(self, project: int, version: str) -> str | None:
-        """The page of a version that is served or kept; None where it has no report.
+    def page(self, project: int, version: str) -> str:
+        """The page of a version that is served or kept.
 
-        Raises ModelFileError where the model file can't be read.
+        Raises ReportError where it has no report, ModelFileError where the model file can't be read.
         """
         if not VERSION.fullmatch(version):  # a name that a person gave may lead anywhere
             with self._rendering:
                 return self._render(self._store.path(project))
         page = self._kept(version)
-        if page is None:
-            with self._rendering:
-                page = self._kept(version) or self._made(project, version)
-        return page
+        if page is not None:
+            return page
+        with self._rendering:
+            return self._kept(version) or self._made(project, version)
 
     def _kept(self, version: str) -> str | None:
         try:
@@ -42,17 +43,15 @@ class ReportFiles:
         except FileNotFoundError:
             return None
 
-    def _made(self, project: int, version: str) -> str | None:
+    def _made(self, project: int, version: str) -> str:
         page = self._render(self._store.version_path(project, version))
-        if page is not None:
-            try:
-                self._store.keep_report(project, version, page)
-            except OSError as error:
-                logger.warning("project %d: the report of %s can't be kept: %s", project, version, error)
+        try:
+            self._store.keep_report(project, version, page)
+        except OSError as error:
+            logger.warning("project %d: the report of %s can't be kept: %s", project, version, error)
         return page
 
 
-def render_report(path: Path) -> str | None:
-    """The page of the report that a model file holds; None where it holds none."""
-    del path  # reports are not saved with models yet
-    return None
+def render_report(path: Path) -> str:
+    """The page of the report that a model file holds. Raises ReportError."""
+    raise ReportError(f"{path.stem} was made without a report; train once more, and there is one")
