@@ -193,7 +193,7 @@ def test_a_project_is_shown_with_title_version_quality_and_links(client: FlaskCl
     for words in ("Project 47", "Model v3", "25 Nov 2026, 10:15 UTC", "2 tasks", "1 left out", versions[2]):
         assert words in told
     figures = text(shown.find_class("figures")[0])
-    assert figures == "Macro F1 0.75 0.75 Segment F1@50 0.38 0.38 on held-out series"
+    assert figures == "Macro F1 0.75 Segment F1@50 0.38 on held-out series"
     links = dict(zip(map(text, shown.xpath(".//footer/a")), shown.xpath(".//footer/a/@href"), strict=True))
     assert links == {
         "Report of Basic motions": "/projects/47/report",

@@ -123,6 +123,7 @@ def report(project: int) -> ResponseReturnValue:
         abort(409, str(error))
     answer = make_response(content)
     answer.headers["Content-Security-Policy"] = REPORT
+    answer.headers["Cache-Control"] = "no-cache"
     return answer
 
 

@@ -86,6 +86,11 @@ class ProjectOverview:
         return sorted(others, key=lambda each: version_number(each.version) > number)  # stable
 
     @property
+    def segments(self) -> bool:
+        """Whether a version has figures on whole regions."""
+        return any(each.quality and each.quality.segment_f1 is not None for each in self.versions)
+
+    @property
     def points(self) -> bool:
         """Whether a version has figures on instants."""
         return any(each.quality and each.quality.point_f1 is not None for each in self.versions)

@@ -53,6 +53,7 @@ def extend(app: Flask, backend: Backend) -> None:
     for name, view in {"get_version": versions, "metrics": metrics}.items():
         if name in app.view_functions:
             app.view_functions[name] = view
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.converters["project"] = ProjectConverter
     app.register_blueprint(routes)
     app.register_blueprint(dashboard)
