@@ -1,0 +1,155 @@
+"""A pair's labelled tasks, what was learned from them and how it was checked, as its part of a report."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from timeseries_segmenter.evaluation import Comparison
+from timeseries_segmenter.learning.training import Epoch, Fitted
+from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.service.labelled_task import LabelledTask
+from timeseries_segmenter.service.report import (
+    CurvePoint,
+    Disagreement,
+    Few,
+    PairReport,
+    PastFigures,
+    Previous,
+    ReliabilityBin,
+    Sample,
+)
+from timeseries_segmenter.service.report_figures import Classes, figures
+from timeseries_segmenter.service.report_samples import Predicted, chosen, sample
+
+FEW_REGIONS = 5  # of a label: with fewer, what was learned may be one region's looks
+FEW_TASKS = 2  # with a label: from one task, it can't be learned and checked on another
+MOST_EPOCHS = 200  # in the curve
+MOST_DISAGREEMENTS = 20
+
+
+class HeldOut(Protocol):
+    """What networks that never saw an example predict for it, one an example."""
+
+    @property
+    def segments(self) -> Sequence[Sequence[Segment]]:
+        """Of each example, by first row."""
+
+
+class Calibration(Protocol):
+    """How far probabilities on held-out series can be believed."""
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error."""
+
+    @property
+    def bins(self) -> Sequence[ReliabilityBin]:
+        """By rising confidence."""
+
+
+def pair_report(
+    name: str,
+    tasks: Sequence[LabelledTask],
+    fitted: Fitted,
+    epochs: Sequence[Epoch],
+    held_out: HeldOut | None,
+    *,
+    time_name: str = "row",
+    calibration: Calibration | None = None,
+    disagreements: Iterable[Disagreement] = (),
+) -> PairReport:
+    """One pair's part of the report; `held_out` is in the order of `tasks`."""
+    segmenter = fitted.segmenter
+    classes = Classes.of(segmenter)
+    on_training = _comparisons(tasks, [segmenter.segments(task.series.values) for task in tasks])
+    on_held_out = _comparisons(tasks, held_out.segments) if held_out else []
+    return PairReport(
+        name=name,
+        class_names=list(segmenter.class_names),
+        channels=list(segmenter.channels),
+        epochs=fitted.epochs,
+        continued=fitted.continued,
+        thresholds_met=fitted.thresholds_met,
+        curve=_curve(epochs),
+        training=figures(on_training, classes),
+        held_out=figures(
+            on_held_out,
+            classes,
+            calibration.error if calibration else None,
+            calibration.bins if calibration else (),
+        )
+        if on_held_out
+        else None,
+        samples=_samples(tasks, on_held_out or on_training, classes, bool(on_held_out), time_name),
+        unlearned=list(fitted.unlearned),
+        few=_few(tasks, classes),
+        disagreements=list(disagreements)[:MOST_DISAGREEMENTS],
+    )
+
+
+def previous(metadata: Mapping[str, Any]) -> Previous:
+    """The figures of an earlier version, from what was saved with it."""
+    pairs = {
+        name: PastFigures(
+            tasks=found["tasks"],
+            macro_f1=found["macro_f1"],
+            f1=found["f1"],
+            segment_f1=found["segment_f1"],
+            point_f1=found["point_f1"],
+            calibration_error=found.get("calibration_error"),
+        )
+        for name, pair in metadata.get("pairs", {}).items()
+        if (found := pair.get("held_out"))
+    }
+    return Previous(version=metadata["version"], created_at=metadata["created_at"], pairs=pairs)
+
+
+def _comparisons(tasks: Sequence[LabelledTask], predicted: Sequence[Sequence[Segment]]) -> list[Comparison]:
+    return [
+        Comparison(task.segments, segments, len(task.series))
+        for task, segments in zip(tasks, predicted, strict=True)
+    ]
+
+
+def _samples(
+    tasks: Sequence[LabelledTask],
+    comparisons: Sequence[Comparison],
+    classes: Classes,
+    held_out: bool,
+    time_name: str,
+) -> list[Sample]:
+    predicted = [
+        Predicted(task.task, task.series, each.true, each.predicted, figures([each], classes).mean_f1)
+        for task, each in zip(tasks, comparisons, strict=True)
+    ]
+    return [sample(each, why, classes, held_out, time_name) for each, why in chosen(predicted)]
+
+
+def _few(tasks: Sequence[LabelledTask], classes: Classes) -> list[Few]:
+    """Labels that were learned from too little, those with least first."""
+    regions: Counter[int] = Counter()
+    found_in: Counter[int] = Counter()
+    for task in tasks:
+        numbers = [number for segment in task.segments if (number := classes.number(segment))]
+        regions.update(numbers)
+        found_in.update(set(numbers))
+    few = [
+        Few(name=classes.names[number], regions=count, tasks=found_in[number])
+        for number, count in regions.items()
+        if count < FEW_REGIONS or found_in[number] < FEW_TASKS
+    ]
+    return sorted(few, key=lambda each: (each.regions, each.name))
+
+
+def _curve(epochs: Sequence[Epoch]) -> list[CurvePoint]:
+    step = max(1, -(-len(epochs) // MOST_EPOCHS))
+    shown = {*range(0, len(epochs), step), len(epochs) - 1} if epochs else set()
+    return [
+        CurvePoint(
+            epoch=epochs[place].number,
+            loss=epochs[place].loss,
+            balanced_accuracy=epochs[place].scores.balanced_accuracy,
+            min_f1=epochs[place].scores.min_f1,
+        )
+        for place in sorted(shown)
+    ]
