@@ -10,6 +10,7 @@ import torch
 from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.evaluation import TOLERANCE
 from timeseries_segmenter.file_commands import evaluate_model, predict, train
+from timeseries_segmenter.report_command import report
 from timeseries_segmenter.service.backend import project_number
 from timeseries_segmenter.service.logs import configure_logging
 from timeseries_segmenter.service_commands import roll_back, versions, work
@@ -84,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--project", type=_project, required=True, help="the project's number")
         if command is roll_back:
             sub.add_argument("--to", metavar="VERSION", help="the version to serve again")
+    told = (report.__doc__ or "").rstrip(".")
+    sub = commands.add_parser("report", help=told, description=told + ".")
+    sub.set_defaults(command=report)
+    source = sub.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model", type=Path, help="a model file")
+    source.add_argument("--project", type=_project, help="a project's number: its current model")
+    sub.add_argument("--output", type=Path, required=True, help="file to write the page to")
     return parser
 
 

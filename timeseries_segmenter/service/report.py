@@ -52,7 +52,7 @@ class ReliabilityBin(_Part):
 
     confidence: Rounded
     accuracy: Rounded
-    rows: int
+    count: int
 
 
 class Figures(_Part):

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from timeseries_segmenter.evaluation import Comparison
 from timeseries_segmenter.learning.training import Epoch, Fitted
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.segment import Segment, label_set_name
 from timeseries_segmenter.service.labelled_task import LabelledTask
 from timeseries_segmenter.service.report import (
     CurvePoint,
     Disagreement,
     Few,
+    Figures,
     PairReport,
     PastFigures,
     Previous,
@@ -27,24 +29,24 @@ MOST_EPOCHS = 200  # in the curve
 MOST_DISAGREEMENTS = 20
 
 
-class HeldOut(Protocol):
-    """What networks that never saw an example predict for it, one an example."""
+class Bin(Protocol):
+    """Rows that are given about the same probability: how high it is, and how often it is right."""
 
     @property
-    def segments(self) -> Sequence[Sequence[Segment]]:
-        """Of each example, by first row."""
-
-
-class Calibration(Protocol):
-    """How far probabilities on held-out series can be believed."""
-
+    def confidence(self) -> float: ...
     @property
-    def error(self) -> float:
-        """Expected calibration error."""
-
+    def accuracy(self) -> float: ...
     @property
-    def bins(self) -> Sequence[ReliabilityBin]:
-        """By rising confidence."""
+    def count(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What networks that never saw a task predict for it, one a task, and how far they can be believed."""
+
+    segments: Sequence[Sequence[Segment]]
+    calibration_error: float
+    reliability: Sequence[Bin]
 
 
 def pair_report(
@@ -52,17 +54,16 @@ def pair_report(
     tasks: Sequence[LabelledTask],
     fitted: Fitted,
     epochs: Sequence[Epoch],
-    held_out: HeldOut | None,
+    checked: Checked | None,
     *,
-    time_name: str = "row",
-    calibration: Calibration | None = None,
+    time_name: str | None = None,
     disagreements: Iterable[Disagreement] = (),
 ) -> PairReport:
-    """One pair's part of the report; `held_out` is in the order of `tasks`."""
+    """One pair's part of the report; `checked` is in the order of `tasks`, `time_name` its time column."""
     segmenter = fitted.segmenter
     classes = Classes.of(segmenter)
     on_training = _comparisons(tasks, [segmenter.segments(task.series.values) for task in tasks])
-    on_held_out = _comparisons(tasks, held_out.segments) if held_out else []
+    held_out = _comparisons(tasks, checked.segments) if checked else []
     return PairReport(
         name=name,
         class_names=list(segmenter.class_names),
@@ -72,19 +73,20 @@ def pair_report(
         thresholds_met=fitted.thresholds_met,
         curve=_curve(epochs),
         training=figures(on_training, classes),
-        held_out=figures(
-            on_held_out,
-            classes,
-            calibration.error if calibration else None,
-            calibration.bins if calibration else (),
-        )
-        if on_held_out
-        else None,
-        samples=_samples(tasks, on_held_out or on_training, classes, bool(on_held_out), time_name),
-        unlearned=list(fitted.unlearned),
+        held_out=_held_out(held_out, classes, checked) if checked else None,
+        samples=_samples(tasks, held_out or on_training, classes, bool(held_out), time_name or "row"),
+        unlearned=[label_set_name(labels) for labels in fitted.unlearned],
         few=_few(tasks, classes),
         disagreements=list(disagreements)[:MOST_DISAGREEMENTS],
     )
+
+
+def _held_out(comparisons: Sequence[Comparison], classes: Classes, checked: Checked) -> Figures:
+    bins = [
+        ReliabilityBin(confidence=each.confidence, accuracy=each.accuracy, count=each.count)
+        for each in checked.reliability
+    ]
+    return figures(comparisons, classes, checked.calibration_error, bins)
 
 
 def previous(metadata: Mapping[str, Any]) -> Previous:

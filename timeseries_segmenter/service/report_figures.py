@@ -11,7 +11,7 @@ from timeseries_segmenter.evaluation import TOLERANCE, Comparison, evaluate
 from timeseries_segmenter.learning.metrics import confusion_matrix
 from timeseries_segmenter.learning.segment_metrics import Matches, overlap_matches
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.segment import LabelSet, Segment
 from timeseries_segmenter.service.report import ClassFigures, Confusion, Figures, ReliabilityBin
 
 IntArray = NDArray[np.int64]
@@ -24,17 +24,17 @@ class Classes:
     """The network's classes, background first, and which of them are instants."""
 
     names: tuple[str, ...]
-    labels: tuple[str, ...]
+    label_sets: tuple[LabelSet, ...]
     points: frozenset[int]
 
     @classmethod
     def of(cls, segmenter: Segmenter) -> "Classes":
         """Those of a fitted model."""
-        return cls(segmenter.class_names, segmenter.labels, frozenset(segmenter.decoding.points))
+        return cls(segmenter.class_names, segmenter.label_sets, frozenset(segmenter.decoding.points))
 
     def number(self, segment: Segment) -> int:
         """The class of a segment, 0 where there is none; of either kind where it has only that one."""
-        numbers = [number for number, label in enumerate(self.labels, 1) if label == segment.label]
+        numbers = [number for number, labels in enumerate(self.label_sets, 1) if labels == segment.labels]
         same_kind = [number for number in numbers if (number in self.points) == segment.instant]
         return next(iter(same_kind or numbers), 0)
 
@@ -46,7 +46,7 @@ class Classes:
             point = number in self.points
             if number and point and not segment.instant:
                 middle = (segment.first + segment.last) // 2
-                learned.append(Segment(middle, middle, segment.label, segment.score, instant=True))
+                learned.append(Segment(middle, middle, segment.labels, segment.score, instant=True))
             elif number and (point or not segment.instant):
                 learned.append(segment)
         return learned
@@ -68,8 +68,7 @@ def figures(
     tolerance: int = TOLERANCE,
 ) -> Figures:
     """Figures over all series, and of each class."""
-    labels = tuple(dict.fromkeys(classes.labels))
-    overall = evaluate(comparisons, labels, tolerance)
+    overall = evaluate(comparisons, tuple(dict.fromkeys(classes.label_sets)), tolerance)
     count = len(classes.names)
     rows = np.zeros((count, count), np.int64)
     instants = np.zeros((count, count), np.int64)

@@ -228,17 +228,17 @@ def reliability(figures: Figures) -> Picture:
     drawn = figure(HALF, 3.6)
     plot = axes(drawn, 0.6, 0.6, HALF - 0.8, 2.6)
     plot.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
-    total = sum(each.rows for each in figures.reliability) or 1
+    total = sum(each.count for each in figures.reliability) or 1
     confidence = [each.confidence for each in figures.reliability]
     accuracy = [each.accuracy for each in figures.reliability]
-    told = [each for each in figures.reliability if each.rows >= LEAST_IN_BIN * total]
+    told = [each for each in figures.reliability if each.count >= LEAST_IN_BIN * total]
     plot.plot(
         [each.confidence for each in told], [each.accuracy for each in told], color=ACCENT, linewidth=1.6
     )
     plot.scatter(
         confidence,
         accuracy,
-        [20 + 260 * each.rows / total for each in figures.reliability],
+        [20 + 260 * each.count / total for each in figures.reliability],
         color=ACCENT,
         zorder=3,
         clip_on=False,
