@@ -7,6 +7,7 @@ import re
 import threading
 import unicodedata
 from dataclasses import dataclass
+from html import escape
 from io import StringIO
 from typing import Any
 from urllib.parse import quote
@@ -33,6 +34,7 @@ _SETTINGS: dict[Any, Any] = {
     "axes.unicode_minus": True,
 }
 _NUMBER = re.compile(r"(\.\d)\d+")
+_STAND_IN = re.compile("Xg([0-9a-f]*)gX")
 _PATH = re.compile(r'\bd="([^"]*)"')
 _FONTS = (
     "text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif!important}"
@@ -68,8 +70,20 @@ def axes(within: Figure, left: float, bottom: float, width: float, height: float
 
 
 def write(plot: Axes, x: float, y: float, text: str, **style: object) -> Text:
-    """Text as it stands: nothing in it is mathematics."""
-    return plot.text(x, y, text, **({"color": INK, "fontsize": SIZE, "parse_math": False} | style))  # type: ignore[arg-type]
+    """Text as it stands, in any script; see `_stand_in`."""
+    return plot.text(x, y, _stand_in(text), **({"color": INK, "fontsize": SIZE} | style))  # type: ignore[arg-type]
+
+
+def _stand_in(text: str) -> str:
+    """What matplotlib sees of a text: letters that its font has, as high and as deep as any.
+
+    It would take what stands between two $ for mathematics, and warn of letters that its font lacks.
+    """
+    return f"Xg{text.encode('utf-8', 'replace').hex()}gX"
+
+
+def _as_written(stand_in: re.Match[str]) -> str:
+    return escape(bytes.fromhex(stand_in[1]).decode(), quote=False)
 
 
 def short(name: str, most: int = LONGEST_NAME) -> str:
@@ -106,7 +120,9 @@ def picture(drawn: Figure, alt: str) -> Picture:
         )
     svg = written.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = _PATH.sub(_shorter, svg).replace("<defs>", f"<defs><style>{_style()}</style>", 1)
+    svg = _STAND_IN.sub(_as_written, _PATH.sub(_shorter, svg)).replace(
+        "<defs>", f"<defs><style>{_style()}</style>", 1
+    )
     width, height = drawn.get_size_inches() * 96
     # quoted letter by letter only where an attribute or an address needs it: base64 takes a quarter more
     address = "data:image/svg+xml," + quote(" ".join(svg.split()), safe=" =:/;,.()-!*+@?$|{}[]^_~'")

@@ -177,7 +177,11 @@ def _cell(confusion: Confusion, count: int, share: float) -> str:
 
 def class_bars(figures: Figures) -> Picture:
     """F1 of each class as a bar, precision and recall as marks on it."""
-    shown = [(number, each) for number, each in enumerate(figures.classes) if each.support or each.predicted]
+    shown = [
+        (number, each)
+        for number, each in enumerate(figures.classes)
+        if (each.support or each.predicted) and (number or not figures.of_instants)
+    ]
     names = [short(each.name) for _, each in shown]
     margin = 0.2 + LETTER * max(columns(name) for name in names)
     bar = 0.36

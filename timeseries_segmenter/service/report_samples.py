@@ -96,7 +96,9 @@ def _stretch(each: Predicted, classes: Classes) -> tuple[int, int]:
     wrong[[row for row, _ in drawn ^ predicted]] = True
     width = max(2, length * MOST_REGIONS // len(regions))
     mistakes = np.concatenate([[0], np.cumsum(wrong)])
-    first = int(np.argmax(mistakes[width:] - mistakes[:-width]))
+    within = mistakes[width:] - mistakes[:-width]
+    best = np.flatnonzero(within == within.max())
+    first = int(best[len(best) // 2])
     return first, first + width - 1
 
 
