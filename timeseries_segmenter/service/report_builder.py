@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from timeseries_segmenter.evaluation import Comparison
 from timeseries_segmenter.learning.training import Epoch, Fitted
-from timeseries_segmenter.segment import Segment, label_set_name
+from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 from timeseries_segmenter.service.labelled_task import LabelledTask
 from timeseries_segmenter.service.report import (
     CurvePoint,
@@ -87,6 +87,21 @@ def _held_out(comparisons: Sequence[Comparison], classes: Classes, checked: Chec
         for each in checked.reliability
     ]
     return figures(comparisons, classes, checked.calibration_error, bins)
+
+
+def disagreement(
+    task: LabelledTask, rows: tuple[int, int], drawn: LabelSet, predicted: LabelSet, confidence: float
+) -> Disagreement:
+    """A stretch of a task's series, from its first to its last row, in the series' own time."""
+    start, end = task.series.start_end(*rows)
+    return Disagreement(
+        task=task.task,
+        start=start,
+        end=end,
+        drawn=list(drawn),
+        predicted=list(predicted),
+        confidence=confidence,
+    )
 
 
 def previous(metadata: Mapping[str, Any]) -> Previous:

@@ -62,7 +62,6 @@ class PairView:
     confusions: "list[tuple[str, Picture]]"
     figures: "list[tuple[str, Picture]]"
     curve: "Picture | None"
-    change: "Picture | None"
 
 
 def render(
@@ -121,9 +120,11 @@ def _view(pair: PairReport, report: Report) -> PairView:
         for confusion in figures.confusions
     ]
     pictures = [("Precision, recall and F1", plots.class_bars(figures))]
+    then, now = _comparable(pair.held_out, before)
+    if then and report.previous:
+        pictures.append((f"Since {report.previous.version}", plots.change(then, now)))
     if figures.reliability:
         pictures.append(("Can its probabilities be believed?", plots.reliability(figures)))
-    then, now = _comparable(pair.held_out, before)
     return PairView(
         pair,
         verdict(pair, before),
@@ -134,7 +135,6 @@ def _view(pair: PairReport, report: Report) -> PairView:
         confusions,
         pictures,
         plots.learning_curve(pair.curve) if pair.curve else None,
-        plots.change(then, now) if then else None,
     )
 
 

@@ -25,7 +25,8 @@ from timeseries_segmenter.service.report_picture import (
     write,
 )
 
-MARGINS = 1.05, 0.75  # inches, left and right of the series
+LEFT, RIGHT = 1.05, 0.75  # inches beside the series, at least
+LONGEST_CHANNEL = 20  # columns of its name
 LANE = 0.27  # inches, of the drawn and of the predicted segments
 DIFFERENCE = 0.1
 LETTER = 0.078  # inches
@@ -39,9 +40,11 @@ def sample(shown: Sample, class_names: Sequence[str]) -> Picture:
     heights = channel * len(shown.channels), 2 * LANE + DIFFERENCE + 0.1
     bottom = 0.32
     drawn = figure(WIDE, bottom + sum(heights) + 0.16)
-    width = WIDE - sum(MARGINS)
-    signals = axes(drawn, MARGINS[0], bottom, width, heights[0])
-    lanes = axes(drawn, MARGINS[0], bottom + heights[0] + 0.12, width, heights[1])
+    names = [short(each.name, LONGEST_CHANNEL) for each in shown.channels]
+    left = max(LEFT, 0.2 + LETTER * 1.1 * max(columns(name) for name in names))
+    width = WIDE - left - RIGHT
+    signals = axes(drawn, left, bottom, width, heights[0])
+    lanes = axes(drawn, left, bottom + heights[0] + 0.12, width, heights[1])
     _lanes(lanes, shown, class_names, width)
     _signals(signals, shown, channel)
     _time(signals, shown)
@@ -144,7 +147,14 @@ def _signals(plot: Axes, shown: Sample, height: float) -> None:
     for place, channel in enumerate(shown.channels):
         levels = np.array([np.nan if level is None else level for level in channel.levels])
         plot.plot(times, place + 0.92 - 0.84 * levels / LEVELS, color=SIGNAL, linewidth=0.8)
-        write(plot, -0.008 * POSITIONS, place + 0.5, short(channel.name, 13), ha="right", va="center")
+        write(
+            plot,
+            -0.008 * POSITIONS,
+            place + 0.5,
+            short(channel.name, LONGEST_CHANNEL),
+            ha="right",
+            va="center",
+        )
         if height >= 0.3 and channel.high > channel.low:
             for value, at in ((channel.high, 0.5 - 0.07 / height), (channel.low, 0.5 + 0.07 / height)):
                 write(
