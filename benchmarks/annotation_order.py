@@ -62,7 +62,8 @@ class Simulation:
         key = f"{self.data.name} {self.seed} {places}"
         if key not in self.known or (ranked and not self.known[key][1]):
             segmenter = self._model(places, calibrated=ranked)
-            self.known[key] = (self.data.figure(segmenter), self._others(segmenter, places) if ranked else [])
+            figure = self.data.main_figure(self.data.figures(segmenter))
+            self.known[key] = (figure, self._others(segmenter, places) if ranked else [])
             print(key, *self.known[key], file=sys.stderr, flush=True)
         return self.known[key]
 

@@ -68,8 +68,7 @@ class DataSet:
         instants = any(segment.instant for task in self.test for segment in task.segments)
         return "point F1" if instants else "F1@50"
 
-    def figure(self, segmenter: Segmenter) -> float:
-        """The one figure of `figure_name` on the test tasks; 0 without a prediction to measure."""
-        figures = self.figures(segmenter)
+    def main_figure(self, figures: dict[str, Any]) -> float:
+        """The one of `figure_name`; 0 where nothing is drawn or predicted."""
         figure = figures["point_f1"] if self.figure_name == "point F1" else figures["segment_f1"]["50"]
         return float(figure or 0.0)
