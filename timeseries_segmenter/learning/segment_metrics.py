@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.segment import LabelSet, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +32,31 @@ def overlap_matches(true: Sequence[Segment], predicted: Sequence[Segment], least
     A predicted segment matches the true one of its label that it overlaps most, where rows in
     both are at least the share `least_overlap` of rows in either, and none before it took it.
     """
+    numbers = _numbers(true, predicted)
+    firsts, lasts, labels = (
+        np.array([(one.first, one.last, numbers[one.labels]) for one in true], int).reshape(-1, 3).T
+    )
     taken: set[int] = set()
-    for segment in predicted:
-        overlaps = [_overlap(segment, other) if segment.labels == other.labels else 0.0 for other in true]
-        best = int(np.argmax(overlaps)) if overlaps else -1
-        if best >= 0 and overlaps[best] >= least_overlap and overlaps[best] > 0:
+    for segment in predicted if true else ():
+        both = np.minimum(lasts, segment.last) - np.maximum(firsts, segment.first) + 1
+        either = lasts - firsts + 1 + len(segment) - both
+        overlaps = np.where((labels == numbers[segment.labels]) & (both > 0), both / either, 0.0)
+        best = int(overlaps.argmax())
+        if overlaps[best] >= least_overlap and overlaps[best] > 0:
             taken.add(best)
     return Matches(len(taken), len(predicted), len(true))
 
 
 def point_matches(true: Sequence[Segment], predicted: Sequence[Segment], tolerance: int) -> Matches:
     """Matches of instants with the same label at most `tolerance` rows apart, the nearest pairs first."""
+    order = sorted(range(len(predicted)), key=lambda place: predicted[place].first)
+    rows = np.array([predicted[place].first for place in order], np.int64)
+    near = [np.searchsorted(rows, [one.first - tolerance, one.first + tolerance + 1]) for one in true]
     pairs = sorted(
-        (abs(one.first - other.first), i, j)
-        for i, one in enumerate(true)
-        for j, other in enumerate(predicted)
-        if one.labels == other.labels and abs(one.first - other.first) <= tolerance
+        (abs(one.first - predicted[j].first), i, j)
+        for i, (one, (start, stop)) in enumerate(zip(true, near, strict=True))
+        for j in order[start:stop]
+        if one.labels == predicted[j].labels
     )
     found: set[int] = set()
     used: set[int] = set()
@@ -63,20 +72,22 @@ def edit_score(true: Sequence[Segment], predicted: Sequence[Segment]) -> float:
 
     Does not look at where segments are, only at which follow which (Lea et al. 2016, arXiv 1602.02995).
     """
-    wanted = [segment.labels for segment in true]
-    given = [segment.labels for segment in predicted]
-    if not wanted and not given:
+    if not true and not predicted:
         return 1.0
-    distances = list(range(len(given) + 1))
+    numbers = _numbers(true, predicted)
+    wanted, given = (
+        np.array([numbers[one.labels] for one in segments], int) for segments in (true, predicted)
+    )
+    places = np.arange(len(given) + 1)
+    distances = places
     for row, label in enumerate(wanted, 1):
-        diagonal, distances[0] = distances[0], row
-        for column, other in enumerate(given, 1):
-            cost = min(distances[column] + 1, distances[column - 1] + 1, diagonal + (label != other))
-            diagonal, distances[column] = distances[column], cost
-    return 1 - distances[-1] / max(len(wanted), len(given))
+        kept_or_left_out = np.minimum(distances[1:] + 1, distances[:-1] + (given != label))
+        # one more is given: the least of those before it, and one for each step
+        distances = np.minimum.accumulate(np.concatenate([[row], kept_or_left_out]) - places) + places
+    return 1 - int(distances[-1]) / max(len(wanted), len(given))
 
 
-def _overlap(one: Segment, other: Segment) -> float:
-    """Rows in both segments, as a share of the rows in either."""
-    both = min(one.last, other.last) - max(one.first, other.first) + 1
-    return both / (len(one) + len(other) - both) if both > 0 else 0.0
+def _numbers(*segments: Sequence[Segment]) -> dict[LabelSet, int]:
+    """A number for each label set, which arrays can hold."""
+    sets = dict.fromkeys(one.labels for each in segments for one in each)
+    return {labels: number for number, labels in enumerate(sets)}
