@@ -2,6 +2,7 @@
 
 import base64
 import json
+import operator
 import time
 from typing import Any
 
@@ -75,8 +76,9 @@ class LabelStudioServer(HttpServer):
     def _page(self, query: dict[str, str]) -> Reply:
         tasks = self.tasks.get(int(query["project"]), [])
         for item in json.loads(query.get("query", "{}")).get("filters", {}).get("items", []):
-            assert (item["filter"], item["operator"]) == ("filter:tasks:total_annotations", "greater")
-            tasks = [task for task in tasks if _submitted(task) > item["value"]]
+            assert item["filter"] == "filter:tasks:total_annotations"
+            holds = {"greater": operator.gt, "equal": operator.eq}[item["operator"]]
+            tasks = [task for task in tasks if holds(_submitted(task), item["value"])]
         page, size = int(query["page"]), int(query["page_size"])
         if page > 1 and (page - 1) * size >= len(tasks):
             return failure(404, "Invalid page.")

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from timeseries_segmenter.export import read_config, read_split, read_tasks
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.regions import drawn_segments
 from timeseries_segmenter.labeling.targets import drawn_label_sets
-from timeseries_segmenter.learning.model_file import load_model, save_model
+from timeseries_segmenter.learning.model_file import TrainedModel, load_folds, load_model, save_model
 from timeseries_segmenter.segment import label_set_name
 from timeseries_segmenter.service.labelled_task import LabelledTask, labels_of, read_labelled_tasks, task_ids
 from timeseries_segmenter.service.model_store import Model
@@ -33,11 +34,13 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     # scikit-learn is slow to import, and only training needs it
     from timeseries_segmenter.learning.training import Recipe
     from timeseries_segmenter.learning.training_loop import Epoch
-    from timeseries_segmenter.service.model_training import train_model
+    from timeseries_segmenter.service.model_training import Start, train_model
+    from timeseries_segmenter.service.training_report import pairs_metadata, training_report
 
     config = read_config(options.config)
     labelled = _labelled(_tasks(options, "train"), config, TaskSeries.of(settings))
-    start = _model(options.start) if options.start else None
+    start = Start(_model(options.start), load_folds(options.start)) if options.start else None
+    began = time.monotonic()
     with tqdm(desc="training", unit=" epochs", disable=None) as bar:
 
         def show(_: Recipe, epoch: Epoch) -> None:
@@ -48,22 +51,33 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
                 min_f1=f"{epoch.scores.min_f1:.3f}",
             )
 
-        training = train_model(labelled, config, settings, start, show)
+        def show_check(name: str, share: float) -> None:
+            bar.set_postfix_str(f"checking {name}, {share:.0%}")
+
+        training = train_model(labelled, config, settings, start, show, show_check)
     moment = datetime.now(UTC)
-    metadata = {
-        "version": f"{options.model.stem}-{moment:%Y%m%dT%H%M%SZ}",
+    about = {
         "created_at": moment.isoformat(timespec="seconds"),
-        "label_config": options.config.read_text(encoding="utf-8-sig"),
+        "title": options.model.stem,
         "tasks": task_ids(labelled),
-        "pairs": training.metadata,
+        "skipped": [],
+        "seconds": {"fitting": round(time.monotonic() - began, 2)},
     }
+    report = training_report(training, start.model.metadata if start else None, about | {"project": None})
+    metadata = about | {
+        "version": f"{options.model.stem}-{moment:%Y%m%dT%H%M%SZ}",
+        "label_config": options.config.read_text(encoding="utf-8-sig"),
+        "pairs": pairs_metadata(training, report.pairs),
+    }
+    model = TrainedModel(training.segmenters, training.folds, report.model_dump_json())
     try:
-        save_model(options.model, training.model, metadata)
+        save_model(options.model, model, metadata)
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{options.model} can't be written: {error}") from error
     for name, reason in training.unlearned.items():
         logger.warning("nothing is drawn for %s yet: %s", name, reason)
-    for name, fitted in training.fitted.items():
+    for name, each in training.pairs.items():
+        fitted = each.fitted
         for labels in fitted.unlearned:
             logger.warning("no region with the label %s; it can't be predicted", label_set_name(labels))
         print(
@@ -120,14 +134,11 @@ def evaluate_model(options: argparse.Namespace, settings: Settings) -> None:
 
 def _figures(segmenter: PairSegmenter, tasks: list[LabelledTask], tolerance: int) -> dict[str, Any]:
     labels = labels_of(tasks, segmenter.pair)
-    comparisons = [
-        Comparison(
-            task.segments,
-            drawn_segments(segmenter.segments(task.series), replace(segmenter.pair, labels=task.labels)),
-            len(task.series),
-        )
-        for task in tasks
-    ]
+    comparisons = []
+    for task in tasks:
+        pair = replace(segmenter.pair, labels=task.labels)
+        predicted = drawn_segments(segmenter.predict(task.series).segments, pair)
+        comparisons.append(Comparison(task.segments, predicted, len(task.series)))
     segments = [segment for each in comparisons for segment in (*each.true, *each.predicted)]
     return evaluate(comparisons, drawn_label_sets(segments, labels), tolerance)
 

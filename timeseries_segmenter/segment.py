@@ -1,6 +1,6 @@
 """The two words that labeling and learning share: a segment, and the label set that it carries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LabelSet = tuple[str, ...]
 
@@ -12,7 +12,8 @@ class Segment:
     `first` and `last` are row numbers from 0, both inclusive. `labels` are one label mostly,
     several where a person gave one region several. `score` is the mean probability of the
     label set over these rows, 1.0 where a person drew the segment. `instant` tells a point in
-    time (`first` is `last`) from a range of one row.
+    time (`first` is `last`) from a range of one row. `region` is the id of the region that a
+    person drew.
     """
 
     first: int
@@ -20,6 +21,7 @@ class Segment:
     labels: LabelSet
     score: float = 1.0
     instant: bool = False
+    region: str | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return self.last - self.first + 1

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import recorded
 from flask import Flask
@@ -14,7 +15,7 @@ from models import of_one_pair
 
 from model import TimeSeriesSegmenter
 from timeseries_segmenter.learning.model_file import save_model
-from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.segmenter import Segmentation, Segmenter
 from timeseries_segmenter.segment import Segment
 from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.settings import Settings
@@ -115,15 +116,18 @@ def test_dates_are_the_text_of_the_time_cells(
         assert {start, end} <= cells
 
 
-def test_scores_are_probabilities_and_the_tasks_is_their_mean(
+def test_scores_are_probabilities_and_the_tasks_tells_how_sure_the_model_is_of_its_series(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
     backend.store.save(6, of_one_pair(run_walk), {})
-    for result in predict(recorded.body(INLINE)):
+    body = recorded.body(INLINE)
+    for task, result in zip(body["tasks"], predict(body), strict=True):
         scores = [region["score"] for region in result["result"]]
         assert len(scores) == 3
         assert all(0.5 < score <= 1 for score in scores)
-        assert result["score"] == pytest.approx(sum(scores) / 3)
+        values = np.array(task["data"]["ts"]["value"], np.float32)[:, None]
+        assert result["score"] == run_walk.predict(values).confidence
+        assert 0 < result["score"] < max(scores)
 
 
 def beat_request(beats: dict[str, list[float]], channels: str) -> dict[str, Any]:
@@ -172,7 +176,7 @@ def test_one_row_of_a_range_label_is_an_instant_and_equal_stamps_are_too(
     predict: Predict, backend: Backend, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
 ):
     drawn = [Segment(3, 3, ("Run",)), Segment(10, 12, ("Walk",)), Segment(20, 25, ("Run",))]
-    monkeypatch.setattr(Segmenter, "segments", lambda *_: drawn)
+    monkeypatch.setattr(Segmenter, "predict", lambda *_: Segmentation(drawn, 0.5))
     backend.store.save(6, of_one_pair(run_walk), {})
     body = recorded.body(INLINE)
     body["tasks"][0]["data"]["ts"]["time"] = [row if not 10 <= row <= 12 else 10 for row in range(300)]
@@ -317,15 +321,15 @@ def test_an_address_that_cannot_be_fetched_costs_one_task(
 def test_a_model_that_breaks_on_a_series_costs_one_task(
     predict: Predict, backend: Backend, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
 ):
-    segments, calls = Segmenter.segments, []
+    predict_series, calls = Segmenter.predict, []
 
-    def second_breaks(segmenter: Segmenter, values: Any) -> list[Segment]:
+    def second_breaks(segmenter: Segmenter, values: Any) -> Segmentation:
         calls.append(1)
         if len(calls) == 2:
             raise RuntimeError("out of memory")
-        return segments(segmenter, values)
+        return predict_series(segmenter, values)
 
-    monkeypatch.setattr(Segmenter, "segments", second_breaks)
+    monkeypatch.setattr(Segmenter, "predict", second_breaks)
     backend.store.save(6, of_one_pair(run_walk), {})
     assert [len(result["result"]) for result in predict(recorded.body(INLINE))] == [3, 0, 3]
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import recorded
 from flask.testing import FlaskClient
@@ -53,6 +54,18 @@ def test_each_pair_of_tags_draws_its_own_regions(predict: Predict, backend: Back
     assert drawn(result) == [[label] for *_, label in recorded.DRAWN]
     assert {region["to_name"] for region in result["result"] if region["from_name"] == "tag"} == {"b"}
     assert {label for labels in drawn(result, "tag") for label in labels} == {"Jump", "Sit"}
+
+
+def test_the_score_is_that_of_the_pair_that_is_least_sure(
+    predict: Predict, backend: Backend, run_walk: Segmenter
+):
+    values = np.array(recorded.values(), np.float32)[:, None]
+    flat = dict(SERIES, value=[1.0] * recorded.ROWS)
+    sure, unsure = sorted(run_walk.predict(each).confidence for each in (values, np.ones_like(values)))[::-1]
+    assert sure != unsure
+    backend.store.save(6, TrainedModel({PAIR: run_walk, "tag:b": run_walk}), {})
+    assert predict({"ts": SERIES, "b": flat}, BOTH)["score"] == unsure
+    assert predict({"ts": flat, "b": SERIES}, BOTH)["score"] == unsure
 
 
 def test_a_pair_whose_series_is_missing_costs_its_own_regions_alone(

@@ -1,10 +1,14 @@
 import json
 import logging
+import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import recorded
+from http_server import Reply, Request
 from label_studio_server import LabelStudioServer
 from models import PAIR
 
@@ -12,11 +16,17 @@ from timeseries_segmenter.errors import LabelConfigError, LabelStudioError, Trai
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.series import Series
+from timeseries_segmenter.learning.calibration import Calibration
+from timeseries_segmenter.learning.model_file import read_report
+from timeseries_segmenter.service.job_runner import JobRunner
+from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.model_store import Model, ModelStore
 from timeseries_segmenter.service.model_training import recipe
 from timeseries_segmenter.service.project_training import ProjectTraining
+from timeseries_segmenter.service.report import Report
 from timeseries_segmenter.service.task_series import TaskSeries
-from timeseries_segmenter.service.training_job import Progress
+from timeseries_segmenter.service.training_job import Progress, State, Step
+from timeseries_segmenter.service.training_state import TrainingStates
 from timeseries_segmenter.settings import Settings
 
 CONFIG = recorded.body("predict_json_inline")["label_config"]
@@ -48,6 +58,40 @@ def figures(model: Model) -> dict[str, Any]:
     """Those on the training series."""
     of_pair: dict[str, Any] = model.metadata["pairs"][PAIR]["training"]
     return of_pair
+
+
+def test_the_step_of_a_training_is_told_while_it_runs_and_not_afterwards(
+    settings: Settings, studio: LabelStudioServer
+):
+    states = TrainingStates(settings.model_dir)
+    steps: list[str | None] = []
+
+    def watch(request: Request) -> Reply:
+        steps.append(states.read(3).jobs[0].step)
+        del studio.routes[request.path]
+        return studio.answer(request)
+
+    studio.routes |= dict.fromkeys(["/api/projects/3/", "/api/tasks/"], watch)
+    studio.add_task(3, INLINE, TRUTH)
+    with states.change(3) as trainings:
+        trainings.enqueue("ANNOTATION_CREATED")
+    assert JobRunner(settings, states).run(3)
+    assert steps == ["fetching tasks", "fetching tasks"]
+    (job,) = states.read(3).jobs
+    assert (job.state, job.step, job.version) == (State.FINISHED, None, ModelStore(settings).version(3))
+
+
+def test_the_steps_of_a_training_come_in_their_order_and_its_model_has_the_projects_title(
+    settings: Settings, studio: LabelStudioServer
+):
+    for _ in range(2):  # one task alone can't be checked
+        studio.add_task(3, INLINE, TRUTH)
+    steps: list[str] = []
+    ProjectTraining(settings).run(3, lambda _: None, show_step=steps.append)
+    assert steps == list(Step)
+    model = ModelStore(settings).load(3)
+    assert model
+    assert model.metadata["title"] == "series"
 
 
 def train(settings: Settings, shown: list[Progress] | None = None) -> Model:
@@ -415,3 +459,116 @@ def test_a_task_that_breaks_the_code_costs_itself_alone(
     assert model.metadata["tasks"] == [learned]
     assert model.metadata["skipped"] == [f"Task {broken}: RuntimeError; see the log"]
     assert "a defect" in caplog.text
+
+
+def saved_report(settings: Settings) -> Report:
+    content = read_report(ModelStore(settings).path(3))
+    assert content
+    return Report.model_validate_json(content)
+
+
+def test_a_single_task_is_learned_and_said_to_be_unchecked(settings: Settings, studio: LabelStudioServer):
+    studio.add_task(3, INLINE, TRUTH)
+    of_pair = train(settings).metadata["pairs"][PAIR]
+    assert of_pair["held_out"] is None
+    assert ModelStore(settings).load_folds(3) == {PAIR: {}}
+    (reported,) = saved_report(settings).pairs
+    assert reported.held_out is None
+    assert not any(sample.held_out for sample in reported.samples)
+
+
+def test_every_task_is_predicted_by_a_network_that_never_saw_it(
+    settings: Settings, studio: LabelStudioServer
+):
+    tasks = [studio.add_task(3, INLINE, TRUTH) for _ in range(4)]
+    model = train(settings)
+    of_pair = model.metadata["pairs"][PAIR]
+    assert of_pair["held_out"]["tasks"] == 4
+    assert 0 <= of_pair["held_out"]["calibration_error"] <= 1
+    assert {int(task) for task in of_pair["folds"]} == set(tasks)
+    assert list(ModelStore(settings).load_folds(3)[PAIR]) == sorted(set(of_pair["folds"].values()))
+    assert model.segmenters[PAIR].calibration != Calibration()
+    (reported,) = saved_report(settings).pairs
+    assert reported.held_out
+    assert reported.held_out.macro_f1 == of_pair["held_out"]["macro_f1"]
+    assert all(sample.held_out for sample in reported.samples)
+    assert len(reported.curve) == figures(model)["epochs"]
+
+
+def test_a_task_stays_in_its_fold_for_ever(settings: Settings, studio: LabelStudioServer):
+    for _ in range(4):
+        studio.add_task(3, INLINE, TRUTH)
+    first = train(settings).metadata["pairs"][PAIR]["folds"]
+    new = studio.add_task(3, INLINE, TRUTH)
+    for from_scratch in (False, True):
+        ProjectTraining(settings).run(3, lambda _: None, from_scratch)
+        model = ModelStore(settings).load(3)
+        assert model
+        folds = model.metadata["pairs"][PAIR]["folds"]
+        assert {task: fold for task, fold in folds.items() if task != str(new)} == first
+
+
+def test_the_report_compares_with_the_version_before(settings: Settings, studio: LabelStudioServer):
+    for _ in range(2):
+        studio.add_task(3, INLINE, TRUTH)
+    first = train(settings)
+    assert saved_report(settings).previous is None
+    train(settings)
+    previous = saved_report(settings).previous
+    assert previous
+    assert previous.version == first.version
+    assert previous.pairs[PAIR].macro_f1 == first.metadata["pairs"][PAIR]["held_out"]["macro_f1"]
+
+
+def test_regions_that_the_model_disagrees_with_are_told_with_their_ids(
+    settings: Settings, studio: LabelStudioServer
+):
+    settings = settings.model_copy(update={"train_epochs": 40, "hidden_size": 8})
+    for _ in range(4):
+        studio.add_task(3, INLINE, TRUTH)
+    wrong = recorded.regions(
+        *((a, b, {"Run": "Walk", "Walk": "Run"}[label]) for a, b, label in recorded.DRAWN)
+    )
+    mislabelled = studio.add_task(3, INLINE, wrong)
+    train(settings)
+    (reported,) = saved_report(settings).pairs
+    found = [each for each in reported.disagreements if each.task == mislabelled]
+    assert {each.region for each in found} == {region["id"] for region in wrong}
+    annotation = studio.tasks[3][-1]["annotations"][0]["id"]
+    assert {each.annotation for each in found} == {annotation}
+    assert all(each.drawn != each.predicted for each in found)
+
+
+def test_the_tasks_to_annotate_next_are_those_that_the_model_is_least_sure_of(
+    settings: Settings, studio: LabelStudioServer
+):
+    studio.add_task(3, INLINE, TRUTH)
+    series = [[math.sin(row / period) for row in range(300)] for period in (1, 5, 20)]
+    waiting = [studio.add_task(3, {"ts": {"time": [*range(300)], "value": values}}) for values in series]
+    studio.add_task(3, {"ts": None})
+    model = train(settings)
+    scores = {
+        task: model.segmenters[PAIR].predict(np.array(values, np.float32)[:, None]).confidence
+        for task, values in zip(waiting, series, strict=True)
+    }
+    told = saved_report(settings).next
+    assert [each.task for each in told] == sorted(waiting, key=scores.__getitem__)
+    assert [each.score for each in told] == pytest.approx(sorted(scores.values()), abs=1e-4)
+
+
+def test_a_label_studio_that_does_not_tell_the_other_tasks_costs_no_training(
+    settings: Settings,
+    studio: LabelStudioServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    def fail(*_: object) -> Iterator[dict[str, Any]]:
+        yield studio.tasks[3][1]
+        raise LabelStudioError("Label Studio is away")
+
+    studio.add_task(3, INLINE, TRUTH)
+    waiting = studio.add_task(3, INLINE)
+    monkeypatch.setattr(LabelStudioClient, "unlabelled_tasks", fail)
+    train(settings)
+    assert [each.task for each in saved_report(settings).next] == [waiting]
+    assert "Label Studio is away" in caplog.text

@@ -85,7 +85,15 @@ def _segment(region: Mapping[str, object], pair: LabelPair, series: Series) -> S
         instant = series.time.stamp(value["start"]) == series.time.stamp(value["end"])
     except SeriesError as error:
         raise SeriesError(f'Region "{region.get("id")}": {error}.') from error
-    return Segment(*rows, labels, instant=instant or value.get("instant") is True) if rows else None
+    if rows is None:
+        return None
+    identity = region.get("id")
+    return Segment(
+        *rows,
+        labels,
+        instant=instant or value.get("instant") is True,
+        region=identity if isinstance(identity, str) else None,
+    )
 
 
 def _age(annotation: Mapping[str, object]) -> tuple[float, float, int]:

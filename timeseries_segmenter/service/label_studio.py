@@ -19,21 +19,7 @@ T = TypeVar("T")
 PAGE_SIZE = 100  # tasks
 TIMEOUT = 60  # seconds for one page
 PAST_THE_END = "Invalid page"  # a 404 that says anything else is no end
-LABELLED = json.dumps(  # the SDK's `only_annotated` has no effect in Label Studio 1.23
-    {
-        "filters": {
-            "conjunction": "and",
-            "items": [
-                {
-                    "filter": "filter:tasks:total_annotations",
-                    "operator": "greater",
-                    "type": "Number",
-                    "value": 0,
-                }
-            ],
-        }
-    }
-)
+LABELLED, UNLABELLED = "greater", "equal"  # than, or to, no annotation
 
 ADVICE = {
     401: "create a token in Label Studio (Account & Settings) and set LABEL_STUDIO_API_KEY to it",
@@ -84,9 +70,16 @@ class LabelStudioClient:
         Each comes once, also where pages shift because somebody annotates meanwhile. Raises
         LabelStudioError.
         """
+        return self._tasks(project, LABELLED)
+
+    def unlabelled_tasks(self, project: int) -> Iterator[dict[str, Any]]:
+        """Tasks without an annotation, in the same way."""
+        return self._tasks(project, UNLABELLED)
+
+    def _tasks(self, project: int, operator: str) -> Iterator[dict[str, Any]]:
         given: set[Any] = set()
         for number in itertools.count(1):
-            tasks = self._page(project, number)
+            tasks = self._page(project, operator, number)
             new = [task for task in tasks if task["id"] not in given]
             if not new:
                 return
@@ -104,13 +97,17 @@ class LabelStudioClient:
             "an access token", lambda sdk: str(sdk._client_wrapper.get_headers()["Authorization"])
         )
 
-    def _page(self, project: int, number: int) -> list[dict[str, Any]]:
+    def _page(self, project: int, operator: str, number: int) -> list[dict[str, Any]]:
         """The tasks of one page; none after the last."""
 
         def ask(sdk: LabelStudio) -> list[dict[str, Any]]:
             try:
                 page: Any = sdk.tasks.list(
-                    project=project, query=LABELLED, fields="all", page=number, page_size=PAGE_SIZE
+                    project=project,
+                    query=_by_annotations(operator),
+                    fields="all",
+                    page=number,
+                    page_size=PAGE_SIZE,
                 )
             except ApiError as error:
                 if number > 1 and error.status_code == 404 and PAST_THE_END in str(error.body):
@@ -175,6 +172,12 @@ class LabelStudioClient:
                 httpx_client=_http_client(self.host),
             )
         return self._sdk
+
+
+def _by_annotations(operator: str) -> str:
+    """Tasks by the number of their annotations; the SDK's `only_annotated` does nothing in 1.23."""
+    item = {"filter": "filter:tasks:total_annotations", "operator": operator, "type": "Number", "value": 0}
+    return json.dumps({"filters": {"conjunction": "and", "items": [item]}})
 
 
 def _http_client(host: str) -> httpx.Client:

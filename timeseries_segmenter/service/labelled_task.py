@@ -23,13 +23,14 @@ logger = logging.getLogger(__name__)
 class LabelledTask:
     """A task's series and the segments that a person drew on it, for one pair of tags.
 
-    `labels` are those that the person could choose from.
+    `labels` are those that the person could choose from, `annotation` is the id of the one that counts.
     """
 
     task: int
     series: Series
     segments: list[Segment]
     labels: tuple[str, ...]
+    annotation: int | None = None
 
     @classmethod
     def read(cls, task: Mapping[str, Any], pair: LabelPair, series: SeriesOfTask) -> "LabelledTask | None":
@@ -43,9 +44,11 @@ class LabelledTask:
         read = series.read(pair)
         pair = pair.of_task(task.get("data"))
         try:
-            return cls(task["id"], read, annotation_segments(annotation, pair, read), pair.labels)
+            segments = annotation_segments(annotation, pair, read)
         except SeriesError as error:
             raise SeriesError(f"Task {task['id']}: {error}") from error
+        number = annotation.get("id")
+        return cls(task["id"], read, segments, pair.labels, number if isinstance(number, int) else None)
 
     def example(self, label_sets: Sequence[LabelSet]) -> Example:
         """The class of each row by the ranges, and the instants; class `i + 1` is `label_sets[i]`."""

@@ -1,72 +1,161 @@
-"""Labelled tasks of each pair of tags to a trained model of all of them, and what is known about it."""
+"""Labelled tasks of each pair of tags to a trained and checked model of all of them."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.targets import drawn_label_sets
-from timeseries_segmenter.learning.model_file import TrainedModel
+from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
+from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.model_file import Folds
+from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.learning.training_loop import Epoch
-from timeseries_segmenter.segment import label_set_name
+from timeseries_segmenter.segment import LabelSet
 from timeseries_segmenter.service.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.service.model_store import Model
 from timeseries_segmenter.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class ModelTraining:
-    """What became of a training: the model, what was fitted for each pair, and metadata of each.
+class Start:
+    """An earlier model that a training may go on from, with the segmenters of its folds by pair."""
 
-    `unlearned` are the pairs without anything to learn, each with the reason.
+    model: Model
+    folds: Mapping[str, Folds] = field(default_factory=dict)
+
+    def fold_of_task(self, pair: str) -> dict[int, int]:
+        """The fold of each task that the model was trained on."""
+        of_pair = self.model.metadata.get("pairs", {}).get(pair, {})
+        return {int(task): fold for task, fold in of_pair.get("folds", {}).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class PairTraining:
+    """What was learned for one pair from `tasks`, and what networks that never saw a task say about it.
+
+    `validation` is None, and `folds` empty, where there is a single task.
     """
 
-    model: TrainedModel
-    fitted: dict[str, Fitted]
-    metadata: dict[str, dict[str, Any]]
-    unlearned: dict[str, str]
+    pair: LabelPair
+    tasks: Sequence[LabelledTask]
+    fitted: Fitted
+    epochs: Sequence[Epoch]
+    validation: CrossValidation | None
+    folds: Mapping[int, int]
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The model of the pair, its scores calibrated where they could be checked."""
+        if self.validation is None:
+            return self.fitted.segmenter
+        return replace(self.fitted.segmenter, calibration=self.validation.calibration)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTraining:
+    """What was learned for each pair, by its name, and why nothing was for others."""
+
+    pairs: Mapping[str, PairTraining]
+    unlearned: Mapping[str, str]
+
+    @property
+    def segmenters(self) -> dict[str, Segmenter]:
+        """The model: a segmenter for each pair."""
+        return {name: each.segmenter for name, each in self.pairs.items()}
+
+    @property
+    def folds(self) -> dict[str, Folds]:
+        """Those of the cross-validation."""
+        return {name: each.validation.segmenters for name, each in self.pairs.items() if each.validation}
 
 
 def train_model(
     labelled: Mapping[str, Sequence[LabelledTask]],
     config: LabelConfig,
     settings: Settings,
-    start: Model | None = None,
-    on_epoch: Callable[[Recipe, Epoch], None] | None = None,
+    start: Start | None = None,
+    on_epoch: Callable[[Recipe, Epoch], None] = lambda *_: None,
+    on_check: Callable[[str, float], None] = lambda *_: None,
 ) -> ModelTraining:
-    """Train a network for each pair, from `start` where that is as good.
+    """Train a network for each pair, from `start` where that is as good, and check it.
 
-    Raises TrainingError where there is nothing to learn for any pair.
+    `on_check` is told the pair and the share of its check that is done. Raises TrainingError where there
+    is nothing to learn for any pair.
     """
-    fitted: dict[str, Fitted] = {}
+    trained: dict[str, PairTraining] = {}
     unlearned: dict[str, str] = {}
     for pair in config.pairs:
-        tasks = labelled[pair.name]
-        label_sets = drawn_label_sets(
-            [segment for task in tasks for segment in task.segments], labels_of(tasks, pair)
-        )
-        of_pair = recipe(settings, pair.settings)
         try:
-            fitted[pair.name] = fit(
-                [task.example(label_sets) for task in tasks],
-                label_sets,
-                pair.channels,
-                of_pair,
-                partial(on_epoch, of_pair) if on_epoch else None,
-                start.segmenter(pair, config) if start else None,
+            trained[pair.name] = _train_pair(
+                pair, config, labelled[pair.name], settings, start, on_epoch, partial(on_check, pair.name)
             )
         except TrainingError as error:
             unlearned[pair.name] = str(error)
-    if not fitted:
+    if not trained:
         raise TrainingError("; ".join(unlearned.values()))
-    model = TrainedModel({name: each.segmenter for name, each in fitted.items()})
-    metadata = {name: {"training": training_figures(each)} for name, each in fitted.items()}
-    return ModelTraining(model, fitted, metadata, unlearned)
+    return ModelTraining(trained, unlearned)
+
+
+def _train_pair(
+    pair: LabelPair,
+    config: LabelConfig,
+    tasks: Sequence[LabelledTask],
+    settings: Settings,
+    start: Start | None,
+    on_epoch: Callable[[Recipe, Epoch], None],
+    on_check: Callable[[float], None],
+) -> PairTraining:
+    segments = [segment for task in tasks for segment in task.segments]
+    label_sets = drawn_label_sets(segments, labels_of(tasks, pair))
+    examples = [task.example(label_sets) for task in tasks]
+    of_pair = recipe(settings, pair.settings)
+    epochs: list[Epoch] = []
+
+    def learn(epoch: Epoch) -> None:
+        if epoch.number == 1:  # also where going on from the earlier model was not good enough
+            epochs.clear()
+        epochs.append(epoch)
+        on_epoch(of_pair, epoch)
+
+    fitted = fit(
+        examples,
+        label_sets,
+        pair.channels,
+        of_pair,
+        learn,
+        start.model.segmenter(pair, config) if start else None,
+    )
+    validation, folds = _check_pair(pair, tasks, examples, label_sets, fitted, of_pair, start, on_check)
+    return PairTraining(pair, tasks, fitted, epochs, validation, folds)
+
+
+def _check_pair(
+    pair: LabelPair,
+    tasks: Sequence[LabelledTask],
+    examples: Sequence[Example],
+    label_sets: Sequence[LabelSet],
+    fitted: Fitted,
+    of_pair: Recipe,
+    start: Start | None,
+    on_check: Callable[[float], None],
+) -> tuple[CrossValidation | None, dict[int, int]]:
+    numbers = [task.task for task in tasks]
+    folds = assign_folds(numbers, start.fold_of_task(pair.name) if start else {})
+    validation = cross_validate(
+        examples,
+        label_sets,
+        fitted,
+        of_pair,
+        [folds[number] for number in numbers],
+        start.folds.get(pair.name) if start else None,
+        on_check,
+    )
+    return validation, folds
 
 
 def recipe(settings: Settings, pair: PairSettings) -> Recipe:
@@ -80,21 +169,3 @@ def recipe(settings: Settings, pair: PairSettings) -> Recipe:
         use_class_weights=settings.use_class_weights,
         seed=settings.random_seed,
     )
-
-
-def training_figures(fitted: Fitted) -> dict[str, Any]:
-    """Figures on the training series themselves, as they are saved with the model."""
-    names = fitted.segmenter.class_names
-    return {
-        "epochs": fitted.epochs,
-        "continued": fitted.continued,
-        "thresholds_met": fitted.thresholds_met,
-        "accuracy": fitted.scores.accuracy,
-        "balanced_accuracy": fitted.scores.balanced_accuracy,
-        "macro_f1": fitted.scores.macro_f1,
-        "min_f1": fitted.scores.min_f1,
-        "f1": {
-            name: None if math.isnan(f1) else f1 for name, f1 in zip(names, fitted.scores.f1, strict=True)
-        },
-        "unlearned": [label_set_name(labels) for labels in fitted.unlearned],
-    }

@@ -11,8 +11,7 @@ from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series
-from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.learning.segmenter import Segmentation, Segmenter
 from timeseries_segmenter.service.model_store import UNTRAINED, Model
 from timeseries_segmenter.service.task_series import TaskSeries, task_name
 
@@ -30,9 +29,20 @@ class PairSegmenter:
     segmenter: Segmenter
     columns: list[int]
 
-    def segments(self, series: Series) -> list[Segment]:
-        """Segments of a series that the pair labels, with the labels of the model."""
-        return self.segmenter.segments(series.values[:, self.columns])
+    def predict(self, series: Series) -> Segmentation:
+        """What the model says about a series that the pair labels, with labels of its own."""
+        return self.segmenter.predict(series.values[:, self.columns])
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What is drawn on one task: its regions, how sure the least sure pair is of its series, from 0
+    to 1, and the number of rows that were read; 0 where none could be.
+    """
+
+    regions: list[dict[str, Any]]
+    score: float
+    rows: int
 
 
 def predict_tasks(
@@ -49,7 +59,17 @@ def predict_tasks(
     """
     version = model.version if model else UNTRAINED
     segmenters = pair_segmenters(model, config) if model else []
-    return [_predict_task(task, segmenters, version, series, observe) for task in tasks]
+    predictions = []
+    for task in tasks:
+        began = time.monotonic()
+        drawing = draw(task, segmenters, series)
+        if drawing.rows:
+            seconds = time.monotonic() - began
+            _tell(task, drawing, version, seconds)
+            if observe:
+                observe(drawing.rows, seconds)
+        predictions.append({"model_version": version, "score": drawing.score, "result": drawing.regions})
+    return predictions
 
 
 def pair_segmenters(model: Model, config: LabelConfig) -> list[PairSegmenter]:
@@ -74,42 +94,38 @@ def pair_segmenters(model: Model, config: LabelConfig) -> list[PairSegmenter]:
     return found
 
 
-def _predict_task(
-    task: Mapping[str, Any],
-    segmenters: Sequence[PairSegmenter],
-    version: str,
-    series: TaskSeries,
-    observe: Observe | None,
-) -> dict[str, Any]:
-    began = time.monotonic()
-    name = task_name(task)
+def draw(task: Mapping[str, Any], segmenters: Sequence[PairSegmenter], series: TaskSeries) -> Drawing:
+    """The regions of all pairs on one task; what can't be read is named in the log."""
     of_task = series.of_task(task)
     regions: list[dict[str, Any]] = []
+    scores: list[float] = []
     rows = 0
     for each in segmenters:
         try:
             pair = each.pair.of_task(task.get("data"))
             read = of_task.read(pair)
-            regions += to_regions(each.segments(read), pair, read)
-            rows += len(read)
+            segmentation = each.predict(read)
+            regions += to_regions(segmentation.segments, pair, read)
         except SegmenterError as error:
             logger.warning("no prediction: %s", error)
         except Exception:  # one bad task must not cost the batch
-            logger.exception("no prediction for task %s", name)
-    if rows:
-        seconds = time.monotonic() - began
-        logger.info(
-            "task %s: %d regions by %s in %.2f s",
-            name,
-            len(regions),
-            version,
-            seconds,
-            extra={"task": name, "version": version, "seconds": round(seconds, 4), "rows": rows},
-        )
-        if observe:
-            observe(rows, seconds)
-    score = sum(region["score"] for region in regions) / len(regions) if regions else 0.0
-    return {"model_version": version, "score": score, "result": regions}
+            logger.exception("no prediction for task %s", task_name(task))
+        else:
+            scores.append(segmentation.confidence)
+            rows += len(read)
+    return Drawing(regions, min(scores, default=0.0), rows)
+
+
+def _tell(task: Mapping[str, Any], drawing: Drawing, version: str, seconds: float) -> None:
+    name = task_name(task)
+    logger.info(
+        "task %s: %d regions by %s in %.2f s",
+        name,
+        len(drawing.regions),
+        version,
+        seconds,
+        extra={"task": name, "version": version, "seconds": round(seconds, 4), "rows": drawing.rows},
+    )
 
 
 def _name(channel: str) -> str:

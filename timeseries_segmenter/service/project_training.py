@@ -14,16 +14,29 @@ from timeseries_segmenter.errors import (
     TrainingError,
 )
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.learning.model_file import TrainedModel
+from timeseries_segmenter.learning.training import Recipe
+from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.service.downloads import Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.labelled_task import LabelledTask, read_labelled_tasks, task_ids
+from timeseries_segmenter.service.least_sure import SECONDS, least_sure
 from timeseries_segmenter.service.logs import log_unknown_settings
 from timeseries_segmenter.service.model_store import Model, ModelStore
-from timeseries_segmenter.service.model_training import train_model
-from timeseries_segmenter.service.retries import LONG
+from timeseries_segmenter.service.model_training import ModelTraining, Start, train_model
+from timeseries_segmenter.service.prediction import pair_segmenters
+from timeseries_segmenter.service.report import Unlabelled
+from timeseries_segmenter.service.retries import LONG, ONE_TRY
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Progress, Step
-from timeseries_segmenter.service.training_log import ShownProgress, log_fitted, log_step, log_training
+from timeseries_segmenter.service.training_log import (
+    ShownProgress,
+    ShownStep,
+    log_fitted,
+    log_step,
+    log_training,
+)
+from timeseries_segmenter.service.training_report import pairs_metadata, training_report
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -51,14 +64,15 @@ class ProjectTraining:
         project: int,
         show: Callable[[Progress], None],
         from_scratch: bool = False,
-        step: Callable[[str], None] = lambda _: None,
+        show_step: Callable[[str], None] = lambda _: None,
     ) -> Outcome:
         """Fetch, learn and save. Raises LabelStudioError, LabelConfigError, TrainingError.
 
         Training goes on from the project's model where it can, unless `from_scratch`. A task that
-        can't be read is left out, and named in the outcome. `step` is told what is being done.
+        can't be read is left out, and named in the outcome. `show_step` is told what is being done.
         """
         began = time.monotonic()
+        step = ShownStep(show_step)
         step(Step.FETCHING)
         studio_project = self._label_studio.project(project)
         config = parse_label_config(studio_project.label_config)
@@ -67,47 +81,71 @@ class ProjectTraining:
         tasks = task_ids(labelled)
         fetched = time.monotonic()
         log_step(project, "fetch", f"{len(tasks)} tasks, {len(skipped)} left out", fetched - began)
-        step(Step.TRAINING)
+        show_progress = ShownProgress(project, show)
+
+        def show_epoch(recipe: Recipe, epoch: Epoch) -> None:
+            step(Step.TRAINING)
+            show_progress(recipe, epoch)
+
+        before = self._before(project)
         training = train_model(
             labelled,
             config,
             self._settings,
-            None if from_scratch else self._start(project),
-            ShownProgress(project, show),
+            None if from_scratch or not self._settings.warm_start else before,
+            show_epoch,
+            lambda *_: step(Step.CHECKING),
         )
         fitted_at = time.monotonic()
-        epochs = sum(fitted.epochs for fitted in training.fitted.values())
+        epochs = sum(len(each.epochs) for each in training.pairs.values())
         log_step(project, "fit", f"{epochs} epochs", fitted_at - fetched)
-        step(Step.SAVING)
-        metadata = {
+        about = {
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "title": studio_project.title,
-            "label_config": studio_project.label_config,
             "tasks": tasks,
             "skipped": skipped,
-            "pairs": training.metadata,
-            "seconds": {
-                "fetching": round(fetched - began, 2),
-                "fitting": round(fitted_at - fetched, 2),
-            },
+            "seconds": {"fetching": round(fetched - began, 2), "fitting": round(fitted_at - fetched, 2)},
         }
-        version = self._store.save(project, training.model, metadata)
-        log_step(project, "save", version, time.monotonic() - fitted_at, version=version)
-        for name, fitted in training.fitted.items():
-            log_fitted(project, version, name, fitted)
+        report = training_report(
+            training,
+            before.model.metadata if before else None,
+            about | {"project": project, "next": self._next(project, config, training)},
+        )
+        reported = time.monotonic()
+        log_step(project, "report", f"{len(report.next)} tasks to annotate next", reported - fitted_at)
+        step(Step.SAVING)
+        metadata = about | {
+            "label_config": studio_project.label_config,
+            "pairs": pairs_metadata(training, report.pairs),
+        }
+        model = TrainedModel(training.segmenters, training.folds, report.model_dump_json())
+        version = self._store.save(project, model, metadata)
+        log_step(project, "save", version, time.monotonic() - reported, version=version)
+        for name, each in training.pairs.items():
+            log_fitted(project, version, name, each.fitted)
         for name, reason in training.unlearned.items():
             logger.warning("project %d: nothing is drawn for %s yet: %s", project, name, reason)
         log_training(project, version, len(tasks), time.monotonic() - began)
         return Outcome(version, skipped)
 
-    def _start(self, project: int) -> Model | None:
-        if not self._settings.warm_start:
-            return None
+    def _before(self, project: int) -> Start | None:
+        """The project's model, with what the training may go on from."""
         try:
-            return self._store.load(project)
+            model = self._store.load(project)
+            return Start(model, self._store.load_folds(project)) if model else None
         except ModelFileError as error:
             logger.warning("project %d: training starts from scratch: %s", project, error)
             return None
+
+    def _next(self, project: int, config: LabelConfig, training: ModelTraining) -> list[Unlabelled]:
+        """The tasks to annotate next, by the new model."""
+        model = Model("", training.segmenters, {})
+        settings = self._settings.model_copy(
+            update={"download_timeout": min(self._settings.download_timeout, SECONDS)}
+        )
+        label_studio = LabelStudioClient(settings, ONE_TRY)
+        series = TaskSeries(Downloader(settings, label_studio, policy=ONE_TRY))
+        return least_sure(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
 
     def _labelled(self, project: int, config: LabelConfig) -> tuple[dict[str, list[LabelledTask]], list[str]]:
         """Annotated tasks of each pair, and why others are left out. Raises TrainingError for none."""

@@ -175,6 +175,13 @@ class Disagreement(_Part):
     region: str | None = None
 
 
+class Unlabelled(_Part):
+    """A task that nobody annotated, and how sure the model is of it: its prediction's score."""
+
+    task: int
+    score: Rounded
+
+
 class PairReport(_Part):
     """What was learned for one pair of `TimeSeriesLabels` and `TimeSeries`.
 
@@ -217,7 +224,10 @@ class Previous(_Part):
 
 
 class Report(_Part):
-    """All that a version's page tells. `seconds` are by step, `skipped` sentences that name a task."""
+    """All that a version's page tells.
+
+    `seconds` are by step, `skipped` sentences that name a task, `next` the tasks to annotate next.
+    """
 
     created_at: str
     project: int | None
@@ -226,4 +236,5 @@ class Report(_Part):
     skipped: list[str]
     seconds: dict[str, float]
     pairs: list[PairReport]
+    next: list[Unlabelled] = []
     previous: Previous | None = None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from timeseries_segmenter.evaluation import Comparison
-from timeseries_segmenter.learning.training import Epoch, Fitted
+from timeseries_segmenter.learning.training import Fitted
+from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 from timeseries_segmenter.service.labelled_task import LabelledTask
 from timeseries_segmenter.service.report import (
@@ -90,10 +91,10 @@ def _held_out(comparisons: Sequence[Comparison], classes: Classes, checked: Chec
 
 
 def disagreement(
-    task: LabelledTask, rows: tuple[int, int], drawn: LabelSet, predicted: LabelSet, confidence: float
+    task: LabelledTask, segment: Segment, drawn: LabelSet, predicted: LabelSet, confidence: float
 ) -> Disagreement:
-    """A stretch of a task's series, from its first to its last row, in the series' own time."""
-    start, end = task.series.start_end(*rows)
+    """A drawn or a missing segment of a task's series, in the series' own time."""
+    start, end = task.series.start_end(segment.first, segment.last)
     return Disagreement(
         task=task.task,
         start=start,
@@ -101,6 +102,8 @@ def disagreement(
         drawn=list(drawn),
         predicted=list(predicted),
         confidence=confidence,
+        annotation=task.annotation,
+        region=segment.region,
     )
 
 

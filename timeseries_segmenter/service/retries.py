@@ -30,6 +30,7 @@ class RetryPolicy:
 
 
 SHORT = RetryPolicy(tries=3, seconds=5, first_wait=0.3, longest_wait=2)  # Label Studio waits for predictions
+ONE_TRY = RetryPolicy(tries=1, seconds=0, first_wait=0, longest_wait=0)  # for what is done without as well
 LONG = RetryPolicy(tries=8, seconds=60, first_wait=0.5, longest_wait=20)  # nobody waits for a training
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from timeseries_segmenter.learning.training import Fitted, Recipe
 from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.segment import label_set_name
-from timeseries_segmenter.service.training_job import Progress
+from timeseries_segmenter.service.training_job import Progress, Step
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,20 @@ class ShownProgress:
                     min_f1=scores.min_f1,
                 )
             )
+
+
+class ShownStep:
+    """Passes a step on when it begins."""
+
+    def __init__(self, show: Callable[[Step], None]) -> None:
+        self._show = show
+        self._step: Step | None = None
+
+    def __call__(self, step: Step) -> None:
+        """Told as often as anybody likes."""
+        if step is not self._step:
+            self._step = step
+            self._show(step)
 
 
 def log_step(project: int, step: str, outcome: str, seconds: float, **about: str) -> None:

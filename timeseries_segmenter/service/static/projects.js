@@ -72,6 +72,7 @@ function put(before, after) {
 }
 
 function announce(card) {
+  if (!card.dataset.project) return;
   const title = card.querySelector("h2").textContent;
   announcement.textContent = `${title}: ${card.querySelector("header .badge").textContent}`;
 }

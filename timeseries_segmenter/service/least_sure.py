@@ -1,0 +1,39 @@
+"""Which tasks to annotate next: those that the new model is least sure of."""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from timeseries_segmenter.errors import SegmenterError
+from timeseries_segmenter.service.prediction import PairSegmenter, draw
+from timeseries_segmenter.service.report import Unlabelled
+from timeseries_segmenter.service.task_series import TaskSeries
+
+logger = logging.getLogger(__name__)
+
+MOST_LOOKED_AT = 100  # tasks
+MOST_TOLD = 10
+SECONDS = 3.0  # the new model waits for it
+
+
+def least_sure(
+    tasks: Iterable[Mapping[str, Any]], segmenters: Sequence[PairSegmenter], series: TaskSeries
+) -> list[Unlabelled]:
+    """Of the first tasks that can be looked at in a moment, those with the lowest scores, lowest first.
+
+    Never raises for what keeps Label Studio or a file from being read: a training does without.
+    """
+    began = time.monotonic()
+    found: list[Unlabelled] = []
+    try:
+        for task in islice(tasks, MOST_LOOKED_AT):
+            drawing = draw(task, segmenters, series)
+            if drawing.rows:
+                found.append(Unlabelled(task=task["id"], score=drawing.score))
+            if time.monotonic() - began > SECONDS:
+                break
+    except SegmenterError as error:
+        logger.warning("no further tasks are looked at for what to annotate next: %s", error)
+    return sorted(found, key=lambda each: each.score)[:MOST_TOLD]
