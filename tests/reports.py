@@ -7,7 +7,8 @@ from pathlib import Path
 from timeseries_segmenter.export import read_config, read_tasks
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.training import Epoch, Fitted, Recipe, fit
+from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.segment import Segment
 from timeseries_segmenter.service.labelled_task import LabelledTask
 from timeseries_segmenter.service.report import Disagreement, PairReport, ReliabilityBin, Report

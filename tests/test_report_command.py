@@ -38,7 +38,7 @@ def test_the_report_of_a_projects_current_model_leads_into_label_studio(
     model: TrainedModel, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("MODEL_DIR", str(settings.model_dir))
-    monkeypatch.setenv("LABEL_STUDIO_HOST", "https://studio.example")
+    monkeypatch.setenv("LABEL_STUDIO_PUBLIC_URL", "https://studio.example")
     store = ModelStore(settings)
     first = store.save(47, model, {})
     store.save(47, model, {})

@@ -1,9 +1,13 @@
 import pytest
 import reports
+from flask.testing import FlaskClient
 from lxml import html
+from models import PAIR
 
 from timeseries_segmenter.evaluation import Comparison, evaluate
+from timeseries_segmenter.learning.model_file import TrainedModel
 from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.report import Disagreement, Figures, PairReport, Report
 from timeseries_segmenter.service.report_builder import previous
 from timeseries_segmenter.service.report_page import render
@@ -178,6 +182,21 @@ def test_pairs_have_headings_where_there_are_several(part: PairReport):
 
 def test_the_page_is_small(part: PairReport):
     assert len(render(reports.report(part), "p47-v3-x")) < 600_000
+
+
+def test_the_service_serves_a_report_that_leads_to_its_project_and_to_the_dashboard(
+    client: FlaskClient, backend: Backend, part: PairReport
+):
+    segmenter = reports.fitted()[0].segmenter
+    saved = TrainedModel({PAIR: segmenter}, report=reports.report(part).model_dump_json())
+    version = backend.store.save(47, saved, {})
+    answer = client.get("/projects/47/report", headers={"Accept": "text/html"})
+    assert answer.status_code == 200
+    assert f"Version {version}" in answer.text
+    links = [each.get("href") for each in html.fromstring(answer.text).iter("a")]
+    assert "/projects" in links
+    assert f"{backend.settings.label_studio_link}/projects/47/data?task=1" in links
+    assert client.get("/projects").status_code == 200
 
 
 def held_out(part: PairReport, **changes: object) -> PairReport:

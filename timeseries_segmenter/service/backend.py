@@ -14,7 +14,8 @@ from timeseries_segmenter.service.authentication import Authentication
 from timeseries_segmenter.service.model_store import NO_PROJECT, Model, ModelStore
 from timeseries_segmenter.service.prediction import predict_tasks
 from timeseries_segmenter.service.prometheus_metrics import Metrics
-from timeseries_segmenter.service.report_files import ReportFiles, render_report
+from timeseries_segmenter.service.report_files import ReportFiles
+from timeseries_segmenter.service.saved_report import saved_report
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Job
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS, TrainingQueue
@@ -24,6 +25,7 @@ from timeseries_segmenter.settings import Settings
 logger = logging.getLogger(__name__)
 
 EXTENSION = "timeseries_segmenter"
+DASHBOARD = "/projects"
 PROJECT_DIGITS = 18  # Label Studio counts in 64 bits
 PROJECT = re.compile(f"[0-9]{{1,{PROJECT_DIGITS}}}")
 
@@ -35,7 +37,9 @@ class Backend:
         self.settings = settings
         self.store = ModelStore(settings)
         self.summaries = VersionSummaries(self.store)
-        self.reports = ReportFiles(self.store, render_report)
+        self.reports = ReportFiles(
+            self.store, lambda path: saved_report(path, settings.label_studio_link, DASHBOARD)
+        )
         self.queue = TrainingQueue(settings)
         self.metrics = Metrics(self.queue.states)
         self.authentication = Authentication(settings)

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from timeseries_segmenter.errors import ReportError
 from timeseries_segmenter.service.model_files import VERSION
 from timeseries_segmenter.service.model_store import ModelStore
 
@@ -50,8 +49,3 @@ class ReportFiles:
         except OSError as error:
             logger.warning("project %d: the report of %s can't be kept: %s", project, version, error)
         return page
-
-
-def render_report(path: Path) -> str:
-    """The page of the report that a model file holds. Raises ReportError."""
-    raise ReportError(f"{path.stem} was made without a report; train once more, and there is one")

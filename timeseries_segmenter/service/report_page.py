@@ -15,7 +15,7 @@ from timeseries_segmenter.service.report_verdict import Mistake, Verdict, mistak
 if TYPE_CHECKING:
     from timeseries_segmenter.service.report_picture import Picture
 
-TEMPLATES = Path(__file__).parent / "templates"
+FOLDERS = [Path(__file__).parent / folder for folder in ("templates", "static")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def render(
     `label_studio_url` is Label Studio's address for people, `dashboard` that of the page of all projects.
     """
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(FOLDERS),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
