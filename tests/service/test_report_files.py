@@ -3,11 +3,12 @@ import time
 from pathlib import Path
 
 import pytest
+import reports as reports_of_recordings
 from flask.testing import FlaskClient
-from models import of_one_pair
+from models import PAIR, of_one_pair
 from processes import small_disk
 
-from timeseries_segmenter.learning.model_file import save_model
+from timeseries_segmenter.learning.model_file import TrainedModel, save_model
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.model_store import ModelStore
@@ -158,3 +159,19 @@ def test_a_model_from_before_there_were_reports_says_so(
     assert f"No report of {version}" in page.text
     assert "train once more" in page.text
     assert "train once more" in client.get("/projects/3/report").json["detail"]
+
+
+def test_the_report_that_was_saved_with_a_model_is_rendered_once_with_links(
+    client: FlaskClient, backend: Backend, settings: Settings
+):
+    told = reports_of_recordings.report(reports_of_recordings.part(), skipped=["Task 3: no file"])
+    model = TrainedModel({PAIR: reports_of_recordings.fitted()[0].segmenter}, report=told.model_dump_json())
+    version = backend.store.save(47, model, {})
+    page = client.get("/projects/47/report").text
+    assert version in page
+    assert 'href="../../projects"' in page
+    assert f"{settings.label_studio_host}/projects/47/data?task=" in page
+    assert "--accent: #3569d4" in page  # the dashboard's palette
+    assert "<script" not in page
+    assert kept(settings) == [f"{version}.html"]
+    assert client.get("/projects/47/report").text == page

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from flask import current_app
@@ -24,8 +25,8 @@ from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+DASHBOARD = "../../projects"  # from the address of a report, whatever a proxy puts before both
 EXTENSION = "timeseries_segmenter"
-DASHBOARD = "/projects"
 PROJECT_DIGITS = 18  # Label Studio counts in 64 bits
 PROJECT = re.compile(f"[0-9]{{1,{PROJECT_DIGITS}}}")
 
@@ -37,8 +38,9 @@ class Backend:
         self.settings = settings
         self.store = ModelStore(settings)
         self.summaries = VersionSummaries(self.store)
+        link = settings.label_studio_link
         self.reports = ReportFiles(
-            self.store, lambda path: saved_report(path, settings.label_studio_link, DASHBOARD)
+            self.store, partial(saved_report, label_studio_url=link, dashboard=DASHBOARD)
         )
         self.queue = TrainingQueue(settings)
         self.metrics = Metrics(self.queue.states)

@@ -15,7 +15,7 @@ from timeseries_segmenter.service.report_verdict import Mistake, Verdict, mistak
 if TYPE_CHECKING:
     from timeseries_segmenter.service.report_picture import Picture
 
-FOLDERS = [Path(__file__).parent / folder for folder in ("templates", "static")]
+FOLDERS = [Path(__file__).parent / name for name in ("templates", "static")]  # the palette is the dashboard's
 
 
 @dataclass(frozen=True, slots=True)
