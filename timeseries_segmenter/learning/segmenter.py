@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float32]
 @dataclass(frozen=True, slots=True)
 class FullTraining:
     """The last training from scratch that a model goes back to: its optimizer steps, the number of
-    series, and the scores on them.
+    series, and the scores on them (0 for a model that is not asked for them).
     """
 
     steps: int

@@ -111,7 +111,7 @@ def _continued(
     loop, schedule = continued_loop(data, start, recipe.seed)
     epochs = _run(loop, schedule, recipe, on_epoch)
     full = start.full_training
-    segmenter, scores = data.segmenter(loop.network, full)
+    segmenter, scores = _scored(data, loop, full)
     fitted = Fitted(segmenter, scores, epochs, recipe.met_by(scores), (), continued=True)
     if recipe.met_by(full) and not fitted.thresholds_met:
         return None
@@ -122,10 +122,17 @@ def _from_scratch(data: TrainingSet, recipe: Recipe, on_epoch: Callable[[Epoch],
     loop = new_loop(data, recipe.seed)
     schedule = AdaptiveSchedule(LEARNING_RATE, recipe.epochs, loop.steps_in_epoch, recipe.met_by)
     epochs = _run(loop, schedule, recipe, on_epoch)
-    segmenter, scores = data.segmenter(loop.network, FullTraining(0, 0, 0.0, 0.0))
+    segmenter, scores = _scored(data, loop, FullTraining(0, 0, 0.0, 0.0))
     full = FullTraining(loop.steps, len(data.examples), scores.balanced_accuracy, scores.min_f1)
     segmenter = replace(segmenter, full_training=full)
     return Fitted(segmenter, scores, epochs, recipe.met_by(scores), ())
+
+
+def _scored(data: TrainingSet, loop: TrainingLoop, full: FullTraining) -> tuple[Segmenter, Scores]:
+    segmenter = data.segmenter(loop.network, full)
+    probabilities = data.probabilities(segmenter)
+    segmenter = data.with_instants(segmenter, probabilities)
+    return segmenter, data.scores(segmenter, probabilities)
 
 
 def training_set(

@@ -19,6 +19,7 @@ from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.learning.training_windows import TrainingWindows
 from timeseries_segmenter.segment import LabelSet
 
+FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 MOST_GROWTH = 1.5  # of the number of series since the last full training
@@ -82,9 +83,9 @@ class TrainingSet:
             and len(self.examples) <= MOST_GROWTH * start.full_training.series
         )
 
-    def segmenter(self, network: Network, full_training: FullTraining) -> tuple[Segmenter, Scores]:
-        """The model of a trained network, and its scores on these examples."""
-        segmenter = Segmenter(
+    def segmenter(self, network: Network, full_training: FullTraining) -> Segmenter:
+        """The model of a trained network; for instants it needs `with_instants` as well."""
+        return Segmenter(
             network.eval(),
             self.standardisation,
             Decoding.of([example.classes for example in self.examples], self.dimensions.classes),
@@ -93,10 +94,19 @@ class TrainingSet:
             self.channels,
             full_training,
         )
-        probabilities = [segmenter.probabilities(example.values) for example in self.examples]
+
+    def probabilities(self, segmenter: Segmenter) -> list[FloatArray]:
+        """What a model says about each of these examples, `(T, classes)`."""
+        return [segmenter.probabilities(example.values) for example in self.examples]
+
+    def with_instants(self, segmenter: Segmenter, probabilities: Sequence[FloatArray]) -> Segmenter:
+        """The same model, with what it takes to find instants."""
         decoding = with_points(segmenter.decoding, probabilities, self.examples, self.shapes)
-        scores = decoded_scores(decoding, probabilities, self.examples, self.shapes)
-        return replace(segmenter, decoding=decoding), scores
+        return replace(segmenter, decoding=decoding)
+
+    def scores(self, segmenter: Segmenter, probabilities: Sequence[FloatArray]) -> Scores:
+        """How good the decoded `probabilities` of a model are."""
+        return decoded_scores(segmenter.decoding, probabilities, self.examples, self.shapes)
 
 
 def _class_weights(targets: Sequence[IntArray], classes: int, softened: bool) -> NDArray[np.float64]:
