@@ -11,8 +11,8 @@ from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.segment import Segment
 from timeseries_segmenter.service.labelled_task import LabelledTask
-from timeseries_segmenter.service.report import Disagreement, PairReport, ReliabilityBin, Report
-from timeseries_segmenter.service.report_builder import Checked, pair_report
+from timeseries_segmenter.service.report.builder import Checked, pair_report
+from timeseries_segmenter.service.report.content import Disagreement, PairReport, ReliabilityBin, Report
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.settings import Settings
 

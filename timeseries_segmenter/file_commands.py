@@ -35,7 +35,7 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     from timeseries_segmenter.learning.training import Recipe
     from timeseries_segmenter.learning.training_loop import Epoch
     from timeseries_segmenter.service.model_training import Start, train_model
-    from timeseries_segmenter.service.training_report import pairs_metadata, training_report
+    from timeseries_segmenter.service.report.from_training import pairs_metadata, training_report
 
     config = read_config(options.config)
     labelled = _labelled(_tasks(options, "train"), config, TaskSeries.of(settings))

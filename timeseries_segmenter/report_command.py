@@ -5,7 +5,7 @@ from pathlib import Path
 
 from timeseries_segmenter.errors import ExportError
 from timeseries_segmenter.service.model_store import ModelStore
-from timeseries_segmenter.service.saved_report import saved_report
+from timeseries_segmenter.service.report.saved import saved_report
 from timeseries_segmenter.settings import Settings
 
 

@@ -23,7 +23,7 @@ from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.model_store import Model, ModelStore
 from timeseries_segmenter.service.model_training import recipe
 from timeseries_segmenter.service.project_training import ProjectTraining
-from timeseries_segmenter.service.report import Report
+from timeseries_segmenter.service.report.content import Report
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Progress, State, Step
 from timeseries_segmenter.service.training_state import TrainingStates

@@ -6,10 +6,10 @@ from timeseries_segmenter.evaluation import Comparison, evaluate
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.time_axis import TimeAxis
 from timeseries_segmenter.segment import Segment
-from timeseries_segmenter.service.report import LEVELS, Report
-from timeseries_segmenter.service.report_builder import previous
-from timeseries_segmenter.service.report_figures import Classes, figures
-from timeseries_segmenter.service.report_samples import MOST_CHANNELS, MOST_REGIONS, Predicted, chosen, sample
+from timeseries_segmenter.service.report.builder import previous
+from timeseries_segmenter.service.report.content import LEVELS, Report
+from timeseries_segmenter.service.report.figures import Classes, figures
+from timeseries_segmenter.service.report.samples import MOST_CHANNELS, MOST_REGIONS, Predicted, chosen, sample
 
 RANGES = Classes(("background", "A", "B"), (("A",), ("B",)), frozenset())
 BEATS = Classes(("background", "N", "V"), (("N",), ("V",)), frozenset({1, 2}))

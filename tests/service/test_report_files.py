@@ -12,7 +12,7 @@ from timeseries_segmenter.learning.model_file import TrainedModel, save_model
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.model_store import ModelStore
-from timeseries_segmenter.service.report_files import ReportFiles
+from timeseries_segmenter.service.report.files import ReportFiles
 from timeseries_segmenter.settings import Settings
 
 

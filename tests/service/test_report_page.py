@@ -8,10 +8,10 @@ from timeseries_segmenter.evaluation import Comparison, evaluate
 from timeseries_segmenter.learning.model_file import TrainedModel
 from timeseries_segmenter.segment import Segment
 from timeseries_segmenter.service.backend import Backend
-from timeseries_segmenter.service.report import Disagreement, Figures, PairReport, Report
-from timeseries_segmenter.service.report_builder import previous
-from timeseries_segmenter.service.report_page import render
-from timeseries_segmenter.service.report_verdict import mistakes, next_steps, verdict
+from timeseries_segmenter.service.report.builder import previous
+from timeseries_segmenter.service.report.content import Disagreement, Figures, PairReport, Report, Unlabelled
+from timeseries_segmenter.service.report.page import render
+from timeseries_segmenter.service.report.verdict import mistakes, next_steps, verdict
 
 HOSTILE = '<script>alert("x")</script>'
 MISLABELLED = Disagreement(
@@ -142,6 +142,17 @@ def test_a_known_region_is_selected_by_its_link(part: PairReport):
     assert link == "http://localhost:8080/projects/47/data?task=2&annotation=8&region=a+b%26c"
 
 
+def test_the_tasks_to_annotate_next_are_told_once_with_links_and_scores(part: PairReport):
+    following = [Unlabelled(task=41, score=0.3141), Unlabelled(task=7, score=0.6)]
+    told = reports.report(part, pairs=[part, part], next=following)
+    whole = page(told, label_studio_url="http://studio:8080")
+    (listed,) = whole.find_class("next")
+    assert [text(item) for item in listed] == ["Task 41 0.31", "Task 7 0.60"]
+    links = [link.get("href") for link in listed.iter("a")]
+    assert links == [f"http://studio:8080/projects/47/data?task={task}" for task in (41, 7)]
+    assert not page(reports.report(part)).find_class("next")
+
+
 @pytest.mark.parametrize(("url", "project"), [(None, 47), ("http://localhost:8080", None)])
 def test_without_an_address_or_a_project_there_are_no_links(
     part: PairReport, url: str | None, project: int | None
@@ -194,7 +205,7 @@ def test_the_service_serves_a_report_that_leads_to_its_project_and_to_the_dashbo
     assert answer.status_code == 200
     assert f"Version {version}" in answer.text
     links = [each.get("href") for each in html.fromstring(answer.text).iter("a")]
-    assert "/projects" in links
+    assert "../../projects" in links
     assert f"{backend.settings.label_studio_link}/projects/47/data?task=1" in links
     assert client.get("/projects").status_code == 200
 

@@ -15,13 +15,13 @@ from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.time_axis import TimeAxis
 from timeseries_segmenter.labeling.time_format import TimeFormat
 from timeseries_segmenter.segment import Segment
-from timeseries_segmenter.service import report_plots as plots
-from timeseries_segmenter.service.report import CurvePoint, ReliabilityBin, Sample
-from timeseries_segmenter.service.report_colours import BACKGROUND, DARK, LABELS, colour, text_on
-from timeseries_segmenter.service.report_figures import Classes, figures
-from timeseries_segmenter.service.report_picture import Picture, columns, short
-from timeseries_segmenter.service.report_sample_plot import sample as sample_plot
-from timeseries_segmenter.service.report_samples import Predicted, sample
+from timeseries_segmenter.service.report import plots
+from timeseries_segmenter.service.report.colours import BACKGROUND, DARK, LABELS, colour, text_on
+from timeseries_segmenter.service.report.content import CurvePoint, ReliabilityBin, Sample
+from timeseries_segmenter.service.report.figures import Classes, figures
+from timeseries_segmenter.service.report.picture import Picture, columns, short
+from timeseries_segmenter.service.report.sample_plot import sample as sample_plot
+from timeseries_segmenter.service.report.samples import Predicted, sample
 
 NAMES = (
     "A $x^2$ costs 5$",
@@ -84,7 +84,7 @@ def test_a_picture_is_the_same_each_time_and_leaves_matplotlibs_settings_alone()
 
 
 def test_matplotlib_is_not_imported_before_a_page_is_rendered():
-    modules = "model, timeseries_segmenter.__main__, timeseries_segmenter.service.report_page"
+    modules = "model, timeseries_segmenter.__main__, timeseries_segmenter.service.report.page"
     code = f"import sys, {modules}; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

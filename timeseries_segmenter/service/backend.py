@@ -15,8 +15,8 @@ from timeseries_segmenter.service.authentication import Authentication
 from timeseries_segmenter.service.model_store import NO_PROJECT, Model, ModelStore
 from timeseries_segmenter.service.prediction import predict_tasks
 from timeseries_segmenter.service.prometheus_metrics import Metrics
-from timeseries_segmenter.service.report_files import ReportFiles
-from timeseries_segmenter.service.saved_report import saved_report
+from timeseries_segmenter.service.report.files import ReportFiles
+from timeseries_segmenter.service.report.saved import saved_report
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Job
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS, TrainingQueue

@@ -8,7 +8,7 @@ from typing import Any
 
 from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.service.prediction import PairSegmenter, draw
-from timeseries_segmenter.service.report import Unlabelled
+from timeseries_segmenter.service.report.content import Unlabelled
 from timeseries_segmenter.service.task_series import TaskSeries
 
 logger = logging.getLogger(__name__)

@@ -25,7 +25,8 @@ from timeseries_segmenter.service.logs import log_unknown_settings
 from timeseries_segmenter.service.model_store import Model, ModelStore
 from timeseries_segmenter.service.model_training import ModelTraining, Start, train_model
 from timeseries_segmenter.service.prediction import pair_segmenters
-from timeseries_segmenter.service.report import Unlabelled
+from timeseries_segmenter.service.report.content import Unlabelled
+from timeseries_segmenter.service.report.from_training import pairs_metadata, training_report
 from timeseries_segmenter.service.retries import LONG, ONE_TRY
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Progress, Step
@@ -36,7 +37,6 @@ from timeseries_segmenter.service.training_log import (
     log_step,
     log_training,
 )
-from timeseries_segmenter.service.training_report import pairs_metadata, training_report
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.segment import Segment
-from timeseries_segmenter.service.report import LEVELS, POSITIONS, Sample, SampleChannel, SampleRegion
-from timeseries_segmenter.service.report_figures import Classes
+from timeseries_segmenter.service.report.content import LEVELS, POSITIONS, Sample, SampleChannel, SampleRegion
+from timeseries_segmenter.service.report.figures import Classes
 
 FloatArray = NDArray[np.float32]
 

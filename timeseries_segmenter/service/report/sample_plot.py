@@ -12,9 +12,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from timeseries_segmenter.evaluation import TOLERANCE
-from timeseries_segmenter.service.report import LEVELS, POSITIONS, Sample, SampleRegion
-from timeseries_segmenter.service.report_colours import FAINT, INK, MUTED, SIGNAL, colour, text_on
-from timeseries_segmenter.service.report_picture import (
+from timeseries_segmenter.service.report.colours import FAINT, INK, MUTED, SIGNAL, colour, text_on
+from timeseries_segmenter.service.report.content import LEVELS, POSITIONS, Sample, SampleRegion
+from timeseries_segmenter.service.report.picture import (
     WIDE,
     Picture,
     axes,

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from timeseries_segmenter.service.report_colours import DARK, FAINT, INK, MUTED, PANEL
+from timeseries_segmenter.service.report.colours import DARK, FAINT, INK, MUTED, PANEL
 
 WIDE = 10.0  # inches of a picture over the whole page, of 96 pixels each
 HALF = 4.8  # inches of one beside another

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from timeseries_segmenter.service.report import Figures, PairReport, PastFigures
+from timeseries_segmenter.service.report.content import Figures, PairReport, PastFigures
 
 GOOD = 0.85  # of mean F1 and of the segments found: most regions can stay as they are
 FAIR = 0.6  # more is right than wrong

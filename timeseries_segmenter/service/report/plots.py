@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from timeseries_segmenter.service.report import Confusion, CurvePoint, Figures
-from timeseries_segmenter.service.report_colours import (
+from timeseries_segmenter.service.report.colours import (
     ACCENT,
     FAINT,
     INK,
@@ -19,7 +18,8 @@ from timeseries_segmenter.service.report_colours import (
     WRONG,
     colour,
 )
-from timeseries_segmenter.service.report_picture import (
+from timeseries_segmenter.service.report.content import Confusion, CurvePoint, Figures
+from timeseries_segmenter.service.report.picture import (
     HALF,
     Picture,
     axes,

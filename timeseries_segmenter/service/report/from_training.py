@@ -6,8 +6,8 @@ from typing import Any
 from timeseries_segmenter.learning.calibration import reliability
 from timeseries_segmenter.learning.disagreement import disagreements
 from timeseries_segmenter.service.model_training import ModelTraining, PairTraining
-from timeseries_segmenter.service.report import Disagreement, Figures, PairReport, Report
-from timeseries_segmenter.service.report_builder import Checked, disagreement, pair_report, previous
+from timeseries_segmenter.service.report.builder import Checked, disagreement, pair_report, previous
+from timeseries_segmenter.service.report.content import Disagreement, Figures, PairReport, Report
 
 
 def training_report(

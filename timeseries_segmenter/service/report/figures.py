@@ -12,7 +12,7 @@ from timeseries_segmenter.learning.metrics import confusion_matrix
 from timeseries_segmenter.learning.segment_metrics import Matches, overlap_matches
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.segment import LabelSet, Segment
-from timeseries_segmenter.service.report import ClassFigures, Confusion, Figures, ReliabilityBin
+from timeseries_segmenter.service.report.content import ClassFigures, Confusion, Figures, ReliabilityBin
 
 IntArray = NDArray[np.int64]
 

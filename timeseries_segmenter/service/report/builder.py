@@ -10,7 +10,7 @@ from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 from timeseries_segmenter.service.labelled_task import LabelledTask
-from timeseries_segmenter.service.report import (
+from timeseries_segmenter.service.report.content import (
     CurvePoint,
     Disagreement,
     Few,
@@ -21,8 +21,8 @@ from timeseries_segmenter.service.report import (
     ReliabilityBin,
     Sample,
 )
-from timeseries_segmenter.service.report_figures import Classes, figures
-from timeseries_segmenter.service.report_samples import Predicted, chosen, sample
+from timeseries_segmenter.service.report.figures import Classes, figures
+from timeseries_segmenter.service.report.samples import Predicted, chosen, sample
 
 FEW_REGIONS = 5  # of a label: with fewer, what was learned may be one region's looks
 FEW_TASKS = 2  # with a label: from one task, it can't be learned and checked on another

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from timeseries_segmenter.errors import ReportError
 from timeseries_segmenter.learning.model_file import read_metadata, read_report
-from timeseries_segmenter.service.report import Report
-from timeseries_segmenter.service.report_page import render
+from timeseries_segmenter.service.report.content import Report
+from timeseries_segmenter.service.report.page import render
 
 
 def saved_report(path: Path, label_studio_url: str | None = None, dashboard: str | None = None) -> str:

@@ -8,14 +8,22 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from timeseries_segmenter.service.report import Disagreement, Figures, PairReport, PastFigures, Report, Sample
-from timeseries_segmenter.service.report_colours import BACKGROUND, DARK, LABELS, colour
-from timeseries_segmenter.service.report_verdict import Mistake, Verdict, mistakes, next_steps, verdict
+from timeseries_segmenter.service.report.colours import BACKGROUND, DARK, LABELS, colour
+from timeseries_segmenter.service.report.content import (
+    Disagreement,
+    Figures,
+    PairReport,
+    PastFigures,
+    Report,
+    Sample,
+)
+from timeseries_segmenter.service.report.verdict import Mistake, Verdict, mistakes, next_steps, verdict
 
 if TYPE_CHECKING:
-    from timeseries_segmenter.service.report_picture import Picture
+    from timeseries_segmenter.service.report.picture import Picture
 
-FOLDERS = [Path(__file__).parent / name for name in ("templates", "static")]  # the palette is the dashboard's
+SERVICE = Path(__file__).parent.parent
+FOLDERS = [SERVICE / name for name in ("templates", "static")]  # the palette is the dashboard's
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +113,8 @@ def render(
 
 def _view(pair: PairReport, report: Report) -> PairView:
     # matplotlib is slow to import, and only a page needs it
-    from timeseries_segmenter.service import report_plots as plots
-    from timeseries_segmenter.service.report_sample_plot import sample
+    from timeseries_segmenter.service.report import plots
+    from timeseries_segmenter.service.report.sample_plot import sample
 
     before = report.previous.pairs.get(pair.name) if report.previous else None
     figures = pair.held_out or pair.training

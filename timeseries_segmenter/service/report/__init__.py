@@ -1,0 +1,1 @@
+"""The training report: its content, the pictures of it, and its page."""
