@@ -249,6 +249,12 @@ def test_a_training_that_runs_is_shown_with_step_bar_and_figures(
     assert (bar.get("value"), bar.get("max")) == ("40", "1000")
     assert "epoch 40 of at most 1000 · loss 0.31 · worst F1 0.26" in text(shown)
     assert {"Cancel", "Roll", "Train"} == set(buttons(shown))
+    with backend.queue.states.change(47) as trainings:
+        trainings.jobs[0].step = "checking"
+    shown = card(look(client), 47)
+    assert (text(shown.find_class("step")[0]), text(shown.find_class("epoch")[0])) == ("checking", "")
+    assert shown.xpath(".//progress")[0].get("value") is None
+    assert client.get("/projects").json["projects"][0]["progress"] is None
 
 
 def test_each_state_of_a_training_has_its_word_and_its_buttons(client: FlaskClient, backend: Backend):

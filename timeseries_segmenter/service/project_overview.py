@@ -8,7 +8,7 @@ from typing import Any
 
 from timeseries_segmenter.service.model_files import version_number
 from timeseries_segmenter.service.model_store import NO_PROJECT, UNTRAINED
-from timeseries_segmenter.service.training_job import Job, ProjectTrainings, State
+from timeseries_segmenter.service.training_job import Job, Progress, ProjectTrainings, State, Step
 from timeseries_segmenter.service.version_summary import VersionSummary
 
 
@@ -66,6 +66,11 @@ class ProjectOverview:
         return {State.QUEUED: Status.WAITING, State.FAILED: Status.FAILED}.get(job.state, Status.TRAINED)
 
     @property
+    def progress(self) -> Progress | None:
+        """The newest epoch, while epochs are what the training is at."""
+        return self.job.progress if self.job and self.job.step in (None, Step.TRAINING) else None
+
+    @property
     def is_active(self) -> bool:
         """Whether there is something to cancel, or to wait for."""
         return self.status in ACTIVE
@@ -107,7 +112,8 @@ class ProjectOverview:
             "waits_behind": self.waits_behind,
             "updates": self.trainings.updates,
             "job": job.get("id"),
-            **{name: job.get(name) for name in ("state", "step", "progress", "error")},
+            "progress": self.progress.model_dump() if self.progress else None,
+            **{name: job.get(name) for name in ("state", "step", "error")},
             **{name: job.get(name) for name in ("queued_at", "started_at", "ended_at")},
         }
 
