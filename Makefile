@@ -29,8 +29,8 @@ install: $(INSTALLED) ## make .venv with the service and its tests
 
 label-studio: $(LABEL_STUDIO_INSTALLED) ## install Label Studio (about 1 GB) in an environment of its own
 
-demo: install label-studio ## show the whole loop in a real Label Studio (ONCE=1: exit afterwards)
-	@$(BIN)/python -m demo $(if $(filter-out 0,$(ONCE)),--once)
+demo: install label-studio ## show an example in a real Label Studio (EXAMPLE=activity, ONCE=1: exit afterwards)
+	@$(BIN)/python -m demo $(if $(EXAMPLE),--example $(EXAMPLE)) $(if $(filter-out 0,$(ONCE)),--once)
 
 run: install ## serve on port 9090 for your own Label Studio (HOST, PORT, WORKERS, THREADS)
 	@PORT=$(PORT) WORKERS=$(WORKERS) THREADS=$(THREADS) $(BIN)/gunicorn --bind $(HOST):$(PORT) _wsgi:app

@@ -33,7 +33,7 @@ from timeseries_segmenter.service.labelled_task import LabelledTask
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.settings import Settings
 
-DATA = Path(__file__).resolve().parent.parent / "demo" / "data" / "basicmotions"
+DATA = Path(__file__).resolve().parent.parent / "examples" / "activity"
 ROWS = (10_000, 100_000, 1_000_000)
 COLUMNS = (
     "rows",

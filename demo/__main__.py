@@ -17,8 +17,8 @@ from rich.console import Console
 from demo.label_studio import HOME, LabelStudio, template_ready
 from demo.processes import DemoError, Interrupted, ended_afterwards, interruptible
 from demo.project import Project
-from demo.report import LEGEND, results
-from demo.sample import DATA, samples
+from demo.report import legend, results
+from demo.sample import ACTIVITY, BundledExample, example_names, read_example
 from demo.service import Service
 
 ANNOTATED = 3
@@ -35,13 +35,16 @@ def main() -> int:
     parser.add_argument(
         "--once", action="store_true", help="exit after the table instead of waiting for Ctrl-C"
     )
+    parser.add_argument(
+        "--example", choices=example_names(), default=ACTIVITY, help="folder of examples/ (default: activity)"
+    )
     parser.add_argument("--folder", type=Path, default=HOME / "demo", help="keeps data, models and logs")
     arguments = parser.parse_args()
     os.environ["NO_PROXY"] = "127.0.0.1,localhost"
     with interruptible():
         try:
             with ended_afterwards() as started:
-                run(arguments.folder.absolute(), arguments.once, started)
+                run(read_example(arguments.example), arguments.folder.absolute(), arguments.once, started)
         except (DemoError, ApiError, requests.RequestException) as error:
             console.print(f"The demo failed: {error}", style="red", markup=False, soft_wrap=True)
             return 1
@@ -51,18 +54,16 @@ def main() -> int:
     return 0
 
 
-def run(folder: Path, once: bool, started: ExitStack) -> None:
+def run(example: BundledExample, folder: Path, once: bool, started: ExitStack) -> None:
     began = time.monotonic()
     take_folder(folder, started)
     studio = start_label_studio(folder, started)
     service = start_service(folder, started, studio)
-    series = samples()
-    project = Project(
-        studio, f"Basic motions {datetime.now():%Y-%m-%d %H:%M}", (DATA / "config.xml").read_text()
-    )
+    series = example.samples
+    project = Project(studio, f"{example.title} {datetime.now():%Y-%m-%d %H:%M}", example.config_text)
     tasks = project.import_tasks([{"csv_url": project.upload(sample.path)} for sample in series])
     project.connect(service.url)
-    say(f"Project {project.id} with {len(tasks)} series of {series[0].path.parent.name}, model connected.")
+    say(f"Project {project.id} with {len(tasks)} series of examples/{example.name}, model connected.")
 
     for task_id, sample in zip(tasks[:ANNOTATED], series, strict=False):
         project.annotate(task_id, sample.regions)
@@ -75,8 +76,8 @@ def run(folder: Path, once: bool, started: ExitStack) -> None:
     others = dict(zip(tasks[ANNOTATED:], series[ANNOTATED:], strict=True))
     project.retrieve_predictions(list(others))
     predicted = {task_id: prediction(service, project, task_id, job["version"]) for task_id in others}
-    console.print(results(others, predicted))
-    say("\n".join((*LEGEND, "")))
+    console.print(results(example, others, predicted))
+    say(legend(example))
     facts = {
         "Model version": job["version"],
         "Learned in": f"{learned:.1f} s, from the last annotation to the new model",

@@ -1,35 +1,81 @@
 """The table of the demo: what is true, and what the model says."""
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.table import Table
 
-from demo.sample import Sample, row_f1, segments, spans
-from timeseries_segmenter.learning.segment_metrics import overlap_matches
+from demo.sample import BundledExample, Sample
+from timeseries_segmenter.evaluation import TOLERANCE, Comparison, evaluate
+from timeseries_segmenter.labeling.time_axis import TimeAxis
+from timeseries_segmenter.segment import Segment, label_set_name
 
-LEGEND = (
-    "Segments in seconds, both ends inclusive. F1 by row: mean over the true classes, background",
-    "included. F1@50: segments found with the right label and at least half of their union.",
+Figure = Callable[[dict[str, Any]], float | None]
+MILLISECONDS = 1000
+
+RANGE_FIGURES: dict[str, Figure] = {
+    "F1 by row\n(macro)": lambda figures: float(figures["macro_f1"]),
+    "F1@50\n(segments)": lambda figures: figures["segment_f1"]["50"],
+}
+INSTANT_FIGURES: dict[str, Figure] = {"Point F1\n(instants)": lambda figures: figures["point_f1"]}
+RANGE_LEGEND = (
+    "Segments in seconds from the beginning, both ends inclusive. F1 by row: mean over the true classes,\n"
+    "background included. F1@50: segments found with the right label and at least half of their union.\n"
 )
+INSTANT_LEGEND = f"Point F1: instants found with the right label, at most {TOLERANCE} rows off.\n"
 
 
-def results(others: dict[int, Sample], predicted: dict[int, list[dict[str, Any]]]) -> Table:
+def results(
+    example: BundledExample, others: dict[int, Sample], predicted: dict[int, list[dict[str, Any]]]
+) -> Table:
     """True and predicted segments of each task, and how well they agree. Keys are task ids."""
+    shown: dict[str, Figure] = {}
+    for instant, figures in ((False, RANGE_FIGURES), (True, INSTANT_FIGURES)):
+        if instant in _kinds(example):
+            shown |= figures
     table = Table(title="The series that nobody annotated")
     for column in ("Task", "True segments", "Predicted segments"):
         table.add_column(column, no_wrap=True)
-    for column in ("F1 by row\n(macro)", "F1@50\n(segments)"):
+    for column in shown:
         table.add_column(column, justify="right")
     for task_id, sample in others.items():
-        found = predicted[task_id]
-        true, guessed = segments(sample.regions, sample.times), segments(found, sample.times)
-        scores = row_f1(true, guessed, len(sample.times)), overlap_matches(true, guessed, 0.5).f1
-        table.add_row(
-            str(task_id), lines(sample.regions), lines(found), *(f"{score:.2f}" for score in scores)
-        )
+        true = example.segments(sample, sample.regions)
+        found = example.segments(sample, predicted[task_id])
+        measured = evaluate([Comparison(true, found, len(sample.series))], example.label_sets)
+        texts = (lines(segments, sample.series.time) for segments in (true, found))
+        table.add_row(str(task_id), *texts, *(_shown(figure(measured)) for figure in shown.values()))
         table.add_section()
     return table
 
 
-def lines(regions: Any) -> str:
-    return "\n".join(f"{label:<9} {start:4.1f}-{end:4.1f}" for start, end, label in spans(regions))
+def legend(example: BundledExample) -> str:
+    kinds = _kinds(example)
+    return (RANGE_LEGEND if False in kinds else "") + (INSTANT_LEGEND if True in kinds else "")
+
+
+def lines(segments: Sequence[Segment], time: TimeAxis) -> str:
+    """A line for each range, in seconds from the beginning, and one for the instants of each label."""
+    seconds = (time.stamps - time.stamps[0]) / (MILLISECONDS if time.time_format else 1)
+    width = max((len(label_set_name(segment.labels)) for segment in segments), default=0)
+    ranges = [
+        f"{label_set_name(each.labels):<{width}} {seconds[each.first]:5.1f}-{seconds[each.last]:5.1f}"
+        for each in segments
+        if not each.instant
+    ]
+    instants = Counter(label_set_name(segment.labels) for segment in segments if segment.instant)
+    counts = [f"{label:<{width}} {_counted(number)}" for label, number in sorted(instants.items())]
+    return "\n".join(ranges + counts)
+
+
+def _kinds(example: BundledExample) -> set[bool]:
+    """Whether the true segments are ranges (False), instants (True), or both."""
+    return {segment.instant for each in example.samples for segment in example.segments(each, each.regions)}
+
+
+def _counted(number: int) -> str:
+    return f"{number:2} instant" + ("" if number == 1 else "s")
+
+
+def _shown(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.2f}"

@@ -1,60 +1,63 @@
-"""The bundled real series and the regions people should find in them."""
+"""The bundled examples: real series, and the regions people should find in them."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from demo.processes import ROOT
+from timeseries_segmenter.labeling.config import parse_label_config
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.series import Series, read_series
+from timeseries_segmenter.labeling.targets import annotation_segments
+from timeseries_segmenter.segment import LabelSet, Segment
 
-from timeseries_segmenter.labeling.targets import class_indices
-from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
-from timeseries_segmenter.segment import Segment
-
-DATA = Path(__file__).resolve().parent / "data" / "basicmotions"
-LABELS = ("Badminton", "Running", "Walking")
+EXAMPLES = ROOT / "examples"
+ACTIVITY = "activity"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
-    """One series: its CSV, its times `(T,)` in seconds, and its true regions."""
+    """One series: its CSV, what is read from it, and its true regions."""
 
     path: Path
-    times: NDArray[np.float64]
+    series: Series
     regions: tuple[dict[str, Any], ...]
 
 
-def samples() -> list[Sample]:
-    """The bundled tasks in their order."""
-    found = []
-    for task in json.loads((DATA / "tasks.json").read_text()):
-        path = DATA / task["data"]["csv_url"]
-        times = pd.read_csv(path, usecols=["time"])["time"].to_numpy(float)
-        found.append(Sample(path, times, tuple(task["annotations"][0]["result"])))
-    return found
+@dataclass(frozen=True, eq=False)
+class BundledExample:
+    """One folder of `examples/`; its first tasks are to be annotated, the others to be predicted."""
+
+    name: str
+    config_text: str
+    pair: LabelPair
+    samples: tuple[Sample, ...]
+
+    @property
+    def title(self) -> str:
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        return tuple((label,) for label in self.pair.labels)
+
+    def segments(self, sample: Sample, regions: Any) -> list[Segment]:
+        """Regions of a sample, drawn or predicted, as segments of its rows."""
+        return annotation_segments({"result": list(regions)}, self.pair, sample.series)
 
 
-def spans(regions: Any) -> list[tuple[float, float, str]]:
-    """Start, end and label of each region, in order of time."""
-    values = [region["value"] for region in regions]
-    return sorted((float(v["start"]), float(v["end"]), v["timeserieslabels"][0]) for v in values)
+def example_names() -> list[str]:
+    return sorted(tasks.parent.name for tasks in EXAMPLES.glob("*/tasks.json"))
 
 
-def segments(regions: Any, times: NDArray[np.float64]) -> list[Segment]:
-    """The regions as segments of the rows whose times they span, both ends inclusive."""
-    found = []
-    for start, end, label in spans(regions):
-        # times are multiples of 0.1 s, which floats hold only nearly
-        first = int(np.searchsorted(times, start - 1e-6))
-        last = int(np.searchsorted(times, end + 1e-6)) - 1
-        found.append(Segment(first, last, (label,)))
-    return found
-
-
-def row_f1(true: list[Segment], predicted: list[Segment], length: int) -> float:
-    """Mean F1 of the classes that occur in the truth, background among them, row by row."""
-    label_sets = [(label,) for label in LABELS]
-    pair = (class_indices(true, label_sets, length), class_indices(predicted, label_sets, length))
-    return scores_of(confusion_matrix(*pair, classes=len(LABELS) + 1)).macro_f1
+def read_example(name: str = ACTIVITY) -> BundledExample:
+    folder = EXAMPLES / name
+    config_text = (folder / "config.xml").read_text()
+    (pair,) = parse_label_config(config_text).pairs
+    samples = []
+    for task in json.loads((folder / "tasks.json").read_text()):
+        path = folder / task["data"]["csv_url"]
+        series = read_series(path.read_bytes(), pair, task["id"])
+        samples.append(Sample(path, series, tuple(task["annotations"][0]["result"])))
+    return BundledExample(name, config_text, pair, tuple(samples))

@@ -6,7 +6,7 @@ import pytest
 from timeseries_segmenter.__main__ import main
 from timeseries_segmenter.labeling.config import parse_label_config
 
-SAMPLE = Path("demo/data/basicmotions")
+SAMPLE = Path("examples/activity")
 INPUTS = ["--config", str(SAMPLE / "config.xml"), "--tasks", str(SAMPLE / "tasks.json")]
 
 

@@ -19,7 +19,7 @@ from timeseries_segmenter.settings import Settings, read_settings
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 for an error, or 2 for unusable arguments."""
-    options = _parser().parse_args(arguments)
+    options = options_of(arguments)
     torch.set_num_threads(1)  # as the service runs it; more gain nothing
     command: Callable[[argparse.Namespace, Settings], None] = options.command
     try:
@@ -33,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line's arguments, understood. Exits with status 2 where they can't be."""
+    return _parser().parse_args(arguments)
 
 
 def _ids(text: str) -> list[int]:

@@ -8,7 +8,7 @@ from variants import Variant
 
 from demo.label_studio import LabelStudio
 from demo.project import Project
-from demo.sample import samples
+from demo.sample import read_example
 from demo.service import Service
 
 StartService = Callable[..., Service]
@@ -68,7 +68,7 @@ def connect(studio: LabelStudio, tmp_path: Path) -> Iterator[Connect]:
     ) -> Loop:
         project = Project(studio, f"e2e {variant.name}", variant.config, token)
         projects.append(project)
-        series = samples()[:TASKS]
+        series = read_example().samples[:TASKS]
         ids = project.import_tasks([variant.task(project, sample, tmp_path) for sample in series])
         backend = project.connect(service.url, login)
         return Loop(project, service, variant, dict(zip(ids, series, strict=True)), backend)

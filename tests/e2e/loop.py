@@ -82,7 +82,7 @@ class Loop:
             for region in prediction["result"]:
                 assert (region["from_name"], region["to_name"]) == ("label", "ts")
                 assert region["type"] == "timeserieslabels"
-            length = len(sample.times)
+            length = len(sample.series)
             truth = self.variant.classes(self.variant.regions(sample), length)
             predicted = self.variant.classes(prediction["result"], length)
             scores = scores_of(confusion_matrix(truth, predicted, classes=len(LABELS) + 1))

@@ -14,6 +14,7 @@ from variants import NUMERIC, VARIANTS, Variant
 
 from demo.label_studio import LabelStudio
 from demo.processes import ROOT
+from demo.sample import example_names
 from demo.service import Service
 
 pytestmark = pytest.mark.e2e
@@ -127,9 +128,10 @@ def test_a_personal_access_token_does_what_the_legacy_token_does(
         studio.allow_tokens(legacy=True, personal=True)
 
 
-def test_the_demo_exits_by_itself_with_the_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", example_names())
+def test_the_demo_exits_by_itself_with_the_table(example: str, tmp_path: Path) -> None:
     demo = subprocess.run(
-        [sys.executable, "-m", "demo", "--once", "--folder", str(tmp_path)],
+        [sys.executable, "-m", "demo", "--example", example, "--once", "--folder", str(tmp_path)],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "120"},
         capture_output=True,

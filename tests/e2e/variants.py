@@ -1,6 +1,6 @@
 """The bundled real series once more, written in every way Label Studio can show a series."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from demo.project import Project
-from demo.sample import Sample, spans
+from demo.sample import Sample
 
 CHANNELS = ("ax", "ay", "az", "gx", "gy", "gz")
 LABELS = ("Badminton", "Running", "Walking")
@@ -30,6 +30,12 @@ def seconds_stamp(row: int) -> float:
 
 def row_stamp(row: int) -> int:
     return row
+
+
+def spans(regions: Iterable[dict[str, Any]]) -> list[tuple[float, float, str]]:
+    """Start and end in seconds, and label, of each region of the bundled series, in order of time."""
+    values = [region["value"] for region in regions]
+    return sorted((float(v["start"]), float(v["end"]), v["timeserieslabels"][0]) for v in values)
 
 
 @dataclass(frozen=True)
