@@ -16,7 +16,7 @@ from timeseries_segmenter.service.report.content import Disagreement, PairReport
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.settings import Settings
 
-DATA = Path("demo/data/basicmotions")
+DATA = Path("examples/activity")
 LABEL_SETS = (("Badminton",), ("Running",), ("Walking",))
 BINS = [
     ReliabilityBin(confidence=0.55, accuracy=0.5, count=100),
