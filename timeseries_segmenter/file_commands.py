@@ -18,7 +18,7 @@ from timeseries_segmenter.export import read_config, read_split, read_tasks
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.regions import drawn_segments
 from timeseries_segmenter.labeling.targets import drawn_label_sets
-from timeseries_segmenter.learning.model_file import TrainedModel, load_folds, load_model, save_model
+from timeseries_segmenter.learning.model_file import load_folds, load_model, save_model
 from timeseries_segmenter.segment import label_set_name
 from timeseries_segmenter.service.labelled_task import LabelledTask, labels_of, read_labelled_tasks, task_ids
 from timeseries_segmenter.service.model_store import Model
@@ -35,7 +35,7 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     from timeseries_segmenter.learning.training import Recipe
     from timeseries_segmenter.learning.training_loop import Epoch
     from timeseries_segmenter.service.model_training import Start, train_model
-    from timeseries_segmenter.service.report.from_training import pairs_metadata, training_report
+    from timeseries_segmenter.service.report.from_training import reported
 
     config = read_config(options.config)
     labelled = _labelled(_tasks(options, "train"), config, TaskSeries.of(settings))
@@ -61,15 +61,16 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
         "title": options.model.stem,
         "tasks": task_ids(labelled),
         "skipped": [],
-        "seconds": {"fitting": round(time.monotonic() - began, 2)},
+        "seconds": {
+            "fitting": round(time.monotonic() - began - training.check_seconds, 2),
+            "checking": round(training.check_seconds, 2),
+        },
     }
-    report = training_report(training, start.model.metadata if start else None, about | {"project": None})
-    metadata = about | {
+    model, metadata = reported(training, start.model.metadata if start else None, about)
+    metadata |= {
         "version": f"{options.model.stem}-{moment:%Y%m%dT%H%M%SZ}",
         "label_config": options.config.read_text(encoding="utf-8-sig"),
-        "pairs": pairs_metadata(training, report.pairs),
     }
-    model = TrainedModel(training.segmenters, training.folds, report.model_dump_json())
     try:
         save_model(options.model, model, metadata)
     except (OSError, RuntimeError) as error:

@@ -112,7 +112,7 @@ def test_a_training_saves_what_it_learned_and_from_what(settings: Settings, stud
     assert model.metadata["label_config"] == CONFIG
     assert model.metadata["skipped"] == []
     assert model.metadata["created_at"].endswith("+00:00")
-    assert set(model.metadata["seconds"]) == {"fetching", "fitting"}
+    assert set(model.metadata["seconds"]) == {"fetching", "fitting", "checking"}
     json.loads(json.dumps(model.metadata), parse_constant=pytest.fail)
 
 

@@ -1,5 +1,6 @@
 """Labelled tasks of each pair of tags to a trained and checked model of all of them."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -38,7 +39,7 @@ class Start:
 class PairTraining:
     """What was learned for one pair from `tasks`, and what networks that never saw a task say about it.
 
-    `validation` is None, and `folds` empty, where there is a single task.
+    `validation` is None where there is a single task; it took `check_seconds`.
     """
 
     pair: LabelPair
@@ -47,6 +48,7 @@ class PairTraining:
     epochs: Sequence[Epoch]
     validation: CrossValidation | None
     folds: Mapping[int, int]
+    check_seconds: float
 
     @property
     def segmenter(self) -> Segmenter:
@@ -67,6 +69,11 @@ class ModelTraining:
     def segmenters(self) -> dict[str, Segmenter]:
         """The model: a segmenter for each pair."""
         return {name: each.segmenter for name, each in self.pairs.items()}
+
+    @property
+    def check_seconds(self) -> float:
+        """What the checks of all pairs took."""
+        return sum(each.check_seconds for each in self.pairs.values())
 
     @property
     def folds(self) -> dict[str, Folds]:
@@ -130,8 +137,9 @@ def _train_pair(
         learn,
         start.model.segmenter(pair, config) if start else None,
     )
+    began = time.monotonic()
     validation, folds = _check_pair(pair, tasks, examples, label_sets, fitted, of_pair, start, on_check)
-    return PairTraining(pair, tasks, fitted, epochs, validation, folds)
+    return PairTraining(pair, tasks, fitted, epochs, validation, folds, time.monotonic() - began)
 
 
 def _check_pair(

@@ -14,7 +14,6 @@ from timeseries_segmenter.errors import (
     TrainingError,
 )
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
-from timeseries_segmenter.learning.model_file import TrainedModel
 from timeseries_segmenter.learning.training import Recipe
 from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.service.downloads import Downloader
@@ -26,7 +25,7 @@ from timeseries_segmenter.service.model_store import Model, ModelStore
 from timeseries_segmenter.service.model_training import ModelTraining, Start, train_model
 from timeseries_segmenter.service.prediction import pair_segmenters
 from timeseries_segmenter.service.report.content import Unlabelled
-from timeseries_segmenter.service.report.from_training import pairs_metadata, training_report
+from timeseries_segmenter.service.report.from_training import reported
 from timeseries_segmenter.service.retries import LONG, ONE_TRY
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.service.training_job import Progress, Step
@@ -96,33 +95,32 @@ class ProjectTraining:
             show_epoch,
             lambda *_: step(Step.CHECKING),
         )
-        fitted_at = time.monotonic()
+        trained = time.monotonic()
+        fitting = trained - fetched - training.check_seconds
         epochs = sum(len(each.epochs) for each in training.pairs.values())
-        log_step(project, "fit", f"{epochs} epochs", fitted_at - fetched)
+        log_step(project, "fit", f"{epochs} epochs", fitting)
+        log_step(project, "check", f"{sum(map(len, training.folds.values()))} folds", training.check_seconds)
         about = {
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "title": studio_project.title,
             "tasks": tasks,
             "skipped": skipped,
-            "seconds": {"fetching": round(fetched - began, 2), "fitting": round(fitted_at - fetched, 2)},
+            "seconds": {
+                "fetching": round(fetched - began, 2),
+                "fitting": round(fitting, 2),
+                "checking": round(training.check_seconds, 2),
+            },
         }
-        report = training_report(
-            training,
-            before.model.metadata if before else None,
-            about | {"project": project, "next": self._next(project, config, training)},
-        )
-        reported = time.monotonic()
-        log_step(project, "report", f"{len(report.next)} tasks to annotate next", reported - fitted_at)
+        unlabelled = self._unlabelled(project, config, training)
+        earlier = before.model.metadata if before else None
+        model, metadata = reported(training, earlier, about, project, unlabelled)
+        told = time.monotonic()
+        log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", told - trained)
         step(Step.SAVING)
-        metadata = about | {
-            "label_config": studio_project.label_config,
-            "pairs": pairs_metadata(training, report.pairs),
-        }
-        model = TrainedModel(training.segmenters, training.folds, report.model_dump_json())
-        version = self._store.save(project, model, metadata)
-        log_step(project, "save", version, time.monotonic() - reported, version=version)
+        version = self._store.save(project, model, metadata | {"label_config": studio_project.label_config})
+        log_step(project, "save", version, time.monotonic() - told, version=version)
         for name, each in training.pairs.items():
-            log_fitted(project, version, name, each.fitted)
+            log_fitted(project, version, name, each.fitted, metadata["pairs"][name]["held_out"])
         for name, reason in training.unlearned.items():
             logger.warning("project %d: nothing is drawn for %s yet: %s", project, name, reason)
         log_training(project, version, len(tasks), time.monotonic() - began)
@@ -137,7 +135,7 @@ class ProjectTraining:
             logger.warning("project %d: training starts from scratch: %s", project, error)
             return None
 
-    def _next(self, project: int, config: LabelConfig, training: ModelTraining) -> list[Unlabelled]:
+    def _unlabelled(self, project: int, config: LabelConfig, training: ModelTraining) -> list[Unlabelled]:
         """The tasks to annotate next, by the new model."""
         model = Model("", training.segmenters, {})
         settings = self._settings.model_copy(

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from timeseries_segmenter.learning.training import Fitted, Recipe
 from timeseries_segmenter.learning.training_loop import Epoch
@@ -84,8 +85,10 @@ def log_training(project: int, version: str, tasks: int, seconds: float) -> None
     )
 
 
-def log_fitted(project: int, version: str, pair: str, fitted: Fitted) -> None:
-    """A pair's network was fitted; figures on the tasks that it was trained on."""
+def log_fitted(
+    project: int, version: str, pair: str, fitted: Fitted, held_out: Mapping[str, Any] | None
+) -> None:
+    """A pair's network was fitted; figures on the tasks that it was trained on, and on held-out ones."""
     names = fitted.segmenter.class_names
     f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
     logger.info(
@@ -99,6 +102,16 @@ def log_fitted(project: int, version: str, pair: str, fitted: Fitted) -> None:
         f1,
         extra={"project": project, "version": version},
     )
+    if held_out:
+        logger.info(
+            "project %d: model %s, %s: on held-out series: balanced accuracy %.3f, macro F1 %.3f",
+            project,
+            version,
+            pair,
+            held_out["balanced_accuracy"],
+            held_out["macro_f1"],
+            extra={"project": project, "version": version},
+        )
     if not fitted.thresholds_met:
         logger.warning(
             "project %d: the thresholds were not met on the training tasks; look for contradicting regions, "

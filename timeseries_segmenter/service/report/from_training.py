@@ -5,23 +5,36 @@ from typing import Any
 
 from timeseries_segmenter.learning.calibration import reliability
 from timeseries_segmenter.learning.disagreement import disagreements
+from timeseries_segmenter.learning.model_file import TrainedModel
 from timeseries_segmenter.service.model_training import ModelTraining, PairTraining
 from timeseries_segmenter.service.report.builder import Checked, disagreement, pair_report, previous
-from timeseries_segmenter.service.report.content import Disagreement, Figures, PairReport, Report
+from timeseries_segmenter.service.report.content import Disagreement, Figures, PairReport, Report, Unlabelled
 
 
-def training_report(
-    training: ModelTraining, before: Mapping[str, Any] | None, about: Mapping[str, Any]
-) -> Report:
-    """The report of a training; `before` is the metadata of the version before, `about` the report's head."""
-    return Report(
+def reported(
+    training: ModelTraining,
+    before: Mapping[str, Any] | None,
+    about: Mapping[str, Any],
+    project: int | None = None,
+    unlabelled: Sequence[Unlabelled] = (),
+) -> tuple[TrainedModel, dict[str, Any]]:
+    """What a training made as it is saved: the model with its report, and metadata.
+
+    `about` stands in both: `created_at`, `title`, `tasks`, `skipped` and `seconds`. `before` is the metadata
+    of the version before, `unlabelled` the tasks to annotate next.
+    """
+    report = Report(
         **about,
+        project=project,
         pairs=[_pair_report(name, each) for name, each in training.pairs.items()],
+        next=list(unlabelled),
         previous=previous(before) if before else None,
     )
+    model = TrainedModel(training.segmenters, training.folds, report.model_dump_json())
+    return model, {**about, "pairs": _pairs_metadata(training, report.pairs)}
 
 
-def pairs_metadata(training: ModelTraining, pairs: Sequence[PairReport]) -> dict[str, dict[str, Any]]:
+def _pairs_metadata(training: ModelTraining, pairs: Sequence[PairReport]) -> dict[str, dict[str, Any]]:
     """What is kept of each pair beside its segmenter: figures, and the fold of each task."""
     return {
         each.name: {
