@@ -20,7 +20,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install label-studio demo run worker test e2e bench load soak lint audit format clean python
+.PHONY: help install label-studio demo run worker test e2e screenshots bench load soak lint audit format clean python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -43,6 +43,9 @@ test: install ## run the tests that need no Label Studio
 
 e2e: install label-studio ## run the end-to-end tests against a real Label Studio
 	@$(BIN)/python -m pytest -m e2e tests/e2e
+
+screenshots: install label-studio ## take the documentation's pictures anew, in a real browser
+	@$(BIN)/python -m pytest -m e2e tests/e2e/test_browser.py --screenshots docs/images
 
 bench: install ## measure prediction speed, and quality on the data sets in a folder (DATA=folder)
 	@$(BIN)/python -m benchmarks.speed

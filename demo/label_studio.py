@@ -147,6 +147,8 @@ def _environment(data_dir: Path, port: int, credentials: Credentials) -> Mapping
         # the service listens on loopback, which 1.23 refuses unless both of these are off
         "LABEL_STUDIO_ML_BLOCK_LOCAL_IP": "false",
         "LABEL_STUDIO_SSRF_PROTECTION_ENABLED": "false",
+        # the Data Manager's prediction score: that of the connected model's version, not of all
+        "ff_front_dev_1682_model_version_dropdown_070622_short": "true",
         "COLLECT_ANALYTICS": "false",
         "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
         "LATEST_VERSION_CHECK": "false",

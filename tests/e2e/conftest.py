@@ -14,6 +14,10 @@ from demo.service import Service
 StartService = Callable[..., Service]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of what the browser shows there")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _end_in_order() -> Iterator[None]:
     """Lets SIGTERM end the run like Ctrl-C, so that no server outlives it."""
