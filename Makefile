@@ -20,7 +20,8 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install label-studio demo run worker test e2e screenshots bench load soak lint audit format clean python
+.PHONY: help install label-studio demo run worker test e2e screenshots bench simulate calibration label-errors
+.PHONY: load soak lint audit format clean python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -50,6 +51,15 @@ screenshots: install label-studio ## take the documentation's pictures anew, in 
 bench: install ## measure prediction speed, and quality on the data sets in a folder (DATA=folder)
 	@$(BIN)/python -m benchmarks.speed
 	@$(if $(DATA),$(BIN)/python -m benchmarks.quality $(DATA),echo "For quality, name a folder: make bench DATA=folder")
+
+simulate: install ## annotate in the order of the scores, or at random, on the data sets in a folder (DATA=folder; hours)
+	@$(BIN)/python -m benchmarks.annotation_order $(DATA)
+
+calibration: install ## measure what scores mean, and what that costs, on the data sets in a folder (DATA=folder)
+	@$(BIN)/python -m benchmarks.calibration $(DATA)
+
+label-errors: install ## measure how many wrong annotations are found, on the data sets in a folder (DATA=folder)
+	@$(BIN)/python -m benchmarks.label_errors $(DATA)
 
 load: install ## measure answers to eight clients while a training runs (two minutes)
 	@$(BIN)/python -m benchmarks.load

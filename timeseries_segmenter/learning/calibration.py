@@ -16,7 +16,7 @@ from torch.nn import functional
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-MOST_ROWS = 20_000  # of all series: neighbours tell much the same
+MOST_ROWS = 10_000  # of all series: neighbours tell much the same
 LEAST_PROBABILITY = 1e-6
 MOST_TEMPERATURE = 10.0
 PENALTY = 0.01  # nats a row, for a squared nat of change: rows of one segment are no independent witnesses
