@@ -83,7 +83,8 @@ def run(example: BundledExample, folder: Path, once: bool, started: ExitStack) -
         "Learned in": f"{learned:.1f} s, from the last annotation to the new model",
         "Label Studio": f"{project.url}  (port {studio.port})",
         "Login": f"{studio.credentials.username}  password {studio.credentials.password}",
-        "Service": f"{service.url}  (port {service.port})",
+        "Dashboard": f"{service.url}/projects  (port {service.port})",
+        "Report": f"{service.url}/projects/{project.id}/report",
         "Data and logs": str(folder),
     }
     for name, value in facts.items():
