@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from chromium import MILLISECONDS, SIZE, Plot, chromium, draw, log_in, open_task, plots, show_prediction
@@ -225,6 +226,48 @@ def test_the_dashboard_shows_a_training_live_and_the_report_explains_its_model(
     page.get_by_role("heading", name="Drawn and predicted", exact=True).scroll_into_view_if_needed()
     page.evaluate("scrollTo(0, scrollY + innerHeight - 120)")
     shoot("report-series")
+
+
+def test_the_report_leads_to_the_tasks_to_annotate_next_and_to_regions_that_may_be_drawn_wrong(
+    lesson: Callable[[str], Lesson], page: Page
+) -> None:
+    learned = lesson("exercises")
+    project = learned.project
+    version = str(
+        learned.service.training(project.id)["version"]
+    )  # another one where tests before this trained
+    project.retrieve_predictions(learned.others)
+    address = f"{learned.service.url}/projects/{project.id}/report"
+
+    page.goto(address)
+    section = page.locator("section").filter(
+        has=page.get_by_role("heading", name="Annotate next", exact=True)
+    )
+    told = [task_of(link.get_attribute("href")) for link in section.get_by_role("link").all()]
+    assert told == sorted(learned.others, key=lambda task: learned.score(task, version))
+    section.get_by_role("link").first.click()
+    page.wait_for_selector(".htx-timeseries-overview rect.selection")
+    assert task_of(page.url) == told[0]
+
+    page.goto(address)
+    table = page.locator("section").filter(
+        has=page.get_by_role("heading", name="Likely mislabelled", exact=True)
+    )
+    link = table.get_by_role("link").first
+    named = parse_qs(urlsplit(str(link.get_attribute("href"))).query)
+    task = int(named["task"][0])
+    (annotation,) = project.client.annotations.list(id=task)
+    assert int(named["annotation"][0]) == annotation.id
+    assert named["region"][0] in [region["id"] for region in annotation.result]
+    link.click()
+    page.wait_for_selector(".htx-timeseries-overview rect.selection")
+    # Label Studio 1.23 opens the annotation; of a time series it leaves the region to be found by eye
+    assert page.evaluate("Htx.annotationStore.selected.pk") == str(annotation.id)
+    assert task_of(page.url) == task
+
+
+def task_of(address: str | None) -> int:
+    return int(parse_qs(urlsplit(str(address)).query)["task"][0])
 
 
 def test_the_tutorial_can_be_followed_from_an_empty_label_studio_to_predictions(
