@@ -12,9 +12,9 @@ def confidence(calibrated: FloatArray) -> float:
     """Mean probability of the most probable class, by `(T, classes)` calibrated probabilities, over the
     tenth of the rows where it is lowest.
 
-    Series in order of it, least sure first, are those to annotate next (least confidence, Lewis and
-    Gale 1994, arXiv cmp-lg/9407020). One that is surely all background has a high confidence, one
-    without rows has 0.
+    What a model is least sure of teaches it most (least confidence, Lewis and Gale 1994, arXiv
+    cmp-lg/9407020). A series that is surely all background has a high confidence, one without
+    rows has 0.
     """
     highest = calibrated.max(axis=1, initial=0)
     rows = int(np.ceil(len(highest) * LEAST_SURE_SHARE))
