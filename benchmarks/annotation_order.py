@@ -1,7 +1,7 @@
-"""Least sure first, or at random: `python -m benchmarks.annotation_order DATA`, tables in Markdown.
+"""Lowest score first, or at random: `python -m benchmarks.annotation_order DATA`, tables in Markdown.
 
 DATA holds one folder a data set, as for `benchmarks.quality`. One of the split's training tasks is
-annotated; then come those that the model of all tasks so far is least sure of, or random ones, until
+annotated; then come those that the model of all tasks so far scores lowest, or random ones, until
 all are annotated: one at a time, two at a time from the sixth on. Each model is trained from scratch
 and measured on the test tasks. Every seed is another first task, other random orders, other networks.
 """
@@ -25,7 +25,7 @@ SEEDS = (0, 1, 2)
 RANDOM_ORDERS = 2  # a seed
 ONE_BY_ONE = 6  # tasks; then two at a time
 SHARES = (0.9, 0.95, 0.98)  # of what all tasks together reach
-ORDERED, RANDOM = "least sure first", "at random"
+ORDERED, RANDOM = "lowest score first", "at random"
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Simulation:
     known: dict[str, tuple[float, list[int]]] = field(default_factory=dict)
 
     def ordered(self, first: int) -> list[float]:
-        """Figures along the way, the least sure tasks next."""
+        """Figures along the way, the tasks of the lowest scores next."""
         annotated, figures = [first], []
         for count in [*counts(len(self.data.train))[1:], None]:
             figure, others = self._look_up(annotated, ranked=count is not None)
@@ -57,7 +57,7 @@ class Simulation:
         return [self._look_up(tasks[:count], ranked=False)[0] for count in counts(len(tasks))]
 
     def _look_up(self, annotated: Sequence[int], ranked: bool) -> tuple[float, list[int]]:
-        """Figure of a model of these tasks, and the others by its confidence, where they are `ranked`."""
+        """Figure of a model of these tasks, and, where they are `ranked`, the others by score, lowest first."""
         places = sorted(annotated)
         key = f"{self.data.name} {self.seed} {places}"
         if key not in self.known or (ranked and not self.known[key][1]):
@@ -79,7 +79,7 @@ class Simulation:
 
     def _others(self, segmenter: Segmenter, annotated: Sequence[int]) -> list[int]:
         others = [place for place in range(len(self.data.train)) if place not in annotated]
-        sure = {place: segmenter.predict(self.data.train[place].series.values).confidence for place in others}
+        sure = {place: segmenter.predict(self.data.train[place].series.values).score for place in others}
         return sorted(others, key=sure.__getitem__)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.learning.conftest import synthetic
-from timeseries_segmenter.learning.familiarity import Familiarity
+from timeseries_segmenter.learning.familiarity import SCALE, Familiarity
 from timeseries_segmenter.learning.model_file import TrainedModel, load_model, save_model
 from timeseries_segmenter.learning.training import Fitted
 
@@ -23,7 +23,7 @@ def test_a_series_with_the_moments_of_a_training_series_is_wholly_familiar() -> 
 
 def test_the_nearest_training_series_counts_and_level_and_strength_count_alike() -> None:
     familiar = Familiarity.of([series(0, 1), series(2, 1)])
-    assert familiar(series(2.5, 1)) == pytest.approx(np.exp(-0.5 / np.sqrt(2)))
+    assert familiar(series(2.5, 1)) == pytest.approx(np.exp(-0.5 / np.sqrt(2) / SCALE))
     assert familiar(series(2, 1.5)) == pytest.approx(familiar(series(2.5, 1)))
     assert familiar(series(5, 1)) < familiar(series(2.5, 1))
 

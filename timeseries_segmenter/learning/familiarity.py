@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 
+SCALE = 0.5  # deviations at which a series counts as a third as familiar
 MOST_ROWS = 100_000  # that are looked at: more change nothing
 
 
@@ -37,7 +38,7 @@ class Familiarity:
             return 1.0
         differences = self.moments - _moments(inputs)
         distance = np.sqrt((differences**2).mean(axis=1)).min()
-        return float(np.exp(-distance))
+        return float(np.exp(-distance / SCALE))
 
 
 def _moments(inputs: FloatArray) -> FloatArray:
