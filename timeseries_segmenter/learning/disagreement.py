@@ -15,7 +15,8 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.segment import LabelSet, Segment
 
 FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
+
+BACKGROUND_SHARE = 0.9  # of a predicted region's rows, where none was drawn: it may touch its neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ def disagreements(
             if number:
                 found.append(_compared(example, segment, number, probabilities, classes))
         for segment in validation.segmentations[example].segments:
-            if not targets[segment.first : segment.last + 1].any():
+            background = targets[segment.first : segment.last + 1] == 0
+            if background.mean() >= BACKGROUND_SHARE:
                 found.append(_compared(example, segment, 0, probabilities, classes))
     return sorted((each for each in found if each.margin > 0), key=lambda each: -each.margin)
 
