@@ -21,7 +21,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install label-studio demo run worker test e2e screenshots bench simulate calibration label-errors
-.PHONY: load soak lint audit format clean python
+.PHONY: load soak lint audit docs format clean python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -74,6 +74,9 @@ lint: install ## check style, format and types
 
 audit: install ## look for known vulnerabilities in what is pinned
 	@$(BIN)/python .ci/audit
+
+docs: install ## bring the parts of the documentation up to date that follow from the code
+	@$(BIN)/python -m docs.generate
 
 format: install ## format the code
 	@$(BIN)/ruff format

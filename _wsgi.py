@@ -65,16 +65,27 @@ def __getattr__(name: str) -> Any:
     return app
 
 
-def main() -> None:
-    """Serve for development; `--check` only tells whether the service would start."""
+def command_line() -> argparse.ArgumentParser:
+    """The options of `python _wsgi.py`."""
     parser = argparse.ArgumentParser(
-        description="Time series segmenter for Label Studio, development server."
+        prog="python _wsgi.py", description="Serve for development; gunicorn serves people."
     )
     parser.add_argument("-p", "--port", type=int, help="port to listen on (default: PORT, 9090)")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")
     parser.add_argument("-d", "--debug", action="store_true", help="Flask's debugger; never on a network")
-    parser.add_argument("--log-level", choices=["DEBUG", "INFO", "WARNING", "ERROR"], type=str.upper)
+    parser.add_argument(
+        "--log-level",
+        choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+        type=str.upper,
+        help="how much to log (default: LOG_LEVEL, INFO)",
+    )
     parser.add_argument("--check", action="store_true", help="make the app and exit")
+    return parser
+
+
+def main() -> None:
+    """Serve for development; `--check` only tells whether the service would start."""
+    parser = command_line()
     arguments = parser.parse_args()
     given = {name: value for name in ("port", "log_level") if (value := getattr(arguments, name)) is not None}
     try:

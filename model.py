@@ -15,7 +15,7 @@ from timeseries_segmenter.service.backend import Backend, project_number, reques
 from timeseries_segmenter.settings import read_settings
 
 
-class TimeSeriesSegmenter(LabelStudioMLBase):
+class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings no types
     """Predicts and trains for one request, as label-studio-ml 1.x and 2.x ask it.
 
     Objects are cheap: they hold the request's project and labeling config. Models, the training

@@ -14,7 +14,7 @@ from rich.console import Console
 from demo.__main__ import ANNOTATED
 from demo.report import results
 from demo.sample import EXAMPLES, BundledExample, example_names, read_example
-from timeseries_segmenter.__main__ import main, options_of
+from timeseries_segmenter.__main__ import command_line, main
 
 KILOBYTES = 700
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -104,7 +104,7 @@ def test_the_readme_s_commands_are_understood_and_name_tasks_that_exist(name: st
     shown = segmenter_commands(name)
     assert [command[0] for command in shown][:3] == ["train", "predict", "evaluate"]
     for command in shown:
-        options = options_of(command)
+        options = command_line().parse_args(command)
         if "tasks" in options:
             assert (options.config, options.tasks) == (
                 Path("examples", name, "config.xml"),

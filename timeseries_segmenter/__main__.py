@@ -19,7 +19,7 @@ from timeseries_segmenter.settings import Settings, read_settings
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 for an error, or 2 for unusable arguments."""
-    options = options_of(arguments)
+    options = command_line().parse_args(arguments)
     torch.set_num_threads(1)  # as the service runs it; more gain nothing
     command: Callable[[argparse.Namespace, Settings], None] = options.command
     try:
@@ -35,11 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line's arguments, understood. Exits with status 2 where they can't be."""
-    return _parser().parse_args(arguments)
-
-
 def _ids(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
@@ -51,7 +46,8 @@ def _project(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The commands and their options."""
     parser = argparse.ArgumentParser(prog="python -m timeseries_segmenter", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     common = argparse.ArgumentParser(add_help=False)

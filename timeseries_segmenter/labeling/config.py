@@ -12,7 +12,7 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings, unknown_settings
 from timeseries_segmenter.labeling.time_format import TimeFormat
 
-_SEPARATORS = {
+SEPARATORS = {
     "": ",",
     "tab": "\t",
     "\\t": "\t",
@@ -162,7 +162,7 @@ def _pair(name: str, target: str, series: Element, labels: tuple[str, ...]) -> L
             f'TimeSeries "{target}" has no Channel with a column; add one for each channel.'
         )
     separator = attributes.get("sep", ",")
-    separator = _SEPARATORS.get(separator, separator[:1])
+    separator = SEPARATORS.get(separator, separator[:1])
     if not separator.isascii() or separator in '"\r\n':
         raise LabelConfigError(
             f'TimeSeries "{target}" has sep={attributes["sep"]!r}; use one plain character.'

@@ -13,7 +13,7 @@ from timeseries_segmenter.labeling.time_text import TimeTexts, as_bytes
 _LIMIT = 8_640_000_000_000_000  # a JavaScript date ends here, in ms on both sides of 1970
 _ROWS = 1 << 15  # so many texts at a time stay in the processor's cache
 
-_COMPOSED = {"c": "%-m/%-d/%Y, %-I:%M:%S %p", "x": "%-m/%-d/%Y", "X": "%-I:%M:%S %p"}
+COMPOSED = {"c": "%-m/%-d/%Y, %-I:%M:%S %p", "x": "%-m/%-d/%Y", "X": "%-I:%M:%S %p"}
 # Directives that set the same field as another one; of several, the last one counts.
 _FIELDS = {"a": "w", "A": "w", "b": "m", "B": "m", "e": "d", "f": "L", "g": "Y", "G": "Y", "I": "H", "y": "Y"}
 _ZONE_WIDTH = 6
@@ -116,8 +116,8 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         padding, directive = match.groups()
         if directive == "%":
             tokens.append(("", "%"))
-        elif directive in _COMPOSED:
-            tokens.extend(_tokens(_COMPOSED[directive]))
+        elif directive in COMPOSED:
+            tokens.extend(_tokens(COMPOSED[directive]))
         elif directive in NAMES or directive in DIGITS or directive == "Z":
             tokens.append((directive, {"": "0", "0": "0", "_": " ", "-": ""}[padding]))
             if directive == "e" and not padding:

@@ -112,7 +112,8 @@ def ready() -> ResponseReturnValue:
 
 
 def metrics() -> ResponseReturnValue:
-    """In Prometheus' text format; takes the place of the stock app's empty view."""
+    """What all web processes together count, in Prometheus' text format."""
+    # in place of the stock app's empty view
     return Response(current_backend().metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
