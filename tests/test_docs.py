@@ -1,0 +1,282 @@
+"""The documentation tells what is there, and nothing that is not."""
+
+import ast
+import json
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from markdown_page import Page
+from models import of_one_pair
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+
+from docs.generate import endpoints, labeling_config, make_targets, pages
+from docs.generate.command_line import options, server_command_line, subcommands
+from timeseries_segmenter.__main__ import main
+from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
+from timeseries_segmenter.learning.model_file import read_metadata
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.service.download_cache import DownloadCache
+from timeseries_segmenter.service.model_files import VERSION
+from timeseries_segmenter.service.model_store import ModelStore
+from timeseries_segmenter.service.report.content import Figures
+from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
+from timeseries_segmenter.service.training_state import TrainingStates
+from timeseries_segmenter.settings import HOST_VARIABLES, Settings
+
+DOCS = Path("docs")
+PAGES = [
+    Page(path)
+    for path in sorted(
+        [
+            *map(
+                Path, ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/RESULTS.md")
+            ),
+            *Path("examples").rglob("*.md"),
+            *DOCS.rglob("*.md"),
+        ]
+    )
+]
+EXAMPLE = Path("examples/activity")
+MAKEFILE = Path("Makefile").read_text()
+
+# words of others that a page may hold; Label Studio's variables are those that the compose file gives it
+OTHER_VARIABLES = {"CUDA_VISIBLE_DEVICES", "MALLOC_ARENA_MAX", "PYTHONPATH"}
+OTHER_MODEL_WORDS = {"model_version", "model_dir", "model_project_"}
+OTHER_PATHS = ("/api/", "/data/", "/user/", "/samples/", "/train", "/is_training")
+OTHER_OPTIONS = {"--build", "--build-arg", "--profile", "--scale", "--no-deps", "--rows", "--runs"}
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=str)
+
+
+@each_page
+def test_generated_parts_are_up_to_date(page: Page) -> None:
+    assert pages.rendered(page.text) == page.text, "run make docs"
+
+
+def test_every_generated_part_stands_on_a_page() -> None:
+    text = "".join(page.text for page in PAGES)
+    assert {name for _, name, _ in pages.PART.findall(text)} == pages.PARTS.keys()
+
+
+@each_page
+def test_links_lead_to_files_anchors_and_pictures_that_exist(page: Page) -> None:
+    broken = []
+    for link in page.links:
+        if re.match(r"https?://|mailto:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        path = (page.path.parent / target) if target else page.path
+        if not path.exists() or (anchor and anchor not in Page(path).anchors):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_index_names_every_page_of_the_documentation() -> None:
+    index = Page(DOCS / "README.md")
+    linked = {(DOCS / link.partition("#")[0]).resolve() for link in index.links if ":" not in link}
+    assert [
+        str(path) for path in DOCS.rglob("*.md") if path.resolve() not in linked | {index.path.resolve()}
+    ] == []
+
+
+@each_page
+def test_every_make_target_exists(page: Page) -> None:
+    named = {target for code in page.code for target in re.findall(r"\bmake ([a-z][\w-]*)", code)}
+    assert named - make_targets.found().keys() == set()
+
+
+@each_page
+def test_every_environment_variable_exists(page: Page) -> None:
+    named = set()
+    for code in page.code:
+        named |= set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", code))
+        named |= set(re.findall(r"(?:^|\s)([A-Z][A-Z0-9_]*)=", code))
+    assert named - _variables() == set()
+
+
+def _variables() -> set[str]:
+    compose = yaml.safe_load(Path("docker-compose.yml").read_text())
+    studio = compose["services"]["label-studio"]["environment"]
+    image = re.findall(r"^ARG (\w+)", Path("Dockerfile").read_text(), re.MULTILINE)
+    make = re.findall(r"^([A-Z_]+) [?:]?=|\$\(([A-Z]+)\)", MAKEFILE, re.MULTILINE)
+    return {
+        *(name.upper() for name in Settings.model_fields),
+        *HOST_VARIABLES,
+        *TRAINING_EVENTS,
+        *studio,
+        *image,
+        *(name for names in make for name in names if name),
+        *OTHER_VARIABLES,
+    }
+
+
+def test_every_setting_is_documented_once() -> None:
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \|", Page(DOCS / "reference/settings.md").text, re.MULTILINE)
+    assert sorted(rows) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_defaults_of_settings_are_those_of_an_empty_environment() -> None:
+    text = Page(DOCS / "reference/settings.md").text
+    told = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| [^|]+ \| `?([^`|]*)`? \|", text, re.MULTILINE))
+    for name, value in Settings().model_dump(mode="json").items():
+        shown = str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
+        assert told[name.upper()].strip() == ("unset" if value in (None, "", []) else shown), name
+
+
+@each_page
+def test_every_setting_in_the_labeling_config_exists(page: Page) -> None:
+    named = {word for code in page.code for word in re.findall(rf"(?<![\w./]){PREFIX}[a-z_]+(?![\w.])", code)}
+    known = {PREFIX + name for name in PairSettings.model_fields}
+    assert named - known - OTHER_MODEL_WORDS == set()
+
+
+@each_page
+def test_every_route_exists(page: Page) -> None:
+    routes = endpoints.app().url_map.bind("localhost")
+    unknown = []
+    for code in page.code:
+        found = re.match(r"(?:(GET|POST|PATCH|PUT|DELETE) )?(/[\w/{}.-]*)(?:\?\S*)?$", code)
+        if found is None or code.startswith(("/tmp", *OTHER_PATHS)) or found[2].startswith(OTHER_PATHS):
+            continue
+        path = found[2].replace("{id}", "47")
+        try:
+            routes.match(path, method=found[1] or "GET")
+        except NotFound:
+            unknown.append(code)
+        except MethodNotAllowed:
+            if found[1]:
+                unknown.append(code)
+    assert unknown == []
+
+
+def test_every_route_is_documented() -> None:
+    text = Page(DOCS / "reference/endpoints.md").text
+    assert [path for method, path, _ in endpoints.rules() if f"`{method} {path}`" not in text] == []
+
+
+@each_page
+def test_every_command_and_option_exists(page: Page) -> None:
+    parsers = subcommands()
+    known = {
+        name: {o for action in options(parsers[name]) for o in action.option_strings} for name in parsers
+    }
+    every = set().union(
+        *known.values(), *(action.option_strings for action in options(server_command_line()))
+    )
+    wrong = []
+    for code in page.code:
+        command = re.search(r"(?:-m timeseries_segmenter |^)([a-z]+)(?= |$)(.*)", code.partition("  #")[0])
+        of_ours = command and ("-m timeseries_segmenter " in code or (command[1] in known and " --" in code))
+        if command and of_ours and command[1] not in known:
+            wrong.append(code)
+            continue
+        allowed = known[command[1]] if command and of_ours else every | OTHER_OPTIONS
+        given = re.findall(r"(?<![\w-])--[a-z][a-z-]*", command[2] if command and of_ours else code)
+        wrong += [f"{code}: {option}" for option in given if option not in allowed]
+    assert wrong == []
+
+
+@each_page
+def test_every_file_of_the_project_exists(page: Page) -> None:
+    roots = [Path(), page.path.parent, Path("timeseries_segmenter"), Path("timeseries_segmenter/service")]
+    named = {
+        span
+        for span in page.spans
+        if re.fullmatch(r"[\w.-]+(/[\w.-]+)+\.(py|md|yml|txt|xml|json|conf)", span)
+    }
+    assert [name for name in sorted(named) if not any((root / name).exists() for root in roots)] == []
+
+
+def test_the_labeling_config_page_names_the_attributes_that_are_read() -> None:
+    read = set()
+    for module in ("config", "label_pair"):
+        tree = ast.parse(Path(f"timeseries_segmenter/labeling/{module}.py").read_text())
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef) and "_attributes" in ast.dump(function):
+                read |= {
+                    node.args[0].value
+                    for node in ast.walk(function)
+                    if isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Attribute)
+                    and node.func.attr == "get"
+                    and isinstance(node.args[0], ast.Constant)
+                }
+    told = {name.lower() for names in labeling_config.ATTRIBUTES.values() for name in names}
+    assert told == read
+
+
+def test_the_example_of_use_as_a_library_finds_the_region() -> None:
+    program = runpy.run_path(str(DOCS / "how-to/use_as_a_library.py"))
+    (region,) = program["main"]()
+    assert region["value"]["start"] == pytest.approx(12.0, abs=1)
+    assert region["value"]["end"] == pytest.approx(21.9, abs=1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that the command line trained on two tasks."""
+    path = tmp_path_factory.mktemp("docs") / "m.pt"
+    inputs = ["--config", str(EXAMPLE / "config.xml"), "--tasks", str(EXAMPLE / "tasks.json")]
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {"TRAIN_EPOCHS": "2", "HIDDEN_SIZE": "4"}.items():
+            environment.setenv(name, value)
+        assert main(["train", *inputs, "--task-ids", "1,2", "--model", str(path)]) == 0
+    return path
+
+
+def test_the_metadata_of_a_model_is_documented(model: Path) -> None:
+    section = _section("reference/file-formats.md", "Metadata")
+    told = re.findall(r"^\| `([\w.{}]+)` \|", section, re.MULTILINE)
+    metadata = read_metadata(model)
+    (pair,) = metadata.pop("pairs").values()
+    assert {*metadata, *(f"pairs.{{name}}.{key}" for key in pair)} == {*told} - {"project", "restored"}
+    training = re.search(r"`pairs.{name}.training` \| (.*),", section)
+    assert training is not None
+    own = set(re.findall(r"`(\w+)`", training[1]))
+    left_out = {"classes", "confusions", "reliability"}
+    assert pair["training"].keys() == own | Figures.model_fields.keys() - left_out | {"f1"}
+    assert pair["held_out"].keys() == Figures.model_fields.keys() - left_out | {"f1"}
+    assert all(f"`{name}`" in section for name in left_out)
+
+
+def test_the_figures_of_evaluate_are_documented(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = ["--config", str(EXAMPLE / "config.xml"), "--tasks", str(EXAMPLE / "tasks.json")]
+    assert main(["evaluate", *inputs, "--task-ids", "3", "--model", str(model), "--json"]) == 0
+    (figures,) = json.loads(capsys.readouterr().out).values()
+    told = _section("reference/file-formats.md", "Files of the command line").partition("**Figures**")[2]
+    assert [name for name in figures if f"`{name}`" not in told] == []
+
+
+def test_the_files_of_model_dir_are_documented(settings: Settings, run_walk: Segmenter) -> None:
+    store, states, folder = ModelStore(settings), TrainingStates(settings.model_dir), settings.model_dir
+    version = store.save(47, of_one_pair(run_walk), {})
+    store.keep_report(47, version, "<!doctype html>")
+    with states.only_one(47), states.change(47) as trainings:
+        trainings.enqueue("START_TRAINING")
+    DownloadCache(settings.series_cache_dir, 1000).put("http://host/x.csv", b"1", {"ETag": "x"})
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+    version_name = re.sub(r"\?P<\w+>", "", VERSION.pattern)
+    names = {"id": r"\d+", "version": version_name, "hash": "[0-9a-f]{64}"}
+    told = re.findall(
+        r"^\| `([\w./{}]+)` \|", _section("reference/file-formats.md", "MODEL_DIR"), re.MULTILINE
+    )
+    unseen = {"training/worker.lock"}  # of the process that trains
+    patterns = {
+        name: re.sub(r"{(\w+)}", lambda match: names[match[1]], name.replace(".", r"\.")) for name in told
+    }
+    for path in found:
+        assert any(re.fullmatch(pattern, path) for pattern in patterns.values()), path
+    for name, pattern in patterns.items():
+        assert name in unseen or any(re.fullmatch(pattern, path) for path in found), name
+
+
+def _section(page: str, title: str) -> str:
+    text = Page(DOCS / page).text
+    found: Any = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return str(found[1])
