@@ -191,6 +191,35 @@ def test_every_file_of_the_project_exists(page: Page) -> None:
     assert [name for name in sorted(named) if not any((root / name).exists() for root in roots)] == []
 
 
+def test_the_messages_that_the_troubleshooting_page_quotes_are_those_of_the_code() -> None:
+    sources = [*Path("timeseries_segmenter").rglob("*.py"), Path("model.py"), Path("gunicorn.conf.py")]
+    known = "\n".join(text for path in sources for text in _strings(ast.parse(path.read_text())))
+    text = Page(DOCS / "how-to/when-something-is-wrong.md").text
+    cells = re.findall(r"^\| (.+?) \| ", text, re.MULTILINE)
+    quoted = [
+        part for cell in cells for span in re.findall(r"`([^`]+)`", cell) for part in re.split(r"…|\d", span)
+    ]
+    fragments = {part.strip() for part in quoted if " " in part.strip()}
+    assert len(fragments) > 15
+    assert [fragment for fragment in sorted(fragments) if fragment not in known] == []
+
+
+def _strings(tree: ast.Module) -> list[str]:
+    """All strings of a module without its docstrings; what is put into one stands as …"""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docstrings = {
+        ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)
+    }
+    strings = [
+        "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        if isinstance(node, ast.JoinedStr)
+        else str(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+    ]
+    return [text for text in strings if text not in docstrings]
+
+
 def test_the_labeling_config_page_names_the_attributes_that_are_read() -> None:
     read = set()
     for module in ("config", "label_pair"):
