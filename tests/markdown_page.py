@@ -41,6 +41,10 @@ class Page:
         blocks = [block for _, language, block in FENCE.findall(self.text) if language not in PROGRAMS]
         return [line.strip() for block in blocks for line in block.splitlines()]
 
+    def blocks(self, language: str) -> list[str]:
+        """The blocks of code in a language."""
+        return [block for _, found, block in FENCE.findall(self.text) if found == language]
+
     @property
     def code(self) -> list[str]:
         """Spans and lines."""
@@ -61,3 +65,18 @@ class Page:
             anchors.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
             seen[slug] += 1
         return anchors
+
+
+DOCS = Path("docs")
+PAGES = [
+    Page(path)
+    for path in sorted(
+        [
+            *map(
+                Path, ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/RESULTS.md")
+            ),
+            *Path("examples").rglob("*.md"),
+            *DOCS.rglob("*.md"),
+        ]
+    )
+]

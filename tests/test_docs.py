@@ -3,13 +3,12 @@
 import ast
 import json
 import re
-import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from markdown_page import Page
+from markdown_page import DOCS, PAGES, Page
 from models import of_one_pair
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
@@ -27,19 +26,6 @@ from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 from timeseries_segmenter.service.training_state import TrainingStates
 from timeseries_segmenter.settings import HOST_VARIABLES, Settings
 
-DOCS = Path("docs")
-PAGES = [
-    Page(path)
-    for path in sorted(
-        [
-            *map(
-                Path, ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/RESULTS.md")
-            ),
-            *Path("examples").rglob("*.md"),
-            *DOCS.rglob("*.md"),
-        ]
-    )
-]
 EXAMPLE = Path("examples/activity")
 MAKEFILE = Path("Makefile").read_text()
 
@@ -238,11 +224,13 @@ def test_the_labeling_config_page_names_the_attributes_that_are_read() -> None:
     assert told == read
 
 
-def test_the_example_of_use_as_a_library_finds_the_region() -> None:
-    program = runpy.run_path(str(DOCS / "how-to/use_as_a_library.py"))
-    (region,) = program["main"]()
-    assert region["value"]["start"] == pytest.approx(12.0, abs=1)
-    assert region["value"]["end"] == pytest.approx(21.9, abs=1)
+@each_page
+def test_json_and_yaml_on_the_pages_can_be_read(page: Page) -> None:
+    for block in page.blocks("json"):
+        json.loads(block)
+    compose = yaml.safe_load(Path("docker-compose.yml").read_text())
+    for block in page.blocks("yaml"):
+        assert yaml.safe_load(block)["services"].keys() <= compose["services"].keys()
 
 
 @pytest.fixture(scope="module")
