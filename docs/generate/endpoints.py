@@ -3,9 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir
 
 from flask import Flask
 from pydantic import BaseModel, SecretStr
@@ -37,14 +36,15 @@ BODIES: dict[str, type[BaseModel]] = {
     "POST /job_status": JobStatus,
     "POST /projects/{id}/rollback": RollBack,
 }
+NOWHERE = Path(gettempdir()) / "no-models-for-the-documentation"  # nothing that is shown writes there
 SHOWN = ("/health", "/ready", "/versions?project=47", "/projects/47/training", "/projects")
 
 
-@cache
 def app() -> Flask:
-    """The service over an empty MODEL_DIR."""
+    """The service with a password and without a model."""
+    # label-studio-ml has one app a process, which tests may have given another backend
     settings = Settings.model_construct(
-        model_dir=Path(mkdtemp()), basic_auth_user="user", basic_auth_pass=SecretStr("password")
+        model_dir=NOWHERE, basic_auth_user="user", basic_auth_pass=SecretStr("password")
     )
     return init_app(settings=settings)
 
@@ -63,12 +63,13 @@ def rules() -> Iterator[tuple[str, str, Rule]]:
 def routes() -> str:
     """A table of all routes, with what each asks for where a password is set."""
     rows: dict[tuple[str, str], str] = {}
+    views = app().view_functions
     for method, path, rule in rules():
-        key = (path, _told(rule))
+        key = (path, STOCK.get(rule.endpoint) or paragraph(views[rule.endpoint].__doc__))
         rows[key] = f"{rows[key]}, `{method} {path}`" if key in rows else f"`{method} {path}`"
     return table(
         ("Route", "Asks for", ""),
-        [(routes, _credentials(path), told) for (path, told), routes in rows.items()],
+        [(named, _credentials(path), told) for (path, told), named in rows.items()],
     )
 
 
@@ -114,10 +115,6 @@ def _credentials(path: str) -> str:
         return "nothing"
     secret = authentication.allows(path, Headers({SECRET_HEADER: "secret"}))
     return "user and password, or the secret" if secret else "user and password"
-
-
-def _told(rule: Rule) -> str:
-    return STOCK.get(rule.endpoint) or paragraph(app().view_functions[rule.endpoint].__doc__)
 
 
 def _fields(model: type[BaseModel]) -> str:
