@@ -32,7 +32,7 @@ ORDERED, RANDOM = "lowest score first", "at random"
 class Simulation:
     """One data set's orders of annotation, with one seed.
 
-    `known` keeps the figure that each set of tasks reaches, and the others, least sure first.
+    `known` keeps the figure that each set of tasks reaches, and the others, lowest score first.
     """
 
     data: DataSet
@@ -57,7 +57,7 @@ class Simulation:
         return [self._look_up(tasks[:count], ranked=False)[0] for count in counts(len(tasks))]
 
     def _look_up(self, annotated: Sequence[int], ranked: bool) -> tuple[float, list[int]]:
-        """Figure of a model of these tasks, and, where they are `ranked`, the others by score, lowest first."""
+        """Figure of a model of these tasks; where they are `ranked`, the others too, lowest score first."""
         places = sorted(annotated)
         key = f"{self.data.name} {self.seed} {places}"
         if key not in self.known or (ranked and not self.known[key][1]):
