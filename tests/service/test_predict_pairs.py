@@ -56,7 +56,7 @@ def test_each_pair_of_tags_draws_its_own_regions(predict: Predict, backend: Back
     assert {label for labels in drawn(result, "tag") for label in labels} == {"Jump", "Sit"}
 
 
-def test_the_score_is_that_of_the_pair_that_is_least_sure(
+def test_the_score_is_that_of_the_pair_that_scores_lowest(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
     values = np.array(recorded.values(), np.float32)[:, None]

@@ -537,7 +537,7 @@ def test_regions_that_the_model_disagrees_with_are_told_with_their_ids(
     assert all(each.drawn != each.predicted for each in found)
 
 
-def test_the_tasks_to_annotate_next_are_those_that_the_model_is_least_sure_of(
+def test_the_tasks_to_annotate_next_are_those_that_the_model_scores_lowest(
     settings: Settings, studio: LabelStudioServer
 ):
     studio.add_task(3, INLINE, TRUTH)

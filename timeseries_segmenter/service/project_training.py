@@ -16,10 +16,10 @@ from timeseries_segmenter.errors import (
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.training import Recipe
 from timeseries_segmenter.learning.training_loop import Epoch
+from timeseries_segmenter.service.annotate_next import SECONDS, lowest_scores
 from timeseries_segmenter.service.downloads import Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.labelled_task import LabelledTask, read_labelled_tasks, task_ids
-from timeseries_segmenter.service.least_sure import SECONDS, least_sure
 from timeseries_segmenter.service.logs import log_unknown_settings
 from timeseries_segmenter.service.model_store import Model, ModelStore
 from timeseries_segmenter.service.model_training import ModelTraining, Start, train_model
@@ -143,7 +143,7 @@ class ProjectTraining:
         )
         label_studio = LabelStudioClient(settings, ONE_TRY)
         series = TaskSeries(Downloader(settings, label_studio, policy=ONE_TRY))
-        return least_sure(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
+        return lowest_scores(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
 
     def _labelled(self, project: int, config: LabelConfig) -> tuple[dict[str, list[LabelledTask]], list[str]]:
         """Annotated tasks of each pair, and why others are left out. Raises TrainingError for none."""

@@ -176,7 +176,7 @@ class Disagreement(_Part):
 
 
 class Unlabelled(_Part):
-    """A task that nobody annotated, and how sure the model is of it: its prediction's score."""
+    """A task that nobody annotated, and its prediction's score."""
 
     task: int
     score: Rounded

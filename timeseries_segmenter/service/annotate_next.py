@@ -1,4 +1,4 @@
-"""Which tasks to annotate next: those that the new model is least sure of."""
+"""Which tasks to annotate next: those that the new model scores lowest."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ MOST_TOLD = 10
 SECONDS = 3.0  # the new model waits for it
 
 
-def least_sure(
+def lowest_scores(
     tasks: Iterable[Mapping[str, Any]], segmenters: Sequence[PairSegmenter], series: TaskSeries
 ) -> list[Unlabelled]:
     """Of the first tasks that can be looked at in a moment, those with the lowest scores, lowest first.
