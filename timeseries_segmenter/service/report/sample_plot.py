@@ -215,7 +215,7 @@ def _time(plot: Axes, shown: Sample) -> None:
 
 def _dates(start: float, stop: float) -> tuple[list[float], list[str]]:
     """Round moments between two, in milliseconds since 1970, and how they are written."""
-    locator: Any = AutoDateLocator(tz=UTC, minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
+    locator: Any = AutoDateLocator(tz=UTC, minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
     formatter: Any = ConciseDateFormatter(locator, tz=UTC)  # type: ignore[no-untyped-call]
     days = locator.tick_values(*(_EPOCH + timedelta(milliseconds=each) for each in (start, stop)))
     return [day * MILLISECONDS_A_DAY for day in days], formatter.format_ticks(days)
