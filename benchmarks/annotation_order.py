@@ -26,7 +26,7 @@ SEEDS = 3
 RANDOM_ORDERS = 2  # a start
 ONE_BY_ONE = 6  # tasks; then two at a time
 SHARES = (0.9, 0.95, 0.98)  # of what all tasks together reach
-ORDERED, RANDOM = "lowest score first", "at random"
+ORDERED, RANDOM = "least sure first", "at random"
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Simulation:
 
     def _others(self, segmenter: Segmenter, annotated: Sequence[int]) -> list[int]:
         others = [place for place in range(len(self.data.train)) if place not in annotated]
-        sure = {place: segmenter.predict(self.data.train[place].series.values).score for place in others}
+        sure = {place: segmenter.predict(self.data.train[place].series.values).confidence for place in others}
         return sorted(others, key=sure.__getitem__)
 
 

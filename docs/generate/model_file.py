@@ -38,7 +38,6 @@ DESCRIPTIONS = {
     "whether there is a copy standardised by the series' own figures",
     "full_training": "the last training from scratch: `steps`, `series`, `balanced_accuracy`, `min_f1`",
     "calibration": "`temperature` and `biases` (nats, one per class) that make probabilities frequencies",
-    "familiarity": "mean and deviation of each input of the training series, `(N, 2 * inputs)` float32",
     "weights": "the network's weights, float32, by the names of their modules",
 }
 

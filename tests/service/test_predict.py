@@ -126,7 +126,7 @@ def test_scores_are_probabilities_and_the_tasks_tells_how_sure_the_model_is_of_i
         assert len(scores) == 3
         assert all(0.5 < score <= 1 for score in scores)
         values = np.array(task["data"]["ts"]["value"], np.float32)[:, None]
-        assert result["score"] == run_walk.predict(values).score
+        assert result["score"] == run_walk.predict(values).confidence
         assert 0 < result["score"] < max(scores)
 
 

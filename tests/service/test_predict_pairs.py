@@ -61,7 +61,7 @@ def test_the_score_is_that_of_the_pair_that_scores_lowest(
 ):
     values = np.array(recorded.values(), np.float32)[:, None]
     flat = dict(SERIES, value=[1.0] * recorded.ROWS)
-    sure, unsure = sorted(run_walk.predict(each).score for each in (values, np.ones_like(values)))[::-1]
+    sure, unsure = sorted(run_walk.predict(each).confidence for each in (values, np.ones_like(values)))[::-1]
     assert sure != unsure
     backend.store.save(6, TrainedModel({PAIR: run_walk, "tag:b": run_walk}), {})
     assert predict({"ts": SERIES, "b": flat}, BOTH)["score"] == unsure

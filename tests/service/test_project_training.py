@@ -546,7 +546,7 @@ def test_the_tasks_to_annotate_next_are_those_that_the_model_scores_lowest(
     studio.add_task(3, {"ts": None})
     model = train(settings)
     scores = {
-        task: model.segmenters[PAIR].predict(np.array(values, np.float32)[:, None]).score
+        task: model.segmenters[PAIR].predict(np.array(values, np.float32)[:, None]).confidence
         for task, values in zip(waiting, series, strict=True)
     }
     told = saved_report(settings).next

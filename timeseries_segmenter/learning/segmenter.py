@@ -1,6 +1,6 @@
 """The fitted model of one pair: standardisation, network, decoding and label sets."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.confidence import confidence
 from timeseries_segmenter.learning.decoding import Decoding
-from timeseries_segmenter.learning.familiarity import Familiarity
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.learning.windows import average_over_windows
@@ -33,18 +32,12 @@ class FullTraining:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """What a model says about one series: its segments, by first row, how sure it is of the whole, and
-    how much the series is like those it has learned from, both from 0 to 1.
+    """What a model says about one series: its segments, by first row, and how sure it is of the whole,
+    from 0 to 1.
     """
 
     segments: list[Segment]
     confidence: float
-    familiarity: float = 1.0
-
-    @property
-    def score(self) -> float:
-        """By which series are put in order: the lowest teaches most."""
-        return self.confidence * self.familiarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,6 @@ class Segmenter:
     channels: tuple[str, ...]
     full_training: FullTraining
     calibration: Calibration = field(default_factory=Calibration)
-    familiarity: Familiarity = field(default_factory=Familiarity)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -77,9 +69,6 @@ class Segmenter:
 
     def probabilities(self, values: FloatArray) -> FloatArray:
         """Class probabilities `(T, 1 + len(label_sets))` of a series `(T, C)`, background first."""
-        return self._probabilities(self.standardisation.apply(values))
-
-    def _probabilities(self, inputs: FloatArray) -> FloatArray:
         device = next(self.network.parameters()).device
 
         def predict(windows: FloatArray) -> FloatArray:
@@ -90,6 +79,7 @@ class Segmenter:
 
         self.network.eval()
         with torch.inference_mode():
+            inputs = self.standardisation.apply(values)
             return average_over_windows(inputs, self.window, 1 + len(self.label_sets), predict)
 
     def segments(self, values: FloatArray) -> list[Segment]:
@@ -98,11 +88,10 @@ class Segmenter:
 
     def predict(self, values: FloatArray) -> Segmentation:
         """Segments of a series `(T, C)`, and how sure they are."""
-        inputs = self.standardisation.apply(values)
-        return replace(self.segmentation(self._probabilities(inputs)), familiarity=self.familiarity(inputs))
+        return self.segmentation(self.probabilities(values))
 
     def segmentation(self, probabilities: FloatArray) -> Segmentation:
-        """The same of a series whose `probabilities` are there already, but not its familiarity."""
+        """The same of a series whose `probabilities` are there already."""
         calibrated = self.calibration.apply(probabilities)
         # decoding is tuned to the probabilities as they come from the network
         segments = self.decoding.segments(probabilities, self.label_sets, calibrated)
@@ -124,7 +113,6 @@ class Segmenter:
             },
             "full_training": asdict(self.full_training),
             "calibration": asdict(self.calibration),
-            "familiarity": torch.from_numpy(self.familiarity.moments),
             "weights": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
         }
 
@@ -138,9 +126,7 @@ class Segmenter:
         network.load_state_dict(state["weights"])
         statistics = state["standardisation"]
         decoding = state["decoding"]
-        # models of format 2 have neither
-        calibration = state.get("calibration") or asdict(Calibration())
-        familiarity = state.get("familiarity")
+        calibration = state.get("calibration") or asdict(Calibration())  # models of format 2 have none
         return cls(
             network.to(device or best_device()).eval(),
             Standardisation(
@@ -161,7 +147,6 @@ class Segmenter:
             tuple(state["channels"]),
             FullTraining(**state["full_training"]),
             Calibration(float(calibration["temperature"]), tuple(calibration["biases"])),
-            Familiarity(familiarity.numpy().copy()) if familiarity is not None else Familiarity(),
         )
 
 

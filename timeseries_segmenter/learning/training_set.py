@@ -11,7 +11,6 @@ from torch import Tensor
 
 from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.examples import Example, Shapes
-from timeseries_segmenter.learning.familiarity import Familiarity
 from timeseries_segmenter.learning.learned_decoding import decoded_scores, with_points
 from timeseries_segmenter.learning.metrics import Scores
 from timeseries_segmenter.learning.network import Dimensions, Network
@@ -40,7 +39,6 @@ class TrainingSet:
     shapes: Shapes
     standardisation: Standardisation
     dimensions: Dimensions
-    familiarity: Familiarity
     windows: TrainingWindows
     class_weights: Tensor | None
 
@@ -70,7 +68,6 @@ class TrainingSet:
             shapes,
             standardisation,
             Dimensions(standardisation.inputs, 1 + len(label_sets), hidden_size, stride),
-            Familiarity.of(inputs),
             TrainingWindows(inputs, targets, sequence_size * stride, device),
             torch.tensor(weights, dtype=torch.float32, device=device) if use_class_weights else None,
         )
@@ -96,7 +93,6 @@ class TrainingSet:
             self.label_sets,
             self.channels,
             full_training,
-            familiarity=self.familiarity,
         )
 
     def probabilities(self, segmenter: Segmenter) -> list[FloatArray]:

@@ -36,8 +36,8 @@ class PairSegmenter:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What is drawn on one task: its regions, the lowest score of its series, and the number of rows
-    that were read; 0 where none could be.
+    """What is drawn on one task: its regions, how sure the least sure pair is of its series, from 0
+    to 1, and the number of rows that were read; 0 where none could be.
     """
 
     regions: list[dict[str, Any]]
@@ -111,7 +111,7 @@ def draw(task: Mapping[str, Any], segmenters: Sequence[PairSegmenter], series: T
         except Exception:  # one bad task must not cost the batch
             logger.exception("no prediction for task %s", task_name(task))
         else:
-            scores.append(segmentation.score)
+            scores.append(segmentation.confidence)
             rows += len(read)
     return Drawing(regions, min(scores, default=0.0), rows)
 

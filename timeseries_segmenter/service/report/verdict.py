@@ -153,7 +153,9 @@ def next_steps(pair: PairReport, skipped: int) -> list[str]:
             "and check that they begin and end by the same rule everywhere."
         )
     if not steps:
-        steps.append("Nothing stands out. Annotate next the tasks with the lowest scores.")
+        steps.append(
+            "Nothing stands out. Annotate next what the model is least sure of: tasks with a low score."
+        )
     return steps
 
 
