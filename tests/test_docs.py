@@ -33,7 +33,17 @@ MAKEFILE = Path("Makefile").read_text()
 OTHER_VARIABLES = {"CUDA_VISIBLE_DEVICES", "MALLOC_ARENA_MAX", "PYTHONPATH"}
 OTHER_MODEL_WORDS = {"model_version", "model_dir", "model_project_"}
 OTHER_PATHS = ("/api/", "/data/", "/user/", "/samples/", "/train", "/is_training")
-OTHER_OPTIONS = {"--build", "--build-arg", "--profile", "--scale", "--no-deps", "--rows", "--runs"}
+OTHER_OPTIONS = {
+    "--build",
+    "--build-arg",
+    "--profile",
+    "--scale",
+    "--no-deps",
+    "--rows",
+    "--runs",
+    "--starts",
+    "--most",
+}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=str)
 
