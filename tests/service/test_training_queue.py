@@ -134,11 +134,11 @@ def endings() -> Iterator[list[TrainingQueue]]:
     for queue in queues:
         process = queue.workers
         assert isinstance(process, WorkerProcess)
-        while process._supervisor and process._supervisor.is_alive():
+        while (supervisor := process._supervisor) and supervisor.is_alive():
             for worker in workers(os.getpid()):
                 with suppress(ProcessLookupError):
                     kill(worker)
-            process._supervisor.join(0.2)
+            supervisor.join(0.2)
 
 
 def test_a_worker_that_is_killed_fails_its_job_and_the_next_event_starts_another(
