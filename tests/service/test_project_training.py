@@ -495,6 +495,19 @@ def test_every_task_is_predicted_by_a_network_that_never_saw_it(
     assert len(reported.curve) == figures(model)["epochs"]
 
 
+def test_the_macro_f1_of_instants_alone_is_that_of_instants_not_of_rows(
+    settings: Settings, studio: LabelStudioServer, beats: dict[str, list[float]]
+):
+    settings = settings.model_copy(update={"train_epochs": 60, "hidden_size": 8})
+    series = {"ts": {"time": list(range(200)), "value": beats["value"]}}
+    peaks = recorded.regions(*((row, row, "Run") for row in range(20, 200, 40)))
+    for _ in range(3):
+        studio.add_task(3, series, peaks)
+    held_out = train(settings).metadata["pairs"][PAIR]["held_out"]
+    assert held_out["macro_f1"] == pytest.approx(held_out["point_f1"], abs=1e-4)
+    assert held_out["point_f1"] > 0.9
+
+
 def test_a_task_stays_in_its_fold_while_training_goes_on(settings: Settings, studio: LabelStudioServer):
     for _ in range(4):
         studio.add_task(3, INLINE, TRUTH)

@@ -54,7 +54,8 @@ def _pairs_metadata(training: ModelTraining, pairs: Sequence[PairReport]) -> dic
 
 def _kept(figures: Figures) -> dict[str, Any]:
     kept = figures.model_dump(exclude={"classes", "confusions", "reliability"})
-    return kept | {"f1": {each.name: each.f1 for each in figures.classes}}
+    # rows tell little of instants: where there is nothing else, it is the mean of their own F1
+    return kept | {"macro_f1": figures.mean_f1, "f1": {each.name: each.f1 for each in figures.classes}}
 
 
 def _pair_report(name: str, training: PairTraining) -> PairReport:
