@@ -10,7 +10,7 @@ import pytest
 import recorded
 from http_server import Reply, Request
 from label_studio_server import LabelStudioServer
-from models import PAIR
+from models import PAIR, of_one_pair
 
 from timeseries_segmenter.errors import LabelConfigError, LabelStudioError, TrainingError
 from timeseries_segmenter.labeling.label_pair import LabelPair
@@ -18,6 +18,7 @@ from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.model_file import read_report
+from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.job_runner import JobRunner
 from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.model_store import Model, ModelStore
@@ -529,6 +530,21 @@ def test_the_report_compares_with_the_version_before(settings: Settings, studio:
     assert previous
     assert previous.version == first.version
     assert previous.pairs[PAIR].macro_f1 == first.metadata["pairs"][PAIR]["held_out"]["macro_f1"]
+
+
+@pytest.mark.parametrize(
+    "metadata", [{}, {"created_at": "by hand", "pairs": {PAIR: {"held_out": {"macro_f1": 0.5}}}}]
+)
+def test_a_version_before_of_which_little_is_known_costs_no_training(
+    settings: Settings, studio: LabelStudioServer, run_walk: Segmenter, metadata: dict[str, Any]
+):
+    version = ModelStore(settings).save(3, of_one_pair(run_walk), metadata)
+    for _ in range(2):
+        studio.add_task(3, INLINE, TRUTH)
+    train(settings)
+    previous = saved_report(settings).previous
+    assert previous
+    assert (previous.version, previous.pairs) == (version, {})
 
 
 def test_regions_that_the_model_disagrees_with_are_told_with_their_ids(

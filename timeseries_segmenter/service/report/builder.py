@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from pydantic import ValidationError
 
 from timeseries_segmenter.evaluation import Comparison
 from timeseries_segmenter.learning.training import Fitted
@@ -108,20 +111,14 @@ def disagreement(
 
 
 def previous(metadata: Mapping[str, Any]) -> Previous:
-    """The figures of an earlier version, from what was saved with it."""
-    pairs = {
-        name: PastFigures(
-            tasks=found["tasks"],
-            macro_f1=found["macro_f1"],
-            f1=found["f1"],
-            segment_f1=found["segment_f1"],
-            point_f1=found["point_f1"],
-            calibration_error=found.get("calibration_error"),
-        )
-        for name, pair in metadata.get("pairs", {}).items()
-        if (found := pair.get("held_out"))
-    }
-    return Previous(version=metadata["version"], created_at=metadata["created_at"], pairs=pairs)
+    """The figures of an earlier version, from what was saved with it; what was not is left out."""
+    pairs = {}
+    for name, pair in metadata.get("pairs", {}).items():
+        with suppress(ValidationError):  # another version of this service may keep other figures
+            pairs[name] = PastFigures.model_validate(pair.get("held_out"))
+    return Previous(
+        version=metadata.get("version", ""), created_at=metadata.get("created_at", ""), pairs=pairs
+    )
 
 
 def _comparisons(tasks: Sequence[LabelledTask], predicted: Sequence[Sequence[Segment]]) -> list[Comparison]:
