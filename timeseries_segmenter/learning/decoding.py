@@ -4,7 +4,7 @@ Ranges are the most probable path on which entering a class has a price (Viterbi
 Instants are the peaks of the point classes' probability, one per event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,6 +150,16 @@ class Decoding:
         for step in range(len(gains) - 1, 0, -1):
             path[step - 1] = came_from[step, path[step]]
         return np.repeat(path, np.diff([*starts, len(probabilities)]))
+
+
+def class_of(segment: Segment, label_sets: Sequence[LabelSet], points: Collection[int]) -> int:
+    """The class of a segment, 0 where there is none; of either kind where it has only that one.
+
+    `label_sets` are those of the classes from 1 on, `points` the classes of instants.
+    """
+    numbers = [number for number, labels in enumerate(label_sets, 1) if labels == segment.labels]
+    same_kind = [number for number in numbers if (number in points) == segment.instant]
+    return next(iter(same_kind or numbers), 0)
 
 
 def run_starts(classes: IntArray) -> IntArray:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.cross_validation import CrossValidation
+from timeseries_segmenter.learning.decoding import class_of
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.segment import LabelSet, Segment
 
@@ -48,42 +49,34 @@ def disagreements(
 
     `validation` is of `segmenter`. Regions with label sets that it has not learned are passed over.
     """
-    classes = _Classes(segmenter)
+    label_sets = [None, *segmenter.label_sets]
     found = []
     for example, segments in enumerate(drawn):
         probabilities, targets = validation.probabilities[example], validation.targets[example]
         for segment in segments:
-            number = classes.number(segment)
+            number = class_of(segment, segmenter.label_sets, segmenter.decoding.points)
             if number:
-                found.append(_compared(example, segment, number, probabilities, classes))
+                found.append(_compared(example, segment, number, probabilities, label_sets))
         for segment in validation.segmentations[example].segments:
             background = targets[segment.first : segment.last + 1] == 0
             if background.mean() >= BACKGROUND_SHARE:
-                found.append(_compared(example, segment, 0, probabilities, classes))
+                found.append(_compared(example, segment, 0, probabilities, label_sets))
     return sorted((each for each in found if each.margin > 0), key=lambda each: -each.margin)
 
 
-class _Classes:
-    def __init__(self, segmenter: Segmenter) -> None:
-        self.label_sets: list[LabelSet | None] = [None, *segmenter.label_sets]
-        self._points = segmenter.decoding.points
-
-    def number(self, segment: Segment) -> int:
-        """The class of a drawn region; 0 where it is not learned."""
-        numbers = [number for number, labels in enumerate(self.label_sets) if labels == segment.labels]
-        of_kind = [number for number in numbers if (number in self._points) == segment.instant]
-        return next(iter(of_kind or numbers), 0)
-
-
 def _compared(
-    example: int, segment: Segment, drawn: int, probabilities: FloatArray, classes: _Classes
+    example: int,
+    segment: Segment,
+    drawn: int,
+    probabilities: FloatArray,
+    label_sets: Sequence[LabelSet | None],
 ) -> Disagreement:
     means = probabilities[segment.first : segment.last + 1].mean(axis=0)
     predicted = int(means.argmax())
     return Disagreement(
         example,
         segment,
-        classes.label_sets[predicted],
+        label_sets[predicted],
         float(means[drawn]),
         float(means[predicted]),
         missing=drawn == 0,

@@ -11,12 +11,10 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.targets import drawn_label_sets
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
-from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.model_file import Folds
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.learning.training_loop import Epoch
-from timeseries_segmenter.segment import LabelSet
 from timeseries_segmenter.service.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.service.model_store import Model
 from timeseries_segmenter.settings import Settings
@@ -138,20 +136,6 @@ def _train_pair(
         start.model.segmenter(pair, config) if start else None,
     )
     began = time.monotonic()
-    validation, folds = _check_pair(pair, tasks, examples, label_sets, fitted, of_pair, start, on_check)
-    return PairTraining(pair, tasks, fitted, epochs, validation, folds, time.monotonic() - began)
-
-
-def _check_pair(
-    pair: LabelPair,
-    tasks: Sequence[LabelledTask],
-    examples: Sequence[Example],
-    label_sets: Sequence[LabelSet],
-    fitted: Fitted,
-    of_pair: Recipe,
-    start: Start | None,
-    on_check: Callable[[float], None],
-) -> tuple[CrossValidation | None, dict[int, int]]:
     numbers = [task.task for task in tasks]
     folds = assign_folds(numbers, start.fold_of_task(pair.name) if start else {})
     validation = cross_validate(
@@ -163,7 +147,7 @@ def _check_pair(
         start.folds.get(pair.name) if start else None,
         on_check,
     )
-    return validation, folds
+    return PairTraining(pair, tasks, fitted, epochs, validation, folds, time.monotonic() - began)
 
 
 def recipe(settings: Settings, pair: PairSettings) -> Recipe:

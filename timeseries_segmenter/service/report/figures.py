@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.evaluation import TOLERANCE, Comparison, evaluate
+from timeseries_segmenter.learning.decoding import class_of
 from timeseries_segmenter.learning.metrics import confusion_matrix
 from timeseries_segmenter.learning.segment_metrics import Matches, overlap_matches
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -34,9 +35,7 @@ class Classes:
 
     def number(self, segment: Segment) -> int:
         """The class of a segment, 0 where there is none; of either kind where it has only that one."""
-        numbers = [number for number, labels in enumerate(self.label_sets, 1) if labels == segment.labels]
-        same_kind = [number for number in numbers if (number in self.points) == segment.instant]
-        return next(iter(same_kind or numbers), 0)
+        return class_of(segment, self.label_sets, self.points)
 
     def as_learned(self, segments: Iterable[Segment]) -> list[Segment]:
         """The segments of a kind that was learned: a range of instants becomes one, in its middle."""
