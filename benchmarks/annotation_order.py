@@ -7,7 +7,6 @@ and measured on the test tasks. Every start is another first task, with other ra
 one of three seeds. With `--most` tasks at the most, the training with all of them follows at once.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.data_set import DataSet
+from benchmarks.data_set import DataSet, argument_parser
 from timeseries_segmenter.learning.cross_validation import assign_folds, cross_validate
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Recipe, fit
@@ -95,9 +94,7 @@ def counts(tasks: int, most: int | None) -> list[int]:
 
 def main() -> None:
     """Print two tables a data set: the curves, and the tasks that it takes to reach a figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--sets", nargs="*", help="names of data sets (default: all)")
+    parser = argument_parser(__doc__)
     parser.add_argument("--starts", type=int, help="how many first tasks (default: every training task)")
     parser.add_argument("--most", type=int, help="tasks that are annotated in turn (default: all)")
     parser.add_argument("--known", type=Path, help="a file that keeps figures from one run to the next")

@@ -8,18 +8,16 @@ after; the figures out of fold beside those on the test tasks; and CPU seconds o
 check, from scratch and with one task added to an earlier model.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.data_set import DataSet
+from benchmarks.data_set import DataSet, argument_parser
 from timeseries_segmenter.evaluation import TOLERANCE, Comparison, evaluate
 from timeseries_segmenter.learning.calibration import (
     Calibration,
@@ -55,10 +53,7 @@ Result = TypeVar("Result")
 
 def main() -> None:
     """Print one table of errors and one of costs, a line a data set."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--sets", nargs="*", help="names of data sets (default: all)")
-    arguments = parser.parse_args()
+    arguments = argument_parser(__doc__).parse_args()
     torch.set_num_threads(1)
     means = {}
     for data in DataSet.all_of(arguments.data, arguments.sets):

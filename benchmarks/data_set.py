@@ -1,5 +1,6 @@
 """A folder with config.xml, tasks.json, split.json and the series, read for a benchmark."""
 
+from argparse import ArgumentParser
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,3 +73,11 @@ class DataSet:
         """The one of `figure_name`; 0 where nothing is drawn or predicted."""
         figure = figures["point_f1"] if self.figure_name == "point F1" else figures["segment_f1"]["50"]
         return float(figure or 0.0)
+
+
+def argument_parser(description: str | None) -> ArgumentParser:
+    """What every benchmark on data sets takes."""
+    parser = ArgumentParser(description=description)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="*", help="names of data sets (default: all)")
+    return parser

@@ -7,16 +7,14 @@ disagreements as there are mistakes, the strongest first, recall of all is that 
 "chance" is the share of mistakes among all regions. Means over three seeds.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.data_set import DataSet
+from benchmarks.data_set import DataSet, argument_parser
 from timeseries_segmenter.evaluation import TOLERANCE
 from timeseries_segmenter.learning.cross_validation import assign_folds, cross_validate
 from timeseries_segmenter.learning.disagreement import Disagreement, disagreements
@@ -32,10 +30,7 @@ Place = tuple[int, int]  # of a region: task and number in it
 
 def main() -> None:
     """Print a table, a line a data set."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--sets", nargs="*", help="names of data sets (default: all)")
-    arguments = parser.parse_args()
+    arguments = argument_parser(__doc__).parse_args()
     torch.set_num_threads(1)
     print(f"| | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}")
     for data in DataSet.all_of(arguments.data, arguments.sets):

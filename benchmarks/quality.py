@@ -6,16 +6,14 @@ model of all tasks but one, trained on with that one added; its epochs and secon
 second training.
 """
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.data_set import DataSet
+from benchmarks.data_set import DataSet, argument_parser
 from timeseries_segmenter.learning.training import Recipe, fit
 
 SEEDS = (0, 1, 2)
@@ -25,10 +23,7 @@ COLUMNS = ("annotated", "macro F1", "min F1", "F1@50", "point F1", "predicted/tr
 
 def main() -> None:
     """Print one table a data set."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--sets", nargs="*", help="names of data sets (default: all)")
-    arguments = parser.parse_args()
+    arguments = argument_parser(__doc__).parse_args()
     torch.set_num_threads(1)
     for data in DataSet.all_of(arguments.data, arguments.sets):
         print(f"\n### {data.name}\n\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
