@@ -7,7 +7,8 @@ import numpy as np
 
 from timeseries_segmenter.errors import SeriesError, TimeFormatError
 from timeseries_segmenter.labeling.cells import Floats, shown
-from timeseries_segmenter.labeling.time_format import TimeFormat
+from timeseries_segmenter.labeling.rollover import written_alike
+from timeseries_segmenter.labeling.time_format import Reading, TimeFormat
 
 Time = int | float | str
 
@@ -53,12 +54,11 @@ class TimeAxis:
         it is the nearest one. Wholly out of range it is None.
 
         Raises:
-            SeriesError: `start` or `end` is no time, or `start` comes after `end`.
+            SeriesError: `start` or `end` is no time, `start` comes after `end`, or the format
+                starts anew within the series and writes several such regions alike.
 
         """
-        first, last = self._snap(self.stamp(start)), self._snap(self.stamp(end))
-        if first > last:
-            raise SeriesError(f"start {shown(start)} comes after end {shown(end)}; draw the region again")
+        first, last = map(self._snap, self._ends(start, end))
         if last < self.stamps[0] or first > self.stamps[-1]:
             return None
         rows = self._between(first, last)
@@ -68,22 +68,49 @@ class TimeAxis:
         return rows
 
     def start_end(self, first: int, last: int) -> tuple[Time, Time]:
-        """Start and end of a region over these rows, both inclusive, as Label Studio writes them."""
-        return self._time(first), self._time(last)
+        """Start and end of a region over these rows, both inclusive, as Label Studio reads them.
 
-    def _time(self, row: int) -> Time:
-        stamp = float(self.stamps[row])
-        number = int(stamp) if stamp.is_integer() and abs(stamp) < _EXACT else stamp
-        if self.time_format is None:
-            return number
-        text = self.time_format.format(stamp)
-        # What some formats print isn't read back as the same time (%I without %p): a number always is.
-        return text if self._parse(text) == stamp else number
+        Both are text, or both are numbers: the editor reads either by the form of `start`. Text
+        that isn't read as the same time again (62:50 is written `02:50`) gives way to milliseconds.
+        """
+        stamps = float(self.stamps[first]), float(self.stamps[last])
+        if self.time_format:
+            texts = [self.time_format.format(stamp) for stamp in stamps]
+            if all(map(self._is_read_as, texts, stamps)):
+                return texts[0], texts[1]
+        return _number(stamps[0]), _number(stamps[1])
+
+    def _is_read_as(self, text: str, stamp: float) -> bool:
+        return self._parse(text) == stamp and self._meanings(text) == [stamp]
+
+    def _ends(self, start: object, end: object) -> tuple[float, float]:
+        pairs = [
+            (first, last) for first in self._meanings(start) for last in self._meanings(end) if first <= last
+        ]
+        if not pairs:
+            raise SeriesError(f"start {shown(start)} comes after end {shown(end)}; draw the region again")
+        if len(pairs) > 1 and self.time_format:
+            raise SeriesError(
+                f"start {shown(start)} and end {shown(end)} can be in {len(pairs)} places of the series, "
+                f'which is longer than "{self.time_format.text}" can tell; choose a timeFormat that tells '
+                "all times apart, and draw the region again"
+            )
+        return pairs[0]
+
+    def _meanings(self, time: object) -> list[float]:
+        """The times in the series that a start or end can mean; outside of it, the one that is written."""
+        stamp = self.stamp(time)
+        form = self.time_format
+        if form is None or not isinstance(time, str) or self._parse(form.format(stamp)) != stamp:
+            return [stamp]
+        margin = self._tolerance
+        first, last = float(self.stamps[0]) - margin, float(self.stamps[-1]) + margin
+        return written_alike(form, stamp, first, last) or [stamp]
 
     def _parse(self, text: str) -> float:
         if self.time_format:
             try:
-                return float(self.time_format.parse([text])[0])
+                return float(self.time_format.parse([text], Reading.REGION)[0])
             except TimeFormatError:
                 pass
         return float(text) if _NUMERIC.fullmatch(text) else np.nan
@@ -111,3 +138,7 @@ class TimeAxis:
     def _between(self, first: float, last: float) -> tuple[int, int]:
         start = int(np.searchsorted(self.stamps, first, side="left"))
         return start, int(np.searchsorted(self.stamps, last, side="right")) - 1
+
+
+def _number(stamp: float) -> int | float:
+    return int(stamp) if stamp.is_integer() and abs(stamp) < _EXACT else stamp

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from timeseries_segmenter.labeling.time_text import TimeTexts, as_bytes
 
 _LIMIT = 8_640_000_000_000_000  # a JavaScript date ends here, in ms on both sides of 1970
 _ROWS = 1 << 15  # so many texts at a time stay in the processor's cache
+MAX_FORMAT = 200  # characters
 
 COMPOSED = {"c": "%-m/%-d/%Y, %-I:%M:%S %p", "x": "%-m/%-d/%Y", "X": "%-I:%M:%S %p"}
 # Directives that set the same field as another one; of several, the last one counts.
@@ -19,6 +21,14 @@ _FIELDS = {"a": "w", "A": "w", "b": "m", "B": "m", "e": "d", "f": "L", "g": "Y",
 _ZONE_WIDTH = 6
 
 _Numbers = NDArray[np.int64]
+
+
+class Reading(Enum):
+    """What a time stands in; the editor reads digits after a dot as a fraction only in text cells."""
+
+    CELL = "text of a cell"
+    NUMBER = "a number as JavaScript prints it; `%f` is read as `%L` there"
+    REGION = "start or end of a region"
 
 
 class TimeTextError(TimeFormatError):
@@ -38,14 +48,22 @@ class TimeFormat:
     `.5` is 500 ms. There is nothing finer than a millisecond: `%f` reads and prints one as
     three digits more.
 
+    `directives` are those that it has, without `%` and padding.
+
     Raises:
-        TimeFormatError: a directive is unknown, or there is none.
+        TimeFormatError: a directive is unknown, there is none, or the format is too long.
 
     """
 
     def __init__(self, text: str) -> None:
+        if len(text) > MAX_FORMAT:
+            raise TimeFormatError(
+                f'The time format "{text[:40]}…" has {len(text)} characters; correct timeFormat '
+                f"(it has at most {MAX_FORMAT})."
+            )
         self.text = text
         self._tokens = list(_tokens(text))
+        self.directives = frozenset(directive for directive, _ in self._tokens if directive)
         if not any(directive for directive, _ in self._tokens):
             raise TimeFormatError(
                 f'The time format "{text}" has no directive, such as %Y; correct timeFormat.'
@@ -55,18 +73,17 @@ class TimeFormat:
     def __repr__(self) -> str:
         return f"TimeFormat({self.text!r})"
 
-    def parse(self, texts: Sequence[str] | NDArray[np.object_]) -> _Numbers:
+    def parse(self, texts: Sequence[str] | NDArray[np.object_], reading: Reading = Reading.CELL) -> _Numbers:
         """Milliseconds since 1970, `(T,)` int64.
 
         Raises:
             TimeTextError: a text doesn't match; its `row` is the first such.
 
         """
-        cells = as_bytes(texts, self._width + 1)
-        times = np.empty(len(cells), dtype=np.int64)
-        for start in range(0, len(cells), _ROWS):
+        times = np.empty(len(texts), dtype=np.int64)
+        for start in range(0, len(texts), _ROWS):
             part = slice(start, start + _ROWS)
-            times[part], fits = self._read(cells[part])
+            times[part], fits = self._read(as_bytes(texts[part], self._width + 1), reading)
             if not fits.all():
                 row = start + int(np.argmin(fits))
                 raise TimeTextError(row, texts[row], self.text)
@@ -79,7 +96,7 @@ class TimeFormat:
             moment.print(directive, rest) if directive else rest for directive, rest in self._tokens
         )
 
-    def _read(self, cells: NDArray[np.bytes_]) -> tuple[_Numbers, NDArray[np.bool_]]:
+    def _read(self, cells: NDArray[np.bytes_], reading: Reading) -> tuple[_Numbers, NDArray[np.bool_]]:
         texts = TimeTexts(cells)
         fields: dict[str, _Numbers] = {}
         before = ""
@@ -93,9 +110,10 @@ class TimeFormat:
                 if directive in NAMES:
                     fields[field] = texts.name(NAMES[directive])
                 else:
-                    number = texts.number(
-                        DIGITS[directive], fraction=directive in "Lf" and before.endswith(".")
-                    )
+                    if reading is Reading.NUMBER and directive == "f":
+                        directive = "L"
+                    fraction = reading is Reading.CELL and directive in "Lf" and before.endswith(".")
+                    number = texts.number(DIGITS[directive], fraction=fraction)
                     fields[field] = _meaning(directive, number)
                 if directive == "j":
                     fields["m"], fields["d"] = np.zeros_like(fields["j"]), fields["j"]
