@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 LABEL_STUDIO_VERSION := 1.23.2
 LABEL_STUDIO_VENV ?= .label-studio/venv
 export LABEL_STUDIO_VENV
+# a checkout of label-studio-ml-backend 2.x, for `make test-2x`
+LABEL_STUDIO_ML ?=
 
 HOST ?= 0.0.0.0
 PORT ?= 9090
@@ -15,13 +17,14 @@ WORKERS ?= 1
 THREADS ?= 16
 
 INSTALLED := $(VENV)/.installed
+INSTALLED_2X := .venv-2x/.installed
 LABEL_STUDIO_INSTALLED := $(LABEL_STUDIO_VENV)/.installed-$(LABEL_STUDIO_VERSION)
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conflicts
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install label-studio demo run worker test e2e screenshots bench simulate calibration label-errors
-.PHONY: load soak lint audit docs format clean python
+.PHONY: help install label-studio demo run worker test test-2x e2e screenshots bench simulate calibration label-errors
+.PHONY: load soak lint audit docs format clean python checkout-2x
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -41,6 +44,16 @@ worker: install ## train what the service hands out through Redis (REDIS_URL); s
 
 test: install ## run the tests that need no Label Studio
 	@$(BIN)/python -m pytest -m "not e2e"
+
+# what label-studio-ml has a part in: requests, authentication, answers, the ways to start
+TESTS_2X := tests/test_wsgi.py tests/test_model.py tests/test_gunicorn.py \
+	$(patsubst %,tests/service/test_%.py,web routes authentication fuzz predict predict_pairs dashboard \
+	cross_origin logs prometheus_metrics)
+
+test-2x: checkout-2x $(INSTALLED_2X) ## run the tests that it has a part in under label-studio-ml 2.x (LABEL_STUDIO_ML=checkout)
+	@echo "$(abspath $(LABEL_STUDIO_ML))" > "$$(.venv-2x/bin/python -c 'import site; print(site.getsitepackages()[0])')/label_studio_ml.pth"
+	@MODEL_DIR=.venv-2x .venv-2x/bin/python -m pytest -m "not e2e" $(TESTS_2X) \
+		-W "ignore:Support for class-based .config.:DeprecationWarning"
 
 e2e: install label-studio ## run the end-to-end tests against a real Label Studio
 	@$(BIN)/python -m pytest -m e2e tests/e2e
@@ -83,7 +96,7 @@ format: install ## format the code
 	@$(BIN)/ruff check --fix
 
 clean: ## remove environments, caches and the demo's data (never your models)
-	rm -rf $(VENV) .label-studio .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-2x .label-studio .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 python:
@@ -96,6 +109,17 @@ $(INSTALLED): requirements.txt requirements-test.txt requirements-base.txt | pyt
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python $(PIP_INSTALL) -r requirements.txt -r requirements-test.txt
 	@$(BIN)/python $(PIP_INSTALL) --no-deps -r requirements-base.txt
+	@touch $@
+
+checkout-2x:
+	@test -f "$(LABEL_STUDIO_ML)/label_studio_ml/api.py" || { echo "label-studio-ml 2.x is not on PyPI: clone" \
+		"HumanSignal/label-studio-ml-backend and name it, make test-2x LABEL_STUDIO_ML=path" >&2; exit 1; }
+
+# a path file instead of an installation: nothing is built in the checkout, and what it holds now is tested
+$(INSTALLED_2X): requirements.txt requirements-test.txt | python
+	@echo "Installing what label-studio-ml 2.x needs into .venv-2x (a few minutes the first time) ..."
+	@$(PYTHON) -m venv .venv-2x
+	@.venv-2x/bin/python $(PIP_INSTALL) -r requirements.txt -r requirements-test.txt semver==3.0.4
 	@touch $@
 
 $(LABEL_STUDIO_INSTALLED): | python

@@ -12,8 +12,7 @@ from flask import Flask
 
 from timeseries_segmenter.errors import SettingsError
 from timeseries_segmenter.service.backend import Backend
-from timeseries_segmenter.service.logs import configure_logging, hide_bodies
-from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
+from timeseries_segmenter.service.logs import configure_logging
 from timeseries_segmenter.service.web import extend
 from timeseries_segmenter.settings import Settings, read_settings
 
@@ -28,15 +27,9 @@ def init_app(
     Raises SettingsError.
     """
     backend = Backend(settings or read_settings())
-    hide_bodies()
-    if hasattr(stock, "_manager"):
-        from timeseries_segmenter.service.project_manager import ProjectManager
-
-        stock._manager = ProjectManager()
-    else:  # 2.x: a model object per request already, but it drops the plural events
-        stock.TRAIN_EVENTS = tuple(TRAINING_EVENTS)
-    app: Flask = stock.init_app(type(model_class.__name__, (model_class,), {"backend": backend}))
-    extend(app, backend)
+    served = type(model_class.__name__, (model_class,), {"backend": backend})
+    app: Flask = stock.init_app(served)
+    extend(app, backend, served)
     return app
 
 

@@ -1,5 +1,6 @@
 """The model that Label Studio connects: learns from drawn regions, draws them on the rest."""
 
+from functools import cached_property
 from typing import Any
 
 from timeseries_segmenter import INSTALL
@@ -16,7 +17,7 @@ from timeseries_segmenter.settings import read_settings
 
 
 class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings no types
-    """Predicts and trains for one request, as label-studio-ml 1.x and 2.x ask it.
+    """Predicts and trains for one request.
 
     Objects are cheap: they hold the request's project and labeling config. Models, the training
     queue and settings are in the backend, which `_wsgi.init_app` shares among all requests; an
@@ -46,6 +47,11 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
         """The labeling config's XML."""
         return self._label_config
 
+    @cached_property
+    def config(self) -> LabelConfig:
+        """The labeling config, parsed. Raises LabelConfigError for one that can't be learned."""
+        return parse_label_config(self._label_config or "")
+
     @property
     def model_version(self) -> str:
         """Changes with every training; `untrained` before the first."""
@@ -70,14 +76,14 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
         The project is the request's, else the context's, else that of the first task.
         """
         project = request_project(self.project_id, context, tasks)
-        return self._backend.predict(project, self._parsed_config(), tasks)
+        return self._backend.predict(project, self.config, tasks)
 
     def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Count an event and queue a training when it is due; the training itself runs elsewhere.
 
-        The answer holds `job` where one is queued.
+        The answer holds `job` where one is queued. Raises LabelConfigError where a labeling config is given
+        that can't be learned.
         """
+        if self._label_config:
+            parse_label_config(self._label_config)
         return self._backend.handle(project_number(data.get("project"), self.project_id), event)
-
-    def _parsed_config(self) -> LabelConfig:
-        return parse_label_config(self._label_config or "")

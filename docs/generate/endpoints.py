@@ -20,14 +20,6 @@ from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 from timeseries_segmenter.service.web import REPLACED
 from timeseries_segmenter.settings import Settings
 
-# label-studio-ml's own views have no docstrings that tell what this service does
-STOCK = {
-    "health": "Whether the service is up; loads nothing.",
-    "_setup": "Check a labeling config, and tell the version of the project's model. 400 says what the "
-    "config lacks.",
-    "_predict": "One prediction for each task, by the project's newest model.",
-    "webhook": "Take note of an event of Label Studio; the training that it may bring runs elsewhere.",
-}
 FILES = ("static", "dashboard.static")
 BODIES: dict[str, type[BaseModel]] = {
     "POST /setup": Setup,
@@ -51,13 +43,14 @@ def app() -> Flask:
 
 def rules() -> Iterator[tuple[str, str, Rule]]:
     """Method, path as people write it, and rule of each route, in order."""
-    found = [
-        (method, re.sub(r"<project:\w+>", "{id}", rule.rule), rule)
+    found = {
+        (re.sub(r"<project:\w+>", "{id}", rule.rule), method): rule
         for rule in app().url_map.iter_rules()
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if rule.endpoint not in FILES and rule.rule not in REPLACED
-    ]
-    yield from sorted(found, key=lambda each: (each[1], each[0]))
+    }
+    for path, method in sorted(found):
+        yield method, path, found[path, method]
 
 
 def routes() -> str:
@@ -65,7 +58,7 @@ def routes() -> str:
     rows: dict[tuple[str, str], str] = {}
     views = app().view_functions
     for method, path, rule in rules():
-        key = (path, STOCK.get(rule.endpoint) or paragraph(views[rule.endpoint].__doc__))
+        key = (path, paragraph(views[rule.endpoint].__doc__))
         rows[key] = f"{rows[key]}, `{method} {path}`" if key in rows else f"`{method} {path}`"
     return table(
         ("Route", "Asks for", ""),

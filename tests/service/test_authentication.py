@@ -1,4 +1,5 @@
 import base64
+from pathlib import Path
 
 import pytest
 import recorded
@@ -105,6 +106,22 @@ def test_a_webhook_gives_the_secret_or_user_and_password(
 ):
     client = served(settings, user, "secret" if user else "", SECRET)
     assert client.post("/webhook", json=EVENT, headers=headers).status_code == status
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("password", ["secret", "pässwörd", "パスワード"])
+def test_user_and_password_of_the_environment_are_asked_for_by_this_service_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, password: str
+):
+    variables = {"BASIC_AUTH_USER": "me", "BASIC_AUTH_PASS": password, "WEBHOOK_SECRET": "other"}
+    for name, value in (variables | {"MODEL_DIR": str(tmp_path)}).items():
+        monkeypatch.setenv(name, value)
+    client = _wsgi.init_app().test_client()
+    assert client.get("/health").status_code == 200
+    assert client.post("/webhook", json=EVENT, headers={"X-Webhook-Secret": "other"}).status_code == 201
+    assert client.post("/setup", json=SETUP, headers=basic("me", password)).status_code == 200
+    assert client.post("/setup", json=SETUP, headers=basic("me", "wrong")).status_code == 401
+    assert client.post("/setup", json=SETUP).status_code == 401
 
 
 @pytest.mark.usefixtures("app")

@@ -458,7 +458,7 @@ def test_programs_roll_back_to_a_version_with_a_form_or_json(client: FlaskClient
         ({"json": {"version": "p47-v9-20261122T100000Z"}}, 404, "is not kept; project 47 has p47-v3-"),
         ({"json": {"version": "../model_project_47"}}, 404, "is not kept"),
         ({"json": {"version": 5}}, 400, "version"),
-        ({"json": ["p47"]}, 400, "dictionary"),
+        ({"json": ["p47"]}, 400, "JSON object"),
         ({"json": {"to": "p47-v1"}}, 400, "to: "),
         ({"data": '{"version": "p47-v1"}', "content_type": "application/json; x"}, 404, "is not kept"),
         # curl -d sends JSON as a form unless it is told otherwise

@@ -499,4 +499,4 @@ def test_the_model_object_is_made_for_each_request(client: FlaskClient, monkeypa
     monkeypatch.setattr(TimeSeriesSegmenter, "__init__", note)
     for project in ("6.1", "7.1"):
         client.post("/predict", json=recorded.body(INLINE) | {"project": project})
-    assert made == ["6.1", "7.1"]
+    assert made == [6, 7]

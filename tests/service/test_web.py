@@ -26,12 +26,45 @@ BAD_CONFIGS = {
     TAGS.format('<Label value="Run"/>', '<TimeSeries name="ts" value="$x"/>'): "no Channel",
     TAGS.format('<Label value="Run"/>', SERIES.replace(' value="$csv_url"', "")): "no value",
 }
+CONFIG = recorded.body("setup_request_index_time")["schema"]
 POSTS = ["/setup", "/predict", "/webhook"]
 
 
 def test_health_answers_up(client: FlaskClient):
     answer = client.get("/health")
     assert (answer.status_code, answer.json["status"]) == (200, "UP")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "text"),
+    [
+        ("GET", "/health", None, 200, '{"model_dir":null,"status":"UP","v2":false}'),
+        ("GET", "/", None, 200, '{"model_dir":null,"status":"UP","v2":false}'),
+        ("POST", "/setup", {"schema": CONFIG}, 200, '{"model_version":"untrained"}'),
+        ("POST", "/setup", {"schema": CONFIG, "project": 3}, 200, '{"model_version":"untrained"}'),
+        (
+            "POST",
+            "/predict",
+            {"tasks": [], "label_config": CONFIG, "params": None},
+            200,
+            '{"model_version":"untrained","results":[]}',
+        ),
+        ("POST", "/webhook", {"action": "TASKS_CREATED"}, 200, '{"status":"ignored"}'),
+        ("POST", "/versions", {"project": "3.1"}, 200, '{"versions":["untrained"]}'),
+        ("POST", "/versions", None, 200, '{"versions":["untrained"]}'),
+        ("GET", "/versions", None, 200, '{"versions":["untrained"]}'),
+    ],
+)
+def test_an_answer_is_the_same_under_every_version_of_label_studio_ml(
+    client: FlaskClient, method: str, path: str, body: object, status: int, text: str
+):
+    answer = client.open(path, method=method, json=body)
+    assert (answer.status_code, answer.text) == (status, text + "\n")
+
+
+def test_an_event_needs_no_labeling_config(client: FlaskClient):
+    answer = client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}})
+    assert (answer.status_code, answer.json.keys()) == (201, {"job"})
 
 
 def test_recorded_webhooks_hold_every_kind_label_studio_sends():
@@ -110,7 +143,6 @@ def test_a_config_that_cannot_be_learned_is_refused_at_a_training_event(
     assert backend.queue.states.read(3).jobs == []
 
 
-CONFIG = recorded.body("setup_request_index_time")["schema"]
 BAD_BODIES = [
     ("/setup", {}, "schema"),
     ("/setup", {"schema": 5}, "schema"),

@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, make_response, request, url_for
 from flask.typing import ResponseReturnValue
-from pydantic import ValidationError
 
 from timeseries_segmenter.errors import ModelFileError, ReportError, VersionError
 from timeseries_segmenter.service.backend import Backend, current_backend
@@ -13,7 +12,7 @@ from timeseries_segmenter.service.model_files import version_number
 from timeseries_segmenter.service.model_store import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.service.pages import REPORT, done, page, wants_page
 from timeseries_segmenter.service.project_overview import ProjectOverview
-from timeseries_segmenter.service.request_body import RollBack, complaint, json_body
+from timeseries_segmenter.service.request_body import RollBack, json_body, parse_body
 from timeseries_segmenter.service.training_job import START_TRAINING
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -159,10 +158,7 @@ def _news() -> dict[str, str]:
 
 def _roll_back_body() -> RollBack:
     form = request.mimetype in FORMS or not request.get_data()
-    try:
-        return RollBack.model_validate(request.form.to_dict() if form else json_body())
-    except ValidationError as error:
-        abort(400, complaint(error))
+    return parse_body(RollBack, request.form.to_dict() if form else json_body())
 
 
 def _unknown(project: int) -> str:

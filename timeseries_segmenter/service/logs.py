@@ -13,17 +13,8 @@ from timeseries_segmenter.settings import Settings
 logger = logging.getLogger(__name__)
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-STOCK_APP = "label_studio_ml.api"
 # these log every connection, with query strings that may hold signatures, or every look at the queue
 QUIET = ("urllib3", "httpx", "httpcore", "filelock", "rq.worker", "rq.job")
-
-
-class WithoutBodies(logging.Filter):
-    """Drops the stock app's debug entries: they hold requests whole, tokens included."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let entries above DEBUG pass."""
-        return record.levelno > logging.DEBUG
 
 
 class OneLine(logging.Formatter):
@@ -74,13 +65,6 @@ def logging_config(settings: Settings) -> dict[str, Any]:
 def configure_logging(settings: Settings) -> None:
     """Log to standard error, LOG_LEVEL and LOG_FORMAT obeyed."""
     logging.config.dictConfig(logging_config(settings))
-
-
-def hide_bodies() -> None:
-    """Keep the stock app from logging bodies and headers, whatever the level."""
-    logger = logging.getLogger(STOCK_APP)
-    if not any(isinstance(known, WithoutBodies) for known in logger.filters):
-        logger.addFilter(WithoutBodies())
 
 
 def log_unknown_settings(project: int, config: LabelConfig) -> None:

@@ -1,50 +1,53 @@
-"""What a request must hold before a stock view may see it."""
+"""Bodies of requests, each parsed once into a typed object that its view uses."""
 
-from abc import ABC, abstractmethod
-from typing import Annotated, Any
+from typing import Annotated, Any, Self, TypeVar
 
 from flask import request
-from pydantic import AfterValidator, BaseModel, ConfigDict, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 from werkzeug.exceptions import BadRequest
 
-from timeseries_segmenter.errors import LabelConfigError
-from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.service.backend import project_number, request_project
-from timeseries_segmenter.service.logs import log_unknown_settings
+from timeseries_segmenter.service.model_store import NO_PROJECT
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 
-ProjectNumber = Annotated[StrictInt | StrictStr | None, AfterValidator(lambda value: project_number(value))]
+
+def _project(value: object) -> int:
+    if value is not None and not isinstance(value, int | str):
+        raise ValueError("should be a project's number, or a text that begins with it")
+    return project_number(value)
 
 
-class Body(BaseModel, ABC):
-    """What a view needs to find in a request."""
+ProjectNumber = Annotated[int, BeforeValidator(_project, json_schema_input_type=StrictInt | StrictStr | None)]
+AnyBody = TypeVar("AnyBody", bound=BaseModel)
+
+
+class BadBody(BadRequest):
+    """A body that a view can't use; the description names the field."""
+
+
+class Setup(BaseModel):
+    """`POST /setup`."""
 
     model_config = ConfigDict(alias_generator=lambda name: name.rstrip("_"))
 
-    @abstractmethod
-    def check(self) -> int:
-        """The project that is meant. Raises LabelConfigError, or ValueError for a bad project number."""
-
-
-class Setup(Body):
-    """`POST /setup`."""
-
     schema_: str
-    project: ProjectNumber = None
-
-    def check(self) -> int:
-        """The config must be one that can be learned."""
-        project = project_number(self.project)
-        log_unknown_settings(project, parse_label_config(self.schema_))
-        return project
+    project: ProjectNumber = NO_PROJECT
 
 
-class Predict(Body):
+class Predict(BaseModel):
     """`POST /predict`."""
 
     tasks: list[dict[str, Any]]
     label_config: str
-    project: ProjectNumber = None
+    project: ProjectNumber = NO_PROJECT
     params: dict[str, Any] | None = None
 
     @property
@@ -52,10 +55,10 @@ class Predict(Body):
         """What the annotator marked so far, or null; Label Studio sends other params as well."""
         return (self.params or {}).get("context")
 
-    def check(self) -> int:
-        """The config must be one that can be learned."""
-        parse_label_config(self.label_config)
-        return request_project(self.project, self.context, self.tasks)
+    @model_validator(mode="after")
+    def _one_project(self) -> Self:
+        self.project = request_project(self.project, self.context, self.tasks)
+        return self
 
 
 class Project(BaseModel):
@@ -65,7 +68,7 @@ class Project(BaseModel):
     label_config: str | None = None
 
 
-class Webhook(Body):
+class Webhook(BaseModel):
     """`POST /webhook`."""
 
     action: str
@@ -76,15 +79,11 @@ class Webhook(Body):
         """Whether the event counts."""
         return self.action in TRAINING_EVENTS
 
-    def check(self) -> int:
-        """An event that counts needs a project, and a config that can be learned if it brings one."""
-        if not self.trains:
-            return 0
-        if self.project is None:
+    @model_validator(mode="after")
+    def _needs_project(self) -> Self:
+        if self.trains and self.project is None:
             raise ValueError("project: Field required")
-        if self.project.label_config:
-            parse_label_config(self.project.label_config)
-        return project_number(self.project.id)
+        return self
 
 
 class JobStatus(BaseModel):
@@ -101,7 +100,21 @@ class RollBack(BaseModel):
     version: str | None = None
 
 
-BODIES: dict[str, type[Body]] = {"/setup": Setup, "/predict": Predict, "/webhook": Webhook}
+def read_body(model: type[AnyBody]) -> AnyBody:
+    """The current request's body. Raises BadBody, or werkzeug's HTTPException: 400, 413 or 415."""
+    return parse_body(model, json_body())
+
+
+def parse_body(model: type[AnyBody], content: object) -> AnyBody:
+    """The body that `content` is. Raises BadBody, which names the first field that can't be used."""
+    if not isinstance(content, dict):
+        raise BadBody("the body should be a JSON object")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadBody(": ".join(filter(None, (".".join(map(str, first["loc"])), message)))) from error
 
 
 def json_body() -> Any:
@@ -110,11 +123,3 @@ def json_body() -> Any:
         return request.get_json()
     except BadRequest as error:
         raise BadRequest("the body is no JSON") from error
-
-
-def complaint(error: ValidationError | LabelConfigError | ValueError) -> str:
-    """What is wrong with a body, the field named first."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"

@@ -5,14 +5,13 @@ import os
 from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import ValidationError
 from werkzeug.routing import IntegerConverter, Map
 
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.service.backend import PROJECT_DIGITS, current_backend, project_number
 from timeseries_segmenter.service.model_store import UNTRAINED
 from timeseries_segmenter.service.pages import done, wants_page
-from timeseries_segmenter.service.request_body import JobStatus, complaint, json_body
+from timeseries_segmenter.service.request_body import JobStatus, read_body
 from timeseries_segmenter.service.training_job import Job, State
 
 routes = Blueprint("segmenter", __name__)
@@ -25,7 +24,7 @@ class ProjectConverter(IntegerConverter):
         super().__init__(map, max=10**PROJECT_DIGITS - 1)
 
 
-@routes.get("/versions")
+@routes.route("/versions", methods=["GET", "POST"])
 def versions() -> ResponseReturnValue:
     """Versions of a project's model, newest first; of all projects where none is named."""
     content = request.get_json(silent=True)
@@ -71,10 +70,7 @@ def cancel(project: int) -> ResponseReturnValue:
 @routes.post("/job_status")
 def job_status() -> ResponseReturnValue:
     """A job as Label Studio asks for it; 410 for one that is not known, or no longer."""
-    try:
-        asked = JobStatus.model_validate(json_body())
-    except ValidationError as error:
-        abort(400, complaint(error))
+    asked = read_body(JobStatus)
     job = _find(asked.job)
     if job is None:
         abort(410, f"job: {asked.job!r:.60} is not known")
@@ -113,7 +109,6 @@ def ready() -> ResponseReturnValue:
 
 def metrics() -> ResponseReturnValue:
     """What all web processes together count, in Prometheus' text format."""
-    # in place of the stock app's empty view
     return Response(current_backend().metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
 
 

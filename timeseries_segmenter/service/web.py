@@ -1,12 +1,11 @@
-"""What the stock app lacks: authentication, checked requests, errors as JSON, a log, and more routes."""
+"""The stock app's hooks, error handlers and routes, all of them this service's own."""
 
 import logging
 import time
 from typing import Any
 
-from flask import Flask, Response, abort, current_app, g, jsonify, request
+from flask import Flask, Response, abort, g, jsonify, request
 from flask.typing import ResponseReturnValue
-from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from timeseries_segmenter.errors import LabelConfigError, QueueError
@@ -14,9 +13,10 @@ from timeseries_segmenter.service.authentication import SECRET_HEADER, WEBHOOK
 from timeseries_segmenter.service.backend import EXTENSION, Backend, current_backend
 from timeseries_segmenter.service.cross_origin import is_cross_origin
 from timeseries_segmenter.service.dashboard import dashboard
+from timeseries_segmenter.service.label_studio_views import MODEL_CLASS, VIEWS
 from timeseries_segmenter.service.pages import error_page, guard, is_page
-from timeseries_segmenter.service.request_body import BODIES, Predict, Webhook, complaint, json_body
-from timeseries_segmenter.service.routes import ProjectConverter, metrics, routes, versions
+from timeseries_segmenter.service.request_body import BadBody
+from timeseries_segmenter.service.routes import ProjectConverter, routes
 
 logger = logging.getLogger(__name__)
 
@@ -32,27 +32,26 @@ OTHER_SITE = (
 INTERNAL_ERROR = "internal error; the log of this service tells the cause"
 
 
-def extend(app: Flask, backend: Backend) -> None:
-    """Serve `backend` with the stock app; may be called again with another backend."""
+def extend(app: Flask, backend: Backend, model_class: type) -> None:
+    """Serve `backend` and `model_class` with the stock app; may be called again with others."""
     known = EXTENSION in app.extensions
-    app.extensions[EXTENSION] = backend
+    app.extensions |= {EXTENSION: backend, MODEL_CLASS: model_class}
     app.config["MAX_CONTENT_LENGTH"] = backend.settings.max_request_mb * 1_000_000
     if known:
         return
-    # before the stock app's own, which reads the whole body
-    app.before_request_funcs.setdefault(None, [])[:0] = [_authenticate, _refuse_other_sites]
-    app.before_request(_check_request)
-    app.after_request(_without_traceback)
-    app.after_request(_tell)
-    app.after_request(guard)
+    # in place of the stock app's own: it logs bodies and tokens, and 2.x asks for a password once more
+    app.before_request_funcs[None] = [_authenticate, _refuse_other_sites, _check_request]
+    app.after_request_funcs[None] = [guard, _tell]  # called from the last to the first
     app.register_error_handler(HTTPException, _error)
+    app.register_error_handler(BadBody, _bad_body)
+    app.register_error_handler(LabelConfigError, _bad_config)
     app.register_error_handler(QueueError, _unavailable)
     app.register_error_handler(RecursionError, _nested)
     for broken in (AssertionError, FileNotFoundError, IndexError):  # the stock app answers these as text
         app.register_error_handler(broken, _broken)
-    for name, view in {"get_version": versions, "metrics": metrics}.items():
-        if name in app.view_functions:
-            app.view_functions[name] = view
+    for rule in app.url_map.iter_rules():
+        if rule.rule in VIEWS:
+            app.view_functions[rule.endpoint] = VIEWS[rule.rule]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.converters["project"] = ProjectConverter
     app.register_blueprint(routes)
@@ -82,43 +81,18 @@ def _refuse_other_sites() -> ResponseReturnValue | None:
     return _answer(403, OTHER_SITE)
 
 
-def _check_request() -> ResponseReturnValue | None:
-    """Answer 400 with the field's name before a stock view meets a body it can't take."""
+def _check_request() -> None:
+    """Refuse what is not served, and a body over the limit whose length is not told."""
     if request.path in REPLACED:
         abort(404, f"{request.path} is not served; Label Studio trains through /webhook")
     limit = request.max_content_length
     if request.content_length is None and limit is not None and len(request.get_data()) >= limit:
-        raise RequestEntityTooLarge  # Werkzeug cuts a body off there whose length is not told
-    model = BODIES.get(request.path)
-    if model is None or request.method != "POST":
-        return None
-    content = json_body()
-    if not isinstance(content, dict):
-        return _refuse("the body should be a JSON object")
-    try:
-        body = model.model_validate(content)
-        g.project = body.check()
-    except (ValidationError, LabelConfigError, ValueError) as error:
-        return _refuse(complaint(error))
-    if isinstance(body, Webhook) and not body.trains:
-        return jsonify({"status": "ignored"}), 200
-    if isinstance(body, Predict):
-        # the stock views hand all params on by name, and 2.x takes no null
-        content["params"] = {"context": body.context}
-    return None
+        raise RequestEntityTooLarge  # Werkzeug cuts such a body off there
 
 
 def _refuse(detail: str) -> ResponseReturnValue:
     logger.warning("%s %s refused: %s", request.method, request.path, detail)
-    return jsonify({"detail": detail}), 400
-
-
-def _without_traceback(response: Response) -> Response:
-    """The stock views answer a failure with its traceback; that belongs in the log alone."""
-    if response.status_code == 500 and not response.direct_passthrough and not is_page():
-        response.set_data(current_app.json.dumps({"detail": INTERNAL_ERROR}))
-        response.mimetype = "application/json"
-    return response
+    return _answer(400, detail)
 
 
 def _tell(response: Response) -> Response:
@@ -152,6 +126,14 @@ def _answer(status: int, detail: str | None) -> ResponseReturnValue:
 
 def _error(error: HTTPException) -> ResponseReturnValue:
     return _answer(error.code or 500, INTERNAL_ERROR if error.code == 500 else error.description)
+
+
+def _bad_body(error: BadBody) -> ResponseReturnValue:
+    return _refuse(error.description or "")
+
+
+def _bad_config(error: LabelConfigError) -> ResponseReturnValue:
+    return _refuse(str(error))
 
 
 def _nested(error: RecursionError) -> ResponseReturnValue:  # noqa: ARG001  it would only tell where
