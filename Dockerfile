@@ -1,9 +1,13 @@
 FROM python:3.11-slim
 
-# PyPI's torch for x86 brings CUDA, several gigabytes. For the small CPU build, pass the address
-# of PyTorch's CPU package index, as its "Get started" page gives it:
-#   docker-compose build --build-arg TORCH_INDEX_URL=<address>
-ARG TORCH_INDEX_URL=""
+ARG VERSION=0.1.0
+# PyPI's torch for x86 brings CUDA, several gigabytes; this index has the CPU build, and pip prefers it.
+# Where it is out of reach, pip takes PyPI's. For CUDA: docker-compose build --build-arg TORCH_INDEX_URL=
+ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
+
+LABEL org.opencontainers.image.title="timeseries-segmenter" \
+    org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.licenses="Apache-2.0"
 
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -14,15 +18,20 @@ ENV PYTHONUNBUFFERED=1 \
 
 WORKDIR /app
 
+# packages first: a change of the code installs none of them again
 COPY requirements.txt requirements-base.txt ./
-RUN if [ -n "$TORCH_INDEX_URL" ]; then pip install --index-url "$TORCH_INDEX_URL" "$(grep '^torch==' requirements.txt)"; fi
+# by itself, so that the extra index is asked for nothing else
+RUN pip install --no-deps --retries 1 ${TORCH_INDEX_URL:+--extra-index-url "$TORCH_INDEX_URL"} "$(grep '^torch==' requirements.txt)"
 RUN pip install -r requirements.txt
 RUN pip install --no-deps -r requirements-base.txt
 
+RUN useradd --create-home --uid 1000 segmenter && mkdir -p /data/models && chown -R segmenter /data
+
 COPY gunicorn.conf.py model.py _wsgi.py ./
 COPY timeseries_segmenter ./timeseries_segmenter
+# the label is only as good as the argument that a release raises
+RUN python -c "import timeseries_segmenter as ours; assert ours.__version__ == '$VERSION', ours.__version__"
 
-RUN useradd --create-home --uid 1000 segmenter && mkdir -p /data/models && chown -R segmenter /data
 USER segmenter
 VOLUME /data
 EXPOSE 9090
