@@ -24,7 +24,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install label-studio demo run worker test test-2x e2e screenshots bench simulate calibration label-errors
-.PHONY: load soak lint audit docs format clean python checkout-2x
+.PHONY: load soak image-test lint audit docs format clean python checkout-2x
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -43,7 +43,7 @@ worker: install ## train what the service hands out through Redis (REDIS_URL); s
 	@$(BIN)/python -m timeseries_segmenter worker
 
 test: install ## run the tests that need no Label Studio
-	@$(BIN)/python -m pytest -m "not e2e"
+	@$(BIN)/python -m pytest -m "not e2e and not image"
 
 # what label-studio-ml has a part in: requests, authentication, answers, the ways to start
 TESTS_2X := tests/test_wsgi.py tests/test_model.py tests/test_gunicorn.py \
@@ -57,6 +57,9 @@ test-2x: checkout-2x $(INSTALLED_2X) ## run the tests that it has a part in unde
 
 e2e: install label-studio ## run the end-to-end tests against a real Label Studio
 	@$(BIN)/python -m pytest -m e2e tests/e2e
+
+image-test: install ## build the image and try the compose file, with Docker or Podman (IMAGE_BUILD_OPTIONS)
+	@$(BIN)/python -m pytest -m image -s tests/image
 
 screenshots: install label-studio ## take the documentation's pictures anew, in a real browser
 	@$(BIN)/python -m pytest -m e2e tests/e2e/test_browser.py --screenshots docs/images

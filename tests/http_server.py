@@ -1,4 +1,4 @@
-"""A real HTTP server on 127.0.0.1, whose answers a test writes as functions."""
+"""A real HTTP server, whose answers a test writes as functions."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -28,13 +28,16 @@ class Reply:
 
 
 class HttpServer:
-    """Answers `routes`, by path; anything else is a 404. Keeps the `requests` it got."""
+    """Answers `routes`, by path; anything else is a 404. Keeps the `requests` it got.
 
-    def __init__(self) -> None:
+    `address` is a host and a port; by default any free port of this machine alone.
+    """
+
+    def __init__(self, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self.routes: dict[str, Callable[[Request], Reply]] = {}
         self.requests: list[Request] = []
         self.stopping = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(address, _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property

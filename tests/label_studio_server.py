@@ -14,8 +14,8 @@ TOKEN = "5f0c2b9e7d3a41c8b6e0f4d29a1c7e38b5d60f42"
 class LabelStudioServer(HttpServer):
     """`configs` and `tasks` by project, `files` by path, `storage` from a URI to where it is."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        super().__init__(address)
         self.authorizations = {f"Token {TOKEN}"}
         self.refresh_token = ""
         self.access_lifetime = 300.0  # seconds
