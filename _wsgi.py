@@ -12,7 +12,7 @@ from flask import Flask
 
 from timeseries_segmenter.errors import SettingsError
 from timeseries_segmenter.service.backend import Backend
-from timeseries_segmenter.service.logs import configure_logging
+from timeseries_segmenter.service.logs import configure_logging, log_missing_password
 from timeseries_segmenter.service.web import extend
 from timeseries_segmenter.settings import Settings, read_settings
 
@@ -89,7 +89,9 @@ def main() -> None:
         init_app(settings=settings)
         print(f"ready to serve on port {settings.port}, models in {settings.model_dir}")
         return
-    serve(settings).run(host=arguments.host, port=settings.port, debug=arguments.debug, threaded=True)
+    app = serve(settings)
+    log_missing_password(settings)
+    app.run(host=arguments.host, port=settings.port, debug=arguments.debug, threaded=True)
 
 
 if __name__ == "__main__":

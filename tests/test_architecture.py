@@ -21,6 +21,7 @@ OF_THE_OUTSIDE = {
     "redis",
     "rq",
     "gunicorn",
+    "waitress",
 }
 
 

@@ -115,7 +115,9 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field("text", description="`text`, or `json`: an object a line.")
     port: int = Field(9090, ge=1, le=65535, description="Port that the service listens on.")
     workers: int = Field(1, ge=1, description="Web processes that gunicorn starts.")
-    threads: int = Field(16, ge=1, description="Threads in each web process.")
+    threads: int = Field(
+        16, ge=1, description="Threads in each web process for predictions, and as many for other requests."
+    )
 
     @field_validator("label_studio_host", "label_studio_public_url")
     @classmethod

@@ -58,6 +58,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         },
         "root": {"level": settings.log_level, "handlers": ["console"]},
         "loggers": {name: {"level": "WARNING"} for name in QUIET}
+        | {"waitress.queue": {"level": "ERROR"}}  # a line a request, where there are more than threads
         | {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
     }
 
@@ -65,6 +66,15 @@ def logging_config(settings: Settings) -> dict[str, Any]:
 def configure_logging(settings: Settings) -> None:
     """Log to standard error, LOG_LEVEL and LOG_FORMAT obeyed."""
     logging.config.dictConfig(logging_config(settings))
+
+
+def log_missing_password(settings: Settings) -> None:
+    """Tell that everybody may ask, where that is so."""
+    if not settings.basic_auth_user and not settings.webhook_secret.get_secret_value():
+        logger.warning(
+            "no password is set: whoever reaches this service can read predictions and have it train; set "
+            "BASIC_AUTH_USER and BASIC_AUTH_PASS, and give the webhook a header (docs/how-to/securing.md)"
+        )
 
 
 def log_unknown_settings(project: int, config: LabelConfig) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 from flask import Flask, Response, abort, g, jsonify, request
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from timeseries_segmenter.errors import LabelConfigError, QueueError
-from timeseries_segmenter.service.authentication import SECRET_HEADER, WEBHOOK
+from timeseries_segmenter.service.authentication import OPEN, SECRET_HEADER, WEBHOOK
 from timeseries_segmenter.service.backend import EXTENSION, Backend, current_backend
 from timeseries_segmenter.service.cross_origin import is_cross_origin
 from timeseries_segmenter.service.dashboard import dashboard
@@ -56,6 +57,13 @@ def extend(app: Flask, backend: Backend, model_class: type) -> None:
     app.url_map.converters["project"] = ProjectConverter
     app.register_blueprint(routes)
     app.register_blueprint(dashboard)
+
+
+def wants_body(backend: Backend, method: str, path: str, headers: Headers) -> bool:
+    """Whether a request's body will be read: not that of one which is refused for its head."""
+    path = "/" + path.lstrip("/")  # as the app gets it
+    known = backend.authentication.allows(path, headers)
+    return known and path not in OPEN and not is_cross_origin(method, headers)
 
 
 def _authenticate() -> ResponseReturnValue | None:
