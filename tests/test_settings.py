@@ -46,6 +46,7 @@ BAD = [
     ("BASIC_AUTH_USER", "me:you"),
     ("DOWNLOAD_TIMEOUT", "0"),
     ("DOWNLOAD_TIMEOUT", "soon"),
+    ("PREDICT_DOWNLOAD_TIMEOUT", "0"),
     ("MAX_SERIES_MB", "0"),
     ("CACHE_MB", "-1"),
     ("MAX_REQUEST_MB", "0"),

@@ -25,6 +25,10 @@ class DownloadError(SegmenterError):
     """A task's series can't be fetched, or may not be."""
 
 
+class OutOfTimeError(DownloadError):
+    """A task's series was not fetched, because the request has no time left for it."""
+
+
 class LabelStudioError(SegmenterError):
     """Label Studio refused, or did not answer, a request that a training needs."""
 

@@ -94,6 +94,12 @@ class Settings(BaseSettings):
     download_timeout: float = Field(
         20, gt=0, description="Seconds to wait for a host that serves a task's series."
     )
+    predict_download_timeout: float = Field(
+        60,
+        gt=0,
+        description="Seconds that one request for predictions waits for its tasks' series in all; Label "
+        "Studio gives up after 100.",
+    )
     max_series_mb: int = Field(512, ge=1, description="Largest series that is downloaded, in megabytes.")
     cache_dir: Path | None = Field(
         None, description="Folder for downloaded series; unset: `cache` inside `MODEL_DIR`."

@@ -23,6 +23,7 @@ GROUPS = {
         "data_allowed_hosts",
         "local_files_dir",
         "download_timeout",
+        "predict_download_timeout",
         "max_series_mb",
         "cache_dir",
         "cache_mb",

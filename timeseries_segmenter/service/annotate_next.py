@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from timeseries_segmenter.errors import SegmenterError
+from timeseries_segmenter.service.patience import Patience
 from timeseries_segmenter.service.prediction import PairSegmenter, draw
 from timeseries_segmenter.service.report.content import Unlabelled
 from timeseries_segmenter.service.task_series import TaskSeries
@@ -28,8 +29,10 @@ def lowest_scores(
     began = time.monotonic()
     found: list[Unlabelled] = []
     try:
-        for task in islice(tasks, MOST_LOOKED_AT):
-            drawing = draw(task, segmenters, series)
+        pairs = [each.pair for each in segmenters]
+        looked_at = series.of_tasks(islice(tasks, MOST_LOOKED_AT), pairs, Patience(SECONDS))
+        for task, of_task in looked_at:
+            drawing = draw(task, segmenters, of_task)
             if drawing.rows:
                 found.append(Unlabelled(task=task["id"], score=drawing.score))
             if time.monotonic() - began > SECONDS:

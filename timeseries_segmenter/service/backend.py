@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from flask import current_app
+from flask import current_app, has_request_context, request
 
 from timeseries_segmenter.errors import ModelFileError, QueueError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.service.authentication import Authentication
+from timeseries_segmenter.service.client_presence import still_wanted
 from timeseries_segmenter.service.model_store import NO_PROJECT, Model, ModelStore
+from timeseries_segmenter.service.patience import Crowd, Patience
 from timeseries_segmenter.service.prediction import predict_tasks
 from timeseries_segmenter.service.prometheus_metrics import Metrics
 from timeseries_segmenter.service.report.files import ReportFiles
@@ -46,6 +48,7 @@ class Backend:
         self.metrics = Metrics(self.queue.states)
         self.authentication = Authentication(settings)
         self._series = TaskSeries.of(settings, self.metrics.observe_cache)
+        self._crowd = Crowd(settings.threads // 2)
 
     def predict(
         self, project: int, config: LabelConfig, tasks: Sequence[Mapping[str, Any]]
@@ -53,7 +56,13 @@ class Backend:
         """One prediction per task, by the project's newest model."""
         model = self._model(project)
         self.metrics.models.set(self.store.in_memory)
-        return predict_tasks(tasks, config, model, self._series, self.metrics.observe_prediction)
+        patience = Patience(
+            self.settings.predict_download_timeout,
+            still_wanted=still_wanted(request.environ if has_request_context() else {}),
+            crowd=self._crowd,
+        )
+        observe = self.metrics.observe_prediction
+        return predict_tasks(tasks, config, model, self._series, observe, patience)
 
     def handle(self, project: int, event: str) -> dict[str, Any]:
         """Count a training event; the answer holds `job` where a training is queued.

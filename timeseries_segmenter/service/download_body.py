@@ -20,11 +20,17 @@ class TooLargeError(Exception):
     """A body is larger than it may be."""
 
 
-def read_body(response: requests.Response, limit: int, seconds: float) -> bytes:
+def read_body(
+    response: requests.Response,
+    limit: int,
+    seconds: float,
+    on_arrival: Callable[[int], None] = lambda _: None,
+) -> bytes:
     """The body of a streamed answer, holding no more than `limit` bytes and a chunk of it at a time.
 
-    Raises TooLargeError, TimeoutError, and urllib3's HTTPError: ProtocolError where it is cut off,
-    DecodeError where it can't be unpacked.
+    `on_arrival` is told of the bytes that have arrived so far, packed, and may raise to end it. Raises
+    TooLargeError, TimeoutError, and urllib3's HTTPError: ProtocolError where it is cut off, DecodeError
+    where it can't be unpacked.
     """
     raw = response.raw
     ends = time.monotonic() + seconds
@@ -40,7 +46,7 @@ def read_body(response: requests.Response, limit: int, seconds: float) -> bytes:
         raise TooLargeError(length)
     if len(codings) > LAYERS:
         raise urllib3.exceptions.DecodeError(f"{len(codings)} codings")
-    chunks = _arriving(raw)
+    chunks = _arriving(raw, on_arrival)
     for coding in reversed(codings):
         chunks = _unpacked(chunks, coding, check)
     body = io.BytesIO()  # unlike a bytearray, it gives its content away without a copy
@@ -55,9 +61,12 @@ def read_body(response: requests.Response, limit: int, seconds: float) -> bytes:
     return body.getvalue()
 
 
-def _arriving(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
+def _arriving(raw: urllib3.HTTPResponse, on_arrival: Callable[[int], None]) -> Iterator[bytes]:
+    arrived = 0
     # read1 gives what has arrived, and not packed: urllib3 takes half a gzip file for a whole one
     while chunk := raw.read1(ARRIVING, decode_content=False):
+        arrived += len(chunk)
+        on_arrival(arrived)
         yield chunk
 
 

@@ -54,6 +54,13 @@ class DownloadCache:
             return None
         return body
 
+    def size(self, url: str) -> int:
+        """Bytes that the body kept for `url` takes, about; 0 where none is."""
+        try:
+            return self._path(url).stat().st_size
+        except OSError:
+            return 0
+
     def put(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Keep a body, where its server gave a validator and there is room for it.
 

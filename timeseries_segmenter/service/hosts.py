@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,13 +11,18 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests_hardened.ip_filter import InvalidIPAddress  # type: ignore[import-untyped]
 from requests_hardened.ip_filter_adapter import IPFilterAdapter  # type: ignore[import-untyped]
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
 
-from timeseries_segmenter.service.time_limit import time_limit
+from timeseries_segmenter.service.time_limit import run_within, time_limit
 from timeseries_segmenter.settings import Settings
 
 Origin = tuple[str, str, int | None]
 
 NotPublicError = InvalidIPAddress
+
+CONNECT_TIMEOUT = 5.0  # seconds to resolve a name, and again to connect to an address
+LONGEST_CONNECT = 3  # times that, for both and the greetings of TLS
 
 
 class Hosts:
@@ -79,7 +85,41 @@ def _spelled(host: str | None) -> str:
 
 
 class _Connection(urllib3.connection.HTTPConnection):
-    """Its time-out holds for the headers as a whole, not just between two bytes of them."""
+    """Its time-out holds for the headers as a whole, not just between two bytes of them, and for the
+    name to be resolved.
+    """
+
+    def _new_conn(self) -> socket.socket:
+        name, seconds = self._dns_host, self.timeout
+        assert isinstance(seconds, float | int)
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            pass
+        else:
+            return super()._new_conn()
+        try:
+            found = run_within(
+                seconds,
+                lambda: socket.getaddrinfo(name, self.port, allowed_gai_family(), socket.SOCK_STREAM),
+            )
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"{self.host} is not resolved within {seconds} s") from error
+        ends = monotonic() + seconds
+        failure: Exception = NewConnectionError(self, f"{self.host} has no address")
+        for *_, address in found:
+            if monotonic() > ends:
+                break
+            self._dns_host = str(address[0])
+            try:
+                return super()._new_conn()
+            except (ConnectTimeoutError, NewConnectionError) as error:
+                failure = error
+            finally:
+                self._dns_host = name
+        raise failure
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
         sock, seconds = self.sock, self.timeout
@@ -90,7 +130,29 @@ class _Connection(urllib3.connection.HTTPConnection):
 
 
 class _TlsConnection(_Connection, urllib3.connection.HTTPSConnection):
-    pass
+    """Its greetings have an end, too."""
+
+    _same: socket.socket | None = None  # TLS takes the socket over, and shows its own when all is said
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        self._same = connected.dup()
+        return connected
+
+    def connect(self) -> None:
+        seconds = self.timeout
+        assert isinstance(seconds, float | int)
+
+        def shut() -> None:
+            if self._same:
+                self._same.shutdown(socket.SHUT_RDWR)
+
+        try:
+            with time_limit(seconds * LONGEST_CONNECT, shut):
+                super().connect()
+        finally:
+            if self._same:
+                self._same.close()
 
 
 class _Pool(urllib3.HTTPConnectionPool):
@@ -116,7 +178,13 @@ class _Public(IPFilterAdapter, _Trusted):  # type: ignore[misc]
         super().__init__(is_https_proto=tls)  # type: ignore[call-arg]
 
     def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
+        try:  # this resolves the name
+            host, pool = run_within(
+                CONNECT_TIMEOUT,
+                lambda: super(_Public, self).build_connection_pool_key_attributes(*args, **kwargs),
+            )
+        except TimeoutError as error:
+            raise requests.ConnectTimeout(f"not resolved within {CONNECT_TIMEOUT} s") from error
         address = ipaddress.ip_address(host["host"].strip("[]"))
         # the filter leaves site-local and reserved IPv6 addresses through
         site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local

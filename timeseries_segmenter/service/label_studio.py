@@ -47,10 +47,11 @@ class LabelStudioClient:
     Several threads may share it. The token goes to LABEL_STUDIO_HOST and nowhere it redirects to.
     """
 
-    def __init__(self, settings: Settings, policy: RetryPolicy = SHORT) -> None:
+    def __init__(self, settings: Settings, policy: RetryPolicy = SHORT, timeout: float = TIMEOUT) -> None:
         self.host = settings.label_studio_host
         self._api_key = settings.label_studio_api_key.get_secret_value()
         self._retries = Retries(policy)
+        self._timeout = timeout  # seconds for one answer
         self._sdk: LabelStudio | None = None
 
     def project(self, project: int) -> Project:
@@ -167,9 +168,9 @@ class LabelStudioClient:
                 # without the slash the exchange of tokens loses a path that the host has
                 base_url=f"{self.host}/",
                 api_key=self._api_key,
-                timeout=TIMEOUT,
+                timeout=self._timeout,
                 max_retries=0,  # we do that
-                httpx_client=_http_client(self.host),
+                httpx_client=_http_client(self.host, self._timeout),
             )
         return self._sdk
 
@@ -180,7 +181,7 @@ def _by_annotations(operator: str) -> str:
     return json.dumps({"filters": {"conjunction": "and", "items": [item]}})
 
 
-def _http_client(host: str) -> httpx.Client:
+def _http_client(host: str, timeout: float) -> httpx.Client:
     """Follows redirects on `host` only: the SDK sends the token in a body, too, which httpx would repeat."""
     home = httpx.URL(host)
 
@@ -197,7 +198,7 @@ def _http_client(host: str) -> httpx.Client:
             raise httpx.HTTPStatusError("no answer yet", request=response.request, response=response)
 
     return httpx.Client(
-        timeout=TIMEOUT, follow_redirects=True, event_hooks={"request": [stay], "response": [check]}
+        timeout=timeout, follow_redirects=True, event_hooks={"request": [stay], "response": [check]}
     )
 
 

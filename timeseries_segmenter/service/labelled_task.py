@@ -93,8 +93,7 @@ def read_labelled_tasks(
     of its pair.
     """
     labelled: dict[str, list[LabelledTask]] = {pair.name: [] for pair in config.pairs}
-    for task in tasks:
-        of_task = series.of_task(task)
+    for task, of_task in series.of_tasks(tasks, config.pairs):
         told: set[str] = set()
         for pair in config.pairs:
             try:

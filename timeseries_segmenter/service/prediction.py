@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from timeseries_segmenter.errors import SegmenterError
+from timeseries_segmenter.errors import OutOfTimeError, SegmenterError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.learning.segmenter import Segmentation, Segmenter
 from timeseries_segmenter.service.model_store import UNTRAINED, Model
-from timeseries_segmenter.service.task_series import TaskSeries, task_name
+from timeseries_segmenter.service.patience import Patience
+from timeseries_segmenter.service.task_series import SeriesOfTask, TaskSeries, task_name
 
 logger = logging.getLogger(__name__)
 
+MOST_NAMED = 10  # tasks in one line of the log
 
 Observe = Callable[[int, float], None]  # rows and seconds of a task that was predicted
 
@@ -45,31 +47,40 @@ class Drawing:
     rows: int
 
 
+NOTHING = Drawing([], 0.0, 0)
+
+
 def predict_tasks(
     tasks: Sequence[Mapping[str, Any]],
     config: LabelConfig,
     model: Model | None,
     series: TaskSeries,
     observe: Observe | None = None,
+    patience: Patience | None = None,
 ) -> list[dict[str, Any]]:
-    """One Label Studio prediction per task, in their order.
+    """One Label Studio prediction per task, in their order; an empty one once `patience` is over.
 
     A pair of tags that can't be read in a task gets no regions there, and a line in the log; so does
     one that the model has not learned, or whose channels the labeling config no longer has.
     """
     version = model.version if model else UNTRAINED
     segmenters = pair_segmenters(model, config) if model else []
-    predictions = []
-    for task in tasks:
+    patience = patience or Patience()
+    drawings: list[Drawing] = []
+    for task, of_task in series.of_tasks(tasks, [each.pair for each in segmenters], patience):
+        if not patience.still_wanted():
+            break
         began = time.monotonic()
-        drawing = draw(task, segmenters, series)
+        drawing = draw(task, segmenters, of_task)
         if drawing.rows:
             seconds = time.monotonic() - began
             _tell(task, drawing, version, seconds)
             if observe:
                 observe(drawing.rows, seconds)
-        predictions.append({"model_version": version, "score": drawing.score, "result": drawing.regions})
-    return predictions
+        drawings.append(drawing)
+    _tell_late(patience, len(drawings), len(tasks))
+    drawings += [NOTHING] * (len(tasks) - len(drawings))
+    return [{"model_version": version, "score": each.score, "result": each.regions} for each in drawings]
 
 
 def pair_segmenters(model: Model, config: LabelConfig) -> list[PairSegmenter]:
@@ -94,18 +105,19 @@ def pair_segmenters(model: Model, config: LabelConfig) -> list[PairSegmenter]:
     return found
 
 
-def draw(task: Mapping[str, Any], segmenters: Sequence[PairSegmenter], series: TaskSeries) -> Drawing:
+def draw(task: Mapping[str, Any], segmenters: Sequence[PairSegmenter], series: SeriesOfTask) -> Drawing:
     """The regions of all pairs on one task; what can't be read is named in the log."""
-    of_task = series.of_task(task)
     regions: list[dict[str, Any]] = []
     scores: list[float] = []
     rows = 0
     for each in segmenters:
         try:
             pair = each.pair.of_task(task.get("data"))
-            read = of_task.read(pair)
+            read = series.read(pair)
             segmentation = each.predict(read)
             regions += to_regions(segmentation.segments, pair, read)
+        except OutOfTimeError as error:
+            logger.debug("no prediction: %s", error)  # those of a request are told in one line
         except SegmenterError as error:
             logger.warning("no prediction: %s", error)
         except Exception:  # one bad task must not cost the batch
@@ -126,6 +138,28 @@ def _tell(task: Mapping[str, Any], drawing: Drawing, version: str, seconds: floa
         seconds,
         extra={"task": name, "version": version, "seconds": round(seconds, 4), "rows": drawing.rows},
     )
+
+
+def _tell_late(patience: Patience, done: int, asked: int) -> None:
+    if not patience.still_wanted():
+        logger.warning(
+            "the client has left after %d of %d tasks, and the rest is not predicted; Label Studio waits "
+            "100 s: retrieve predictions for fewer tasks at a time",
+            done - len(patience.late),
+            asked,
+        )
+    elif patience.late:
+        named = ", ".join(map(str, patience.late[:MOST_NAMED]))
+        logger.warning(
+            "no prediction for %d of %d tasks (%s%s): the %g s that downloads of one request may take were "
+            "over; retrieve predictions for fewer tasks at a time, see why their hosts are slow, or raise "
+            "PREDICT_DOWNLOAD_TIMEOUT",
+            len(patience.late),
+            asked,
+            named,
+            ", …" if len(patience.late) > MOST_NAMED else "",
+            patience.seconds,
+        )
 
 
 def _name(channel: str) -> str:

@@ -141,7 +141,7 @@ class ProjectTraining:
         settings = self._settings.model_copy(
             update={"download_timeout": min(self._settings.download_timeout, SECONDS)}
         )
-        label_studio = LabelStudioClient(settings, ONE_TRY)
+        label_studio = LabelStudioClient(settings, ONE_TRY, settings.download_timeout)
         series = TaskSeries(Downloader(settings, label_studio, policy=ONE_TRY))
         return lowest_scores(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
 

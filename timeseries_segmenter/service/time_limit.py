@@ -1,8 +1,12 @@
-"""A bound on the seconds for which a connection may be read, however slowly bytes arrive on it."""
+"""Bounds on the seconds for which a connection may be read, or a name be resolved."""
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -32,3 +36,32 @@ def time_limit(seconds: float, shut: Callable[[], object]) -> Iterator[None]:
         timer.cancel()
     if passed.is_set():
         raise TimeoutError(f"not done after {seconds} s")
+
+
+def on_a_thread(name: str, call: Callable[[], T]) -> Future[T]:
+    """What `call` returns or raises, once it does; its thread ends with the process."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001  whoever takes the result gets it
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future
+
+
+def run_within(seconds: float, call: Callable[[], T]) -> T:
+    """What `call` returns, on a thread of its own, which is left behind where it takes longer.
+
+    For what can't be interrupted: the system's resolver has time-outs of its own. Raises TimeoutError,
+    and what `call` raises.
+    """
+    future = on_a_thread("time-limit", call)
+    wait([future], seconds)
+    if not future.done():
+        raise TimeoutError(f"not done after {seconds} s")
+    return future.result()
