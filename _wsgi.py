@@ -13,6 +13,7 @@ from flask import Flask
 from timeseries_segmenter.errors import SettingsError
 from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.logs import configure_logging, log_missing_password
+from timeseries_segmenter.service.model_dir import folder_remarks
 from timeseries_segmenter.service.web import extend
 from timeseries_segmenter.settings import Settings, read_settings
 
@@ -39,11 +40,18 @@ def serve(settings: Settings) -> Flask:
     torch.set_num_threads(1)  # requests run side by side already
     app = init_app(settings=settings)
     backend: Backend = app.extensions["timeseries_segmenter"]
-    if not settings.label_studio_api_key.get_secret_value():
-        logger.warning("LABEL_STUDIO_API_KEY is not set: nothing can be trained; see the README")
+    _warn(settings)
     backend.queue.resume()
     logger.info("serves models in %s", settings.model_dir)
     return app
+
+
+def _warn(settings: Settings) -> None:
+    """Say what a person should put right before the service is used."""
+    if not settings.label_studio_api_key.get_secret_value():
+        logger.warning("LABEL_STUDIO_API_KEY is not set: nothing can be trained; see the README")
+    for remark in folder_remarks(settings.model_dir):
+        logger.warning("%s", remark)
 
 
 def __getattr__(name: str) -> Any:
@@ -72,6 +80,21 @@ def command_line() -> argparse.ArgumentParser:
         type=str.upper,
         help="how much to log (default: LOG_LEVEL, INFO)",
     )
+    parser.add_argument("--model-dir", metavar="PATH", help="folder for models (default: MODEL_DIR, models)")
+    parser.add_argument("--basic-auth-user", metavar="NAME", help="whom to let in (default: BASIC_AUTH_USER)")
+    parser.add_argument(
+        "--basic-auth-pass",
+        metavar="PASSWORD",
+        help="with which password (default: BASIC_AUTH_PASS, which others on this machine can't see)",
+    )
+    parser.add_argument(
+        "--kwargs",
+        "--with",
+        nargs="+",
+        default=[],
+        metavar="PARAMETER",
+        help="not used: label-studio-ml's command line has it",
+    )
     parser.add_argument("--check", action="store_true", help="make the app and exit")
     return parser
 
@@ -80,13 +103,19 @@ def main() -> None:
     """Serve for development; `--check` only tells whether the service would start."""
     parser = command_line()
     arguments = parser.parse_args()
-    given = {name: value for name in ("port", "log_level") if (value := getattr(arguments, name)) is not None}
+    options = ("port", "log_level", "model_dir", "basic_auth_user", "basic_auth_pass")
+    given = {name: value for name in options if (value := getattr(arguments, name)) is not None}
     try:
         settings = read_settings(**given)
     except SettingsError as error:
         parser.error(str(error))
+    if arguments.kwargs:
+        ignored = " ".join(arguments.kwargs)
+        sys.stderr.write(f"--kwargs {ignored} is not used: settings are environment variables\n")
     if arguments.check:
+        configure_logging(settings)
         init_app(settings=settings)
+        _warn(settings)
         print(f"ready to serve on port {settings.port}, models in {settings.model_dir}")
         return
     app = serve(settings)

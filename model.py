@@ -1,5 +1,6 @@
 """The model that Label Studio connects: learns from drawn regions, draws them on the rest."""
 
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -7,6 +8,10 @@ from timeseries_segmenter import INSTALL
 
 # first: where it is missing, nothing slow should be imported before saying so
 try:
+    with suppress(ImportError):  # 2.x alone: it would open a SQLite file in MODEL_DIR, wherever that is
+        import label_studio_ml.cache
+
+        label_studio_ml.cache.create_cache = lambda *_, **__: {}
     from label_studio_ml.model import LabelStudioMLBase
 except ModuleNotFoundError as error:
     raise SystemExit(f"The package {error.name} is missing: {INSTALL}") from None
@@ -35,8 +40,8 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
     ) -> None:
         """Raises ValueError for a bad project number, SettingsError for a bad environment.
 
-        The base classes of 1.x and 2.x take different arguments, and 2.x keeps versions in a
-        SQLite file that other processes don't see change: neither constructor is called.
+        The base classes of 1.x and 2.x take different arguments, and what they keep is kept in the
+        backend: neither constructor is called.
         """
         self.project_id = project_number(project_id)
         self._label_config = label_config

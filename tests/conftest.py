@@ -11,6 +11,7 @@ from http_server import HttpServer
 from label_studio_server import TOKEN, LabelStudioServer
 
 import _wsgi
+from timeseries_segmenter.example_settings import NAMES
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Recipe, fit
@@ -21,7 +22,7 @@ from timeseries_segmenter.settings import Settings
 
 torch.set_num_threads(1)  # as in the service: the networks here are too small for more
 
-VARIABLES = [name.upper() for name in Settings.model_fields] + ["LABEL_STUDIO_URL"]
+VARIABLES = {name.upper() for name in Settings.model_fields}.union(*NAMES.values())
 
 
 @pytest.fixture(autouse=True)

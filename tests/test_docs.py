@@ -15,6 +15,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from docs.generate import endpoints, labeling_config, make_targets, pages
 from docs.generate.command_line import options, server_command_line, subcommands
 from timeseries_segmenter.__main__ import main
+from timeseries_segmenter.example_settings import NAMES
 from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
 from timeseries_segmenter.learning.model_file import read_metadata
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -24,7 +25,7 @@ from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.service.report.content import Figures
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 from timeseries_segmenter.service.training_state import TrainingStates
-from timeseries_segmenter.settings import HOST_VARIABLES, Settings
+from timeseries_segmenter.settings import Settings
 
 EXAMPLE = Path("examples/activity")
 MAKEFILE = Path("Makefile").read_text()
@@ -101,7 +102,7 @@ def _variables() -> set[str]:
     make = re.findall(r"^([A-Z_]+) [?:]?=|\$\(([A-Z]+)\)", MAKEFILE, re.MULTILINE)
     return {
         *(name.upper() for name in Settings.model_fields),
-        *HOST_VARIABLES,
+        *(name for names in NAMES.values() for name in names),
         *TRAINING_EVENTS,
         *studio,
         *image,

@@ -14,6 +14,7 @@ FREE_TEXT = {
     "cache_dir",
     "basic_auth_pass",
     "webhook_secret",
+    "use_class_weights",  # what is no boolean is false, with a remark
 }
 HIDDEN = {"redis_url"}
 BAD = [
@@ -27,14 +28,13 @@ BAD = [
     ("START_TRAINING_EACH_N_UPDATES", "often"),
     ("TRAIN_EPOCHS", "-1"),
     ("TRAIN_EPOCHS", "1.5"),
-    ("SEQUENCE_SIZE", "3"),
-    ("SEQUENCE_SIZE", "10001"),
+    ("SEQUENCE_SIZE", "0"),
+    ("SEQUENCE_SIZE", "2.5"),
     ("HIDDEN_SIZE", "0"),
-    ("BALANCED_ACCURACY_THRESHOLD", "85"),
+    ("LOG_LEVEL", "10"),
     ("BALANCED_ACCURACY_THRESHOLD", "nan"),
     ("MIN_CLASS_F1_THRESHOLD", "-0.1"),
     ("MIN_CLASS_F1_THRESHOLD", "0,7"),
-    ("USE_CLASS_WEIGHTS", "perhaps"),
     ("WARM_START", "perhaps"),
     ("RANDOM_SEED", "-1"),
     ("MODEL_HISTORY", "0"),
@@ -154,6 +154,106 @@ def test_overrides_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, var
     monkeypatch.setenv("PORT", "1")
     settings = read_settings(label_studio_host="http://given:1", port=2)
     assert (settings.label_studio_host, settings.port) == ("http://given:1", 2)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value", "said"),
+    [
+        ("LOG_LEVEL", "WARN", "WARNING", "LOG_LEVEL=WARN is taken as WARNING"),
+        ("LOG_LEVEL", "fatal", "CRITICAL", "LOG_LEVEL=fatal is taken as CRITICAL"),
+        ("LOG_LEVEL", "NOTSET", "DEBUG", "LOG_LEVEL=NOTSET is taken as DEBUG"),
+        ("SEQUENCE_SIZE", "2", 4, "SEQUENCE_SIZE=2 is taken as 4: it may be 4 to 10000"),
+        ("SEQUENCE_SIZE", "10001", 10_000, "SEQUENCE_SIZE=10001 is taken as 10000"),
+        ("HIDDEN_SIZE", "5000", 4096, "HIDDEN_SIZE=5000 is taken as 4096: it may be 1 to 4096"),
+        (
+            "BALANCED_ACCURACY_THRESHOLD",
+            "85",
+            85.0,
+            "BALANCED_ACCURACY_THRESHOLD=85 is above 1 and never met",
+        ),
+        ("MIN_CLASS_F1_THRESHOLD", "1.01", 1.01, "MIN_CLASS_F1_THRESHOLD=1.01 is above 1 and never met"),
+        (
+            "MIN_CLASS_F1_THRESHOLD",
+            "inf",
+            float("inf"),
+            "MIN_CLASS_F1_THRESHOLD=inf is above 1 and never met",
+        ),
+        ("USE_CLASS_WEIGHTS", "perhaps", False, "USE_CLASS_WEIGHTS=perhaps is taken as false"),
+        ("USE_CLASS_WEIGHTS", "1", True, "USE_CLASS_WEIGHTS=1 is taken as true"),
+    ],
+)
+def test_a_value_of_label_studio_mls_example_is_taken_with_a_remark(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, value: object, said: str
+):
+    monkeypatch.setenv(variable, text)
+    settings = read_settings()
+    assert getattr(settings, variable.lower()) == value
+    (remark,) = settings.remarks
+    assert remark.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("LOG_LEVEL", "warning"),
+        ("SEQUENCE_SIZE", "4"),
+        ("HIDDEN_SIZE", "4096"),
+        ("MIN_CLASS_F1_THRESHOLD", "1"),
+        ("USE_CLASS_WEIGHTS", "False"),
+        ("USE_CLASS_WEIGHTS", "0"),
+        ("ML_SERVER_BASIC_AUTH_USER", ""),
+    ],
+)
+def test_nothing_is_said_of_other_values(monkeypatch: pytest.MonkeyPatch, variable: str, text: str):
+    monkeypatch.setenv(variable, text)
+    assert read_settings().remarks == ()
+
+
+def test_nothing_is_said_of_a_variable_that_an_option_wins_over(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LOG_LEVEL", "WARN")
+    assert (read_settings(log_level="ERROR").log_level, read_settings(log_level="ERROR").remarks) == (
+        "ERROR",
+        (),
+    )
+
+
+def test_user_and_password_have_the_names_of_label_studio_mls_command_line_too(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("ML_SERVER_BASIC_AUTH_USER", "me")
+    monkeypatch.setenv("ML_SERVER_BASIC_AUTH_PASS", "secret")
+    settings = read_settings()
+    assert (settings.basic_auth_user, settings.basic_auth_pass.get_secret_value()) == ("me", "secret")
+    settings = read_settings(basic_auth_user="you", basic_auth_pass="other")
+    assert (settings.basic_auth_user, settings.basic_auth_pass.get_secret_value()) == ("you", "other")
+    monkeypatch.delenv("ML_SERVER_BASIC_AUTH_PASS")
+    with pytest.raises(SettingsError, match="go together"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "other", "value"),
+    [
+        ("label_studio_host", "LABEL_STUDIO_HOST", "LABEL_STUDIO_HOSTNAME", "http://studio:1"),
+        ("label_studio_api_key", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN", KEY),
+        ("basic_auth_user", "BASIC_AUTH_USER", "ML_SERVER_BASIC_AUTH_USER", "me"),
+        ("basic_auth_pass", "BASIC_AUTH_PASS", "ML_SERVER_BASIC_AUTH_PASS", "s3cret"),
+    ],
+)
+def test_another_name_of_a_setting_counts_unless_its_own_is_set(
+    monkeypatch: pytest.MonkeyPatch, name: str, own: str, other: str, value: str
+):
+    given = {"basic_auth_user": "you", "basic_auth_pass": "and you"}
+    given = {key: text for key, text in given.items() if name.startswith("basic") and key != name}
+    monkeypatch.setenv(other, value)
+    settings = read_settings(**given)
+    read = getattr(settings, name)
+    assert (getattr(read, "get_secret_value", lambda: read)(), settings.remarks) == (value, ())
+    monkeypatch.setenv(own, "http://own:1")
+    if name != "basic_auth_user":  # it may hold no colon
+        settings = read_settings(**given)
+        assert settings.remarks == (f"{other} is not used, since {own} is set to another value",)
+        assert value not in settings.remarks[0]
 
 
 def test_an_unknown_override_is_an_error():

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 import recorded
+import requests
 from flask.testing import FlaskClient
+from processes import small_disk, wait_for
 
 import _wsgi
+from demo.processes import free_port
 from model import TimeSeriesSegmenter
 from timeseries_segmenter.settings import Settings
 
@@ -22,11 +25,11 @@ sys.meta_path.insert(0, Blocker())
 """
 
 
-def run(arguments: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+def run(arguments: list[str], folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         env=os.environ | variables,
-        cwd=ROOT,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=60,
@@ -38,8 +41,7 @@ def test_check_tells_that_the_service_would_start(tmp_path: Path):
     assert ended.returncode == 0, ended.stderr
     assert "9191" in ended.stdout
     assert str(tmp_path / "models") in ended.stdout
-    # label-studio-ml 2.x makes a file of its own there
-    assert {path.name for path in (tmp_path / "models").glob("*")} <= {"cache.db"}
+    assert not (tmp_path / "models").exists()
 
 
 def test_a_start_without_label_studio_ml_ends_with_one_sentence(tmp_path: Path):
@@ -99,6 +101,76 @@ def test_importing_starts_nothing_and_other_names_are_unknown():
     assert "app" not in vars(_wsgi)
     with pytest.raises(AttributeError, match="application"):
         _ = _wsgi.application
+
+
+@pytest.mark.parametrize("variables", [{}, {"MODEL_DIR": "elsewhere", "BASIC_AUTH_USER": "you"}])
+def test_it_starts_by_the_command_line_of_label_studio_ml(tmp_path: Path, variables: dict[str, str]):
+    options = ["--basic-auth-user", "me", "--basic-auth-pass", "secret", "--model-dir", "models", "--check"]
+    options += ["-p", "9191", "--kwargs", "key=1", "other=x", "--log-level", "DEBUG"]
+    ended = run(
+        ["-m", "label_studio_ml.server", "start", str(ROOT), *options],
+        folder=tmp_path,
+        PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        **variables,
+    )
+    assert "ready to serve on port 9191, models in models" in ended.stdout, ended.stderr
+    assert "--kwargs key=1 other=x is not used" in ended.stderr
+
+
+def test_user_and_password_given_as_options_are_asked_for(tmp_path: Path):
+    port = free_port()
+    options = ["--host", "127.0.0.1", "--port", str(port), "--model-dir", str(tmp_path / "models")]
+    options += ["--basic-auth-user", "me", "--basic-auth-pass", "secret"]
+
+    def answers() -> bool:
+        try:
+            return requests.get(f"{url}/health", timeout=10).ok
+        except requests.ConnectionError:
+            return False
+
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([sys.executable, "_wsgi.py", *options], cwd=ROOT) as service:
+        try:
+            wait_for(lambda: answers() or service.poll() is not None, 60)
+            assert requests.get(f"{url}/versions", timeout=10).status_code == 401
+            assert requests.get(f"{url}/versions", auth=("me", "secret"), timeout=10).status_code == 200
+        finally:
+            service.terminate()
+
+
+def test_values_of_label_studio_mls_example_start_with_a_warning_each(tmp_path: Path):
+    ended = run(
+        ["_wsgi.py", "--check"],
+        MODEL_DIR=str(tmp_path),
+        LABEL_STUDIO_API_KEY="key",
+        LOG_LEVEL="WARN",
+        SEQUENCE_SIZE="2",
+        BALANCED_ACCURACY_THRESHOLD="85",
+        ANY="PARAMETER",
+    )
+    assert ended.returncode == 0, ended.stderr
+    said = [line for line in ended.stderr.splitlines() if " WARNING " in line]
+    assert len(said) == 3
+    for name in ("LOG_LEVEL=WARN ", "SEQUENCE_SIZE=2 ", "BALANCED_ACCURACY_THRESHOLD=85 "):
+        assert any(name in line for line in said)
+
+
+def test_a_model_dir_that_cannot_be_written_is_said_at_the_start(tmp_path: Path):
+    with small_disk(tmp_path / "models"):
+        ended = run(["_wsgi.py", "--check"], MODEL_DIR=str(tmp_path / "models"))
+        assert "can't be written" not in ended.stderr
+        subprocess.run(["mount", "-o", "remount,ro", tmp_path / "models"], check=True)
+        ended = run(["_wsgi.py", "--check"], MODEL_DIR=str(tmp_path / "models"))
+        assert ended.returncode == 0, ended.stderr
+        (line,) = [line for line in ended.stderr.splitlines() if "can't be written" in line]
+        assert f"MODEL_DIR={tmp_path / 'models'}" in line
+        assert f"chown -R {os.getuid()}" in line
+
+
+def test_a_model_dir_among_the_code_is_said_at_the_start(tmp_path: Path):
+    ended = run([str(ROOT / "_wsgi.py"), "--check"], folder=tmp_path, MODEL_DIR=".")
+    assert ended.returncode == 0, ended.stderr
+    assert "MODEL_DIR=. is the working directory" in ended.stderr
 
 
 def test_options_win_over_the_environment(

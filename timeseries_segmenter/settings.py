@@ -10,6 +10,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -19,10 +20,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from timeseries_segmenter.errors import SettingsError
+from timeseries_segmenter.example_settings import HIDDEN_SIZES, NAMES, SEQUENCE_SIZES, translate
 
-HOST_VARIABLES = ("LABEL_STUDIO_HOST", "LABEL_STUDIO_URL")  # the first one set counts
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
+Threshold = Annotated[float, Field(ge=0)]
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")  # a name or an address, and a port
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(str.lower)]
@@ -40,7 +40,7 @@ class Settings(BaseSettings):
 
     label_studio_host: str = Field(
         "http://localhost:8080",
-        validation_alias=AliasChoices(*HOST_VARIABLES),
+        validation_alias=AliasChoices(*NAMES["label_studio_host"]),
         description="Address of Label Studio, as this service reaches it. `LABEL_STUDIO_URL` works too.",
     )
     label_studio_public_url: str = Field(
@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     )
     label_studio_api_key: SecretStr = Field(
         SecretStr(""),
+        validation_alias=AliasChoices(*NAMES["label_studio_api_key"]),
         description="Label Studio access token: a personal access token or a legacy token. "
         "Needed for training and for data that Label Studio serves.",
     )
@@ -60,13 +61,19 @@ class Settings(BaseSettings):
         1, ge=1, description="Train a project after this many annotation events."
     )
     train_epochs: int = Field(1000, ge=1, description="Upper bound on the epochs of one training.")
-    sequence_size: int = Field(50, ge=4, le=10_000, description="Timesteps of the LSTM in one window.")
-    hidden_size: int = Field(64, ge=1, le=4096, description="Units of the LSTM, per direction.")
-    balanced_accuracy_threshold: Fraction = Field(
-        0.85, description="Training may end once balanced accuracy is at least this, and the next is met too."
+    sequence_size: int = Field(
+        50, ge=SEQUENCE_SIZES[0], le=SEQUENCE_SIZES[1], description="Timesteps of the LSTM in one window."
     )
-    min_class_f1_threshold: Fraction = Field(
-        0.70, description="Training may end once the worst class's F1 is at least this."
+    hidden_size: int = Field(
+        64, ge=HIDDEN_SIZES[0], le=HIDDEN_SIZES[1], description="Units of the LSTM, per direction."
+    )
+    balanced_accuracy_threshold: Threshold = Field(
+        0.85,
+        description="Training may end once balanced accuracy is at least this, and the next is met too; "
+        "above 1: never.",
+    )
+    min_class_f1_threshold: Threshold = Field(
+        0.70, description="Training may end once the worst class's F1 is at least this; above 1: never."
     )
     use_class_weights: bool = Field(True, description="Weight the loss by inverse class frequency.")
     warm_start: bool = Field(
@@ -109,9 +116,15 @@ class Settings(BaseSettings):
         256, ge=1, description="Largest request body, in megabytes; inline series come in it."
     )
     basic_auth_user: str = Field(
-        "", description="User name that every request but `/health` must give; unset: none."
+        "",
+        validation_alias=AliasChoices(*NAMES["basic_auth_user"]),
+        description="User name that every request but `/health` must give; unset: none.",
     )
-    basic_auth_pass: SecretStr = Field(SecretStr(""), description="Password that goes with it.")
+    basic_auth_pass: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=AliasChoices(*NAMES["basic_auth_pass"]),
+        description="Password that goes with it.",
+    )
     webhook_secret: SecretStr = Field(
         SecretStr(""),
         description="Value that webhooks must carry in the header `X-Webhook-Secret`, "
@@ -124,6 +137,7 @@ class Settings(BaseSettings):
     threads: int = Field(
         16, ge=1, description="Threads in each web process for predictions, and as many for other requests."
     )
+    _remarks: tuple[str, ...] = PrivateAttr(())
 
     @field_validator("label_studio_host", "label_studio_public_url")
     @classmethod
@@ -176,6 +190,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was taken otherwise than it stands in the environment; a sentence each, for the log."""
+        return self._remarks
+
+    @property
     def label_studio_link(self) -> str:
         """Where links into Label Studio lead, without a slash at the end."""
         return self.label_studio_public_url or self.label_studio_host
@@ -191,10 +210,14 @@ def read_settings(**overrides: object) -> Settings:
 
     Raises SettingsError that names each bad variable, its value and what it should be.
     """
+    environment = {name.upper(): text for name, text in os.environ.items() if name.lower() not in overrides}
+    taken, remarks = translate(environment)
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        settings = Settings(**(taken | overrides))  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError("; ".join(_describe(item) for item in error.errors())) from None
+    settings._remarks = tuple(remarks)
+    return settings
 
 
 def _describe(item: object) -> str:
@@ -203,8 +226,8 @@ def _describe(item: object) -> str:
     if not item["loc"]:
         return message
     name = str(item["loc"][0]).upper()
-    if name == HOST_VARIABLES[0] and not os.environ.get(name) and os.environ.get(HOST_VARIABLES[1]):
-        name = HOST_VARIABLES[1]
     field = Settings.model_fields.get(name.lower())
+    names = NAMES.get(name.lower(), ())
+    name = next((other for other in names if os.environ.get(other)), name)
     value = "(hidden)" if field and field.annotation is SecretStr else repr(item["input"])
     return f"{name} is {value}: {message}"

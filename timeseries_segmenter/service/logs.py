@@ -64,8 +64,10 @@ def logging_config(settings: Settings) -> dict[str, Any]:
 
 
 def configure_logging(settings: Settings) -> None:
-    """Log to standard error, LOG_LEVEL and LOG_FORMAT obeyed."""
+    """Log to standard error, LOG_LEVEL and LOG_FORMAT obeyed, and say what is odd about the settings."""
     logging.config.dictConfig(logging_config(settings))
+    for remark in settings.remarks:
+        logger.warning("%s", remark)
 
 
 def log_missing_password(settings: Settings) -> None:
