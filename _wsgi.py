@@ -41,6 +41,7 @@ def serve(settings: Settings) -> Flask:
     app = init_app(settings=settings)
     backend: Backend = app.extensions["timeseries_segmenter"]
     _warn(settings)
+    backend.remove_unfinished()
     backend.queue.resume()
     logger.info("serves models in %s", settings.model_dir)
     return app

@@ -46,11 +46,15 @@ class ExportError(SegmenterError):
 
 
 class ModelFileError(SegmenterError):
-    """A model file can't be loaded."""
+    """A model file can't be loaded, now at least: no memory, no file descriptor, no permission."""
 
 
 class DamagedModelError(ModelFileError):
-    """A model file can be read, but holds no whole model of this service."""
+    """The bytes of a model file are not those that were written: it was cut short, or changed."""
+
+
+class ForeignModelError(ModelFileError):
+    """A model file is whole, but not for this release: another format, or weights of another network."""
 
 
 class ReportError(SegmenterError):

@@ -15,7 +15,7 @@ def report(options: argparse.Namespace, settings: Settings) -> None:
     if options.model:
         path, label_studio = options.model, None
     else:
-        path, label_studio = ModelStore(settings).path(options.project), settings.label_studio_link
+        path, label_studio = ModelStore(settings).served_path(options.project), settings.label_studio_link
         if not path.exists():
             raise ExportError(f"project {options.project} has no model in {settings.model_dir}")
     page = saved_report(path, label_studio)

@@ -25,14 +25,17 @@ def versions(options: argparse.Namespace, settings: Settings) -> None:
                 str(summary.tasks),
                 "" if macro_f1 is None else f"{macro_f1:.3f}",
                 summary.quality.measured_on if summary.quality and macro_f1 is not None else "",
-                f"is {summary.restored} again" if summary.restored else "",
+                summary.unreadable or (f"is {summary.restored} again" if summary.restored else ""),
             )
         )
+    trouble = store.trouble(options.project)
     if not rows:
-        raise ExportError(f"project {options.project} has no model in {settings.model_dir}")
+        raise ExportError(trouble or f"project {options.project} has no model in {settings.model_dir}")
     widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
     for row in (COLUMNS, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if trouble:
+        print(f"The newest model can't be used: {trouble}")
 
 
 def roll_back(options: argparse.Namespace, settings: Settings) -> None:

@@ -1,11 +1,13 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from foreign_models import add_dimension, raise_format, save_reference, widen_weights
 
 from tests.learning.conftest import synthetic
-from timeseries_segmenter.errors import DamagedModelError, ModelFileError
+from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.model_file import (
     TrainedModel,
@@ -15,6 +17,7 @@ from timeseries_segmenter.learning.model_file import (
     read_metadata,
     read_report,
     save_model,
+    stated_version,
 )
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted
@@ -133,10 +136,102 @@ def test_a_model_of_the_former_format_is_read(fitted: Fitted, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("missing", ["weights", "decoding", "labels"])
-def test_a_part_of_a_model_is_damaged(missing: str, fitted: Fitted, tmp_path: Path) -> None:
+def test_a_part_of_a_model_is_not_for_this_release(missing: str, fitted: Fitted, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     former = fitted.segmenter.state() | {"labels": ["Run", "Walk"]}
     del former[missing]
     torch.save({"format": 2, "metadata": {}} | former, path)
-    with pytest.raises(DamagedModelError, match="holds no model"):
-        load_model(path)
+    for read in (load_model, read_metadata):
+        with pytest.raises(ForeignModelError, match=r"model\.pt holds no model for this release"):
+            read(path)
+
+
+@pytest.mark.parametrize("read", [load_model, read_metadata])
+def test_a_newer_format_is_named_with_what_to_do(
+    read: Callable[[Path], object], fitted: Fitted, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.pt"
+    save_model(path, TrainedModel({"a:b": fitted.segmenter}), {"version": "p1-v7"})
+    raise_format(path)
+    with pytest.raises(ForeignModelError) as caught:
+        read(path)
+    assert str(caught.value) == (
+        "model.pt has format 4, of a newer release; this one reads 2 and 3: install the newer release again, "
+        "or choose Start Training in Label Studio for a model that this release can read"
+    )
+    assert stated_version(path) == "p1-v7"
+
+
+@pytest.mark.parametrize("read", [load_model, read_metadata])
+@pytest.mark.parametrize("change", [add_dimension, widen_weights])
+def test_weights_of_another_network_are_found_without_loading_them(
+    read: Callable[[Path], object], change: Callable[[Path], None], fitted: Fitted, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.pt"
+    save_model(path, TrainedModel({"a:b": fitted.segmenter}), {"version": "p1-v7"})
+    change(path)
+    with pytest.raises(ForeignModelError, match="for this release"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [load_model, read_metadata])
+def test_a_file_of_the_reference_example_is_recognised(
+    read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    path = tmp_path / "model_project_3.pt"
+    save_reference(path)
+    with pytest.raises(ForeignModelError) as caught:
+        read(path)
+    told = str(caught.value)
+    assert told.startswith(
+        "model_project_3.pt is a model of the time series example of label-studio-ml-backend"
+    )
+    assert "labels Run, Walk" in told
+    assert "choose Start Training" in told
+
+
+@pytest.mark.parametrize("read", [load_model, read_metadata])
+def test_a_flipped_byte_of_any_place_is_damage_or_harmless(
+    read: Callable[[Path], object], fitted: Fitted, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.pt"
+    save_model(path, TrainedModel({"a:b": fitted.segmenter}), {"version": "p1-v7"})
+    content = path.read_bytes()
+    places = [*range(0, len(content), len(content) // 150), *range(len(content) - 150, len(content))]
+    damaged = 0
+    for place in places:
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            read(path)
+        except DamagedModelError:
+            damaged += 1
+    assert damaged > (150 if read is load_model else 20)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_damaged(share: float, fitted: Fitted, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    save_model(path, TrainedModel({"a:b": fitted.segmenter}), {"version": "p1-v7"})
+    content = path.read_bytes()
+    for cut in (
+        content[: int(len(content) * share)],
+        content[: int(len(content) * share)].ljust(len(content), b"\0"),
+    ):
+        path.write_bytes(cut)
+        for read in (load_model, read_metadata):
+            with pytest.raises(DamagedModelError, match=r"model\.pt"):
+                read(path)
+
+
+def test_a_bare_pickle_is_not_damaged_and_not_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save({"weights": torch.zeros(3)}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(ForeignModelError, match="bare pickle"):
+        read_metadata(path)
+
+
+def test_a_folder_and_a_missing_file_are_not_damaged(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing.pt"):
+        with pytest.raises(ModelFileError, match="can't be read now") as caught:
+            read_metadata(path)
+        assert type(caught.value) is ModelFileError

@@ -17,6 +17,8 @@ from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
 FloatArray = NDArray[np.float32]
 
+NO_DEVICE = torch.device("meta")  # tensors there have a shape alone
+
 
 @dataclass(frozen=True, slots=True)
 class FullTraining:
@@ -123,7 +125,7 @@ class Segmenter:
         Raises KeyError, TypeError, ValueError, RuntimeError or AttributeError for another state.
         """
         network = Network(Dimensions(**state["dimensions"]))
-        network.load_state_dict(state["weights"])
+        network.load_state_dict(state["weights"], assign=device == NO_DEVICE)
         statistics = state["standardisation"]
         decoding = state["decoding"]
         calibration = state.get("calibration") or asdict(Calibration())  # models of format 2 have none
@@ -148,6 +150,15 @@ class Segmenter:
             FullTraining(**state["full_training"]),
             Calibration(float(calibration["temperature"]), tuple(calibration["biases"])),
         )
+
+    @classmethod
+    def check_state(cls, state: dict[str, Any]) -> None:
+        """Raise what `of_state` raises for another state; the weights' shapes are compared, not their values.
+
+        Weights that are mapped from a file stay on disk.
+        """
+        with NO_DEVICE:
+            cls.of_state(state, NO_DEVICE)
 
 
 def best_device() -> torch.device:

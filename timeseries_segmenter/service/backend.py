@@ -97,6 +97,14 @@ class Backend:
         logger.info("project %d: rolled back, %s is served", project, served, extra={"version": served})
         return served
 
+    def remove_unfinished(self) -> None:
+        """Remove what processes left that were killed while they wrote; for the start of the service."""
+        try:
+            self.store.remove_unfinished()
+            self.queue.states.remove_unfinished()
+        except OSError as error:
+            logger.warning("unfinished files in %s stay: %s", self.settings.model_dir, error)
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
@@ -110,8 +118,7 @@ class Backend:
     def _model(self, project: int) -> Model | None:
         try:
             return self.store.load(project)
-        except ModelFileError as error:
-            logger.error("project %d: %s", project, error)
+        except ModelFileError:  # the store has said so, once
             return None
 
 

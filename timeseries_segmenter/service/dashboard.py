@@ -85,7 +85,8 @@ def roll_back(project: int) -> ResponseReturnValue:
     kept = backend.store.versions(project)
     current = backend.store.version(project)
     if current == UNTRAINED:
-        abort(404, f"project {project} has no model; there is nothing to roll back")
+        reason = backend.store.trouble(project) or f"project {project} has no model"
+        abort(404, f"{reason}; there is nothing to roll back")
     if wanted is not None and wanted not in kept:
         abort(404, f"version: {wanted!r:.80} is not kept; project {project} has {', '.join(kept)}")
     if wanted == current:
@@ -107,6 +108,8 @@ def report(project: int) -> ResponseReturnValue:
     served = backend.store.version(project)
     version = request.args.get("version") or served
     if served == UNTRAINED:
+        if trouble := backend.store.trouble(project):
+            return _without_report(f"The model of project {project} can't be used", f"{trouble}.")
         detail = (
             "There is no report yet: it comes with the project's first model. Annotate a series or two in "
             "Label Studio and submit them; or choose Start Training there, if they are annotated already."
@@ -137,7 +140,14 @@ def _overviews(backend: Backend) -> list[ProjectOverview]:
     states = backend.queue.states
     each = backend.settings.start_training_each_n_updates
     return [
-        ProjectOverview(project, summaries.get(project, []), states.read(project), each)
+        ProjectOverview(
+            project,
+            summaries.get(project, []),
+            backend.store.version(project),
+            backend.store.trouble(project),
+            states.read(project),
+            each,
+        )
         for project in sorted(summaries.keys() | set(states.projects()), reverse=True)
     ]
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from timeseries_segmenter.service.files import give_to_folder_owner, make_folder
+
 logger = logging.getLogger(__name__)
 
 VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
@@ -76,7 +78,7 @@ class DownloadCache:
             logger.warning("a series is not kept in %s: %s", self.folder, error.strerror or error)
 
     def _write(self, path: Path, *parts: bytes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with tempfile.NamedTemporaryFile(
             dir=self.folder, prefix=".", suffix=".unfinished", delete=False
         ) as file:
@@ -84,6 +86,7 @@ class DownloadCache:
                 for part in parts:
                     file.write(part)
                 file.flush()  # a full disk shows here
+                give_to_folder_owner(Path(file.name))
                 Path(file.name).replace(path)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)

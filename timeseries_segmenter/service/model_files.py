@@ -1,27 +1,29 @@
 """Model files of projects: the current one, the versions kept beside it, and damaged ones set aside."""
 
+import filecmp
 import logging
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import Timeout
 
-from timeseries_segmenter.errors import DamagedModelError, ModelFileError
-from timeseries_segmenter.learning.model_file import load_model
-from timeseries_segmenter.service.files import replace_file
+from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
+from timeseries_segmenter.learning.model_file import load_model, read_metadata, stated_version
+from timeseries_segmenter.service.file_memory import Signature, signature
+from timeseries_segmenter.service.files import file_lock, make_folder, remove_unfinished, replace_file
 
 logger = logging.getLogger(__name__)
 
 VERSION = re.compile(r"p(?P<project>\d+)-v(?P<number>\d+)-(?P<moment>\d{8}T\d{6}Z)")
+UNFINISHED = re.compile(r"\.(p|model_project_)(?P<project>\d+)\b.*\.unfinished")
 
-Signature = tuple[int, int, int]
 Write = Callable[[Path, dict[str, Any]], None]  # a model with that metadata to a file
 
 
@@ -77,17 +79,24 @@ class ModelFiles:
     def save(self, project: int, write: Write, metadata: dict[str, Any], current: str) -> str:
         """Make what `write` writes the project's model in place of the version `current`.
 
-        Returns the new version. Raises OSError.
+        Returns the new version. A model that no version keeps is not lost, but gets another name. Raises
+        OSError.
         """
         with self._writing(project):
             version = self._next_version(project, current)
+            before = self._name_of_its_own(project, version)
             kept = self.kept(version)
             content = metadata | {"version": version, "project": project}
             replace_file(kept, lambda path: _write(write, path, content))
-            replace_file(self.current(project), partial(shutil.copyfile, kept))
-            for old in self.versions(project)[self._history :]:
-                self.kept(old).unlink(missing_ok=True)
-                self.report(old).unlink(missing_ok=True)
+            replace_file(self.current(project), partial(shutil.copyfile, kept), before)
+            if before:
+                logger.warning(
+                    "project %d: the model before %s is in no version; it is now %s, and yours to delete",
+                    project,
+                    version,
+                    before.name,
+                )
+            self._forget_old(project)
         return version
 
     def keep_report(self, project: int, version: str, page: str) -> None:
@@ -100,7 +109,8 @@ class ModelFiles:
         """Set the project's file aside, and put the newest version in its place that is whole.
 
         Nothing happens where the file has another signature than the `known` one: another process did
-        it, or saved a new version. Raises ModelFileError where MODEL_DIR can't be written.
+        it, or saved a new version. Raises ModelFileError where MODEL_DIR can't be written, or where it
+        can't be told now which version is whole; the file is where it was then.
         """
         path = self.current(project)
         try:
@@ -108,35 +118,99 @@ class ModelFiles:
                 if signature(path) != known:
                     return
                 whole = self._newest_whole(project)
+                aside = _aside(path)
                 if whole is None:
-                    _set_aside(path, error)
-                    return
-                # a copy: at no time should the project be without a model
-                _set_aside(path, error, shutil.copyfile)
-                replace_file(path, partial(shutil.copyfile, whole))
-                logger.warning("project %d: model %s serves in its place", project, whole.stem)
+                    path.replace(aside)
+                else:
+                    replace_file(path, partial(shutil.copyfile, whole), aside)
+                logger.error("%s; it is now %s", error, aside.name)
+                if whole:
+                    logger.warning("project %d: model %s serves in its place", project, whole.stem)
         except OSError as failure:
-            raise ModelFileError(f"{error}; it can't be replaced: {failure}") from failure
+            raise ModelFileError(f"{error}; it can't be replaced: {failure.strerror or failure}") from failure
+        except ModelFileError as failure:
+            raise ModelFileError(f"{error}; it is not replaced yet: {failure}") from failure
+
+    def remove_unfinished(self) -> None:
+        """Remove what processes left that were killed while they wrote; projects that are written are let be.
+
+        For the start of the service. Raises OSError.
+        """
+        names = [path.name for path in (*self._folder.glob(".*"), *self._kept_folder.glob(".*"))]
+        for project in {int(match["project"]) for match in map(UNFINISHED.match, names) if match}:
+            with suppress(Timeout), self._writing(project, timeout=0):
+                pass  # who holds the lock removes them
 
     def _newest_whole(self, project: int) -> Path | None:
+        """The newest version whose bytes are those that were written; damaged ones before it are set aside.
+
+        Raises ModelFileError where that can't be told now.
+        """
         for kept in map(self.kept, self.versions(project)):
             try:
                 load_model(kept)
             except DamagedModelError as error:
-                _set_aside(kept, error)
+                aside = _aside(kept)
+                kept.replace(aside)
+                logger.error("%s; it is now %s", error, aside.name)
+            except ForeignModelError:
+                return kept  # whole, and served by the release that it is for
             else:
                 return kept
         return None
 
+    def _name_of_its_own(self, project: int, version: str) -> Path | None:
+        """The name that the current file gets when `version` replaces it; None where a version keeps it."""
+        path = self.current(project)
+        try:
+            if not path.exists() or any(
+                filecmp.cmp(path, kept, shallow=False) for kept in map(self.kept, self.versions(project))
+            ):
+                return None
+        except OSError as error:
+            logger.warning("%s can't be compared with the versions: %s", path.name, error.strerror)
+        return path.with_name(f"{path.name}.before-{version}")
+
+    def _forget_old(self, project: int) -> None:
+        """Delete versions beyond `history`; those that this release can't read neither count nor go."""
+        versions = self.versions(project)
+        if len(versions) <= self._history:
+            return
+        foreign = []
+        readable = []
+        for version in versions:
+            try:
+                read_metadata(self.kept(version))
+            except DamagedModelError:
+                readable.append(version)  # there is nothing in it to keep
+            except ModelFileError:
+                foreign.append(version)
+            else:
+                readable.append(version)
+        for old in readable[self._history :]:
+            self.kept(old).unlink(missing_ok=True)
+            self.report(old).unlink(missing_ok=True)
+        if foreign:
+            logger.warning(
+                "project %d: kept beyond MODEL_HISTORY, since they can't be read: %s; delete them where no "
+                "release will need them",
+                project,
+                ", ".join(foreign),
+            )
+
     @contextmanager
-    def _writing(self, project: int) -> Iterator[None]:
-        self._kept_folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._kept_folder / f"project_{project}.lock"):
+    def _writing(self, project: int, timeout: float = -1) -> Iterator[None]:
+        make_folder(self._kept_folder)
+        with file_lock(self._kept_folder / f"project_{project}.lock", timeout):
+            remove_unfinished(self._kept_folder, f"p{project}-v*")
+            remove_unfinished(self._folder, f"model_project_{project}.pt")
             yield
 
     def _next_version(self, project: int, current: str) -> str:
         # files set aside count as well: no two models may have one name
-        names = [current, *(path.name for path in self._kept_folder.glob(f"p{project}-v*"))]
+        stated = stated_version(self.current(project)) or ""  # maybe a newer release's, that is not served
+        files = [*self._kept_folder.glob(f"p{project}-v*"), *self._folder.glob(f"*.before-p{project}-v*")]
+        names = [current, stated, *(path.name.rpartition(".before-")[2] for path in files)]
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         return f"p{project}-v{max(map(version_number, names)) + 1}-{moment}"
 
@@ -147,12 +221,8 @@ def version_number(version: str) -> int:
     return int(match["number"]) if match else 0
 
 
-def _set_aside(
-    path: Path, error: DamagedModelError, move: Callable[[Path, Path], object] = Path.replace
-) -> None:
-    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-    move(path, aside)
-    logger.error("%s; it is now %s", error, aside.name)
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.damaged-{time.time_ns()}")
 
 
 def _write(write: Write, path: Path, metadata: dict[str, Any]) -> None:
@@ -161,12 +231,3 @@ def _write(write: Write, path: Path, metadata: dict[str, Any]) -> None:
         write(path, metadata)
     except RuntimeError as error:
         raise OSError(f"{path.name} can't be written: {error}") from error
-
-
-def signature(path: Path) -> Signature | None:
-    """What a file changes when it is replaced; None where there is none."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,16 +1,13 @@
 """The model of each project, and its version, in memory for as long as their file is the same."""
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cachetools import LRUCache
-
-from timeseries_segmenter.errors import DamagedModelError, ModelFileError, VersionError
+from timeseries_segmenter.errors import ForeignModelError, ModelFileError, VersionError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.model_file import (
@@ -22,13 +19,18 @@ from timeseries_segmenter.learning.model_file import (
     save_model,
 )
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.service.model_files import ModelFiles, Signature, signature, version_number
+from timeseries_segmenter.service.file_memory import signature
+from timeseries_segmenter.service.model_files import ModelFiles, version_number
+from timeseries_segmenter.service.model_reader import ModelReader, signature_of
+from timeseries_segmenter.service.unreadable_models import UnreadableModels
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 UNTRAINED = "untrained"  # the version of a project without a model
 NO_PROJECT = 0  # serves requests that name no project
+
+MOST_VERSIONS = 10_000  # of which names are in memory
 
 T = TypeVar("T")
 
@@ -51,27 +53,57 @@ class Model:
 
 
 class ModelStore:
-    """Looks at a project's file on every request: what another process saved is served at once."""
+    """Looks at a project's file on every request: what another process saved is served at once.
+
+    Where the file can't be used, the newest version serves that can, until the file is usable again.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._files = ModelFiles(settings.model_dir, settings.model_history)
-        self._lock = threading.Lock()
-        self._models: LRUCache[int, tuple[Signature, Model]] = LRUCache(settings.models_in_memory)
-        self._versions: LRUCache[int, tuple[Signature, str]] = LRUCache(10_000)
+        self._unreadable = UnreadableModels()
+        self._models = ModelReader(
+            self._files,
+            self._unreadable,
+            _load,
+            lambda model: model.version,
+            settings.models_in_memory,
+            loads=True,
+        )
+        self._versions = ModelReader(
+            self._files, self._unreadable, _version_in, str, MOST_VERSIONS, loads=False
+        )
 
     @property
     def in_memory(self) -> int:
         """How many models are in memory."""
-        return len(self._models)
+        return len(self._models.memory)
 
     def version(self, project: int) -> str:
-        """The project's current version, or UNTRAINED. Loads no weights."""
+        """The version of the project that is served, or UNTRAINED.
+
+        Loads no weights, but where the newest ones could not be loaded: it is always what `load` finds.
+        """
+        path = self.path(project)
         try:
-            known = self._current(project, self._versions, lambda path: _version(read_metadata(path), path))
-        except ModelFileError as error:
-            logger.error("project %d: the model can't be used: %s", project, error)
-            known = None
-        return known or UNTRAINED
+            found = signature(path)
+            if found and (model := self._models.memory.get(path, found)):
+                return model.version
+            if found and self._unreadable.needs_loading(path, found):
+                loaded = self.load(project)
+                return loaded.version if loaded else UNTRAINED
+            return self._versions.served(project) or UNTRAINED
+        except ModelFileError:  # it is in the log
+            return UNTRAINED
+        except OSError as error:
+            self._note(path, error)
+            return UNTRAINED
+
+    def trouble(self, project: int) -> str | None:
+        """Why the project's newest model is not the one that is served; None where it is."""
+        self.version(project)  # what is known may be over
+        path = self.path(project)
+        reason = self._unreadable.reason(path, signature_of(path))
+        return str(reason) if reason else None
 
     def versions(self, project: int | None = None) -> list[str]:
         """Versions that can be served or are kept, newest first: of one project, or of all."""
@@ -91,16 +123,20 @@ class ModelStore:
         return self._files.projects()
 
     def load(self, project: int) -> Model | None:
-        """The project's current model, from memory while it is current; None where there is none.
+        """The project's model that is served, from memory while it is current; None where there is none.
 
-        A file that is damaged is set aside, and the newest version that is whole takes its place. Raises
-        ModelFileError where a file can't be read.
+        A file that is damaged is set aside, and the newest version that is whole takes its place. One
+        that can't be used for another reason stays, and the newest version that can be is returned;
+        raises ModelFileError where there is none. The reason is in the log, once.
         """
-        return self._current(project, self._models, self._read)
+        try:
+            return self._models.served(project)
+        except OSError as error:
+            raise self._note(self.path(project), error) from error
 
     def load_folds(self, project: int) -> dict[str, dict[int, Segmenter]]:
-        """The segmenters of the current model's cross-validation. Raises ModelFileError."""
-        return load_folds(self.path(project))
+        """The segmenters of the served model's cross-validation. Raises ModelFileError."""
+        return load_folds(self.served_path(project))
 
     def save(self, project: int, model: TrainedModel, metadata: dict[str, Any]) -> str:
         """Make `model` the project's current one; returns its new version. Raises OSError."""
@@ -116,16 +152,18 @@ class ModelStore:
         It is a new version, since Label Studio asks for predictions only of one that it never saw.
         Raises VersionError, ModelFileError, OSError.
         """
-        current = self.load(project)
         kept = self.versions(project)
-        if current is None:
-            raise VersionError(f"project {project} has no model")
         if version is None:
+            current = self.load(project)
+            if current is None:
+                raise VersionError(f"project {project} has no model")
             stands_for = current.metadata.get("restored", current.version)
             earlier = [name for name in kept if version_number(name) < version_number(stands_for)]
             if not earlier:
                 raise VersionError(f"project {project} has no version before {stands_for}")
             version = earlier[0]
+        elif not kept:
+            raise VersionError(f"project {project} has no model")
         elif version not in kept:
             raise VersionError(f"project {project} has no version {version}, but {', '.join(kept)}")
         source = self._files.kept(version)
@@ -138,13 +176,40 @@ class ModelStore:
         )
 
     def metadata(self, project: int, version: str) -> dict[str, Any]:
-        """What was saved with a version that can be served or is kept. Raises ModelFileError."""
-        return read_metadata(self.version_path(project, version))
+        """What was saved with a version that can be served or is kept. Raises like `read_version`."""
+        return self.read_version(project, version, read_metadata)
+
+    def read_version(self, project: int, version: str, read: Callable[[Path], T]) -> T:
+        """What `read` makes of the file of a version that can be served or is kept.
+
+        Raises ModelFileError, and says so in the log, once.
+        """
+        path = self.version_path(project, version)
+        found = signature_of(path)
+        try:
+            if found and (error := self._unreadable.final(path, found)):
+                raise error
+            value = read(path)
+        except ModelFileError as error:
+            self._unreadable.add(path, found, error, by_loading=False)
+            raise
+        if found:
+            self._unreadable.remove(path, found, by_loading=False)
+        return value
 
     def version_path(self, project: int, version: str) -> Path:
         """The file of a version that can be served or is kept."""
         kept = self._files.kept(version)
         return kept if kept.exists() else self.path(project)
+
+    def served_path(self, project: int) -> Path:
+        """The file of the version that is served; that of the current model where none is."""
+        path = self.path(project)
+        return self.version_path(project, self.version(project)) if self.trouble(project) else path
+
+    def remove_unfinished(self) -> None:
+        """Remove what processes left that were killed while they wrote. Raises OSError."""
+        self._files.remove_unfinished()
 
     def report_path(self, version: str) -> Path:
         """Where the page of a version's report is kept; it goes with the version."""
@@ -158,31 +223,22 @@ class ModelStore:
         """The file of the project's current model, whether it is there or not."""
         return self._files.current(project)
 
-    def _current(
-        self, project: int, memory: LRUCache[int, tuple[Signature, T]], read: Callable[[Path], T]
-    ) -> T | None:
-        """What `read` makes of the project's file, from memory while the file is the same."""
-        path = self.path(project)
-        while found_signature := signature(path):
-            with self._lock:
-                known = memory.get(project)
-            if known and known[0] == found_signature:
-                return known[1]
-            try:
-                found = read(path)
-            except DamagedModelError as error:
-                self._files.replace_damaged(project, found_signature, error)
-                continue
-            with self._lock:
-                memory[project] = (found_signature, found)
-            return found
-        return None
+    def _note(self, path: Path, error: OSError) -> ModelFileError:
+        """Say once that a file can't be looked at."""
+        failure = ModelFileError(f"{path.name} can't be read now: {error.strerror or error}")
+        self._unreadable.add(path, None, failure, by_loading=False)
+        return failure
 
-    def _read(self, path: Path) -> Model:
-        segmenters, metadata = load_model(path)
-        model = Model(_version(metadata, path), segmenters, metadata)
-        logger.info("model %s is in memory", model.version, extra={"version": model.version})
-        return model
+
+def _load(path: Path) -> Model:
+    segmenters, metadata = load_model(path)
+    model = Model(_version(metadata, path), segmenters, metadata)
+    logger.info("model %s is in memory", model.version, extra={"version": model.version})
+    return model
+
+
+def _version_in(path: Path) -> str:
+    return _version(read_metadata(path), path)
 
 
 def _with_current(current: list[str], kept: list[str]) -> list[str]:
@@ -192,5 +248,5 @@ def _with_current(current: list[str], kept: list[str]) -> list[str]:
 def _version(metadata: dict[str, Any], path: Path) -> str:
     version = metadata.get("version")
     if not isinstance(version, str):
-        raise DamagedModelError(f"{path.name} does not tell its version")
+        raise ForeignModelError(f"{path.name} does not say its version: metadata.version is {version!r:.60}")
     return version

@@ -29,10 +29,15 @@ ACTIVE = frozenset({Status.WAITING, Status.TRAINING, Status.STOPPING})
 
 @dataclass(frozen=True, slots=True)
 class ProjectOverview:
-    """`versions` are newest first; the first one is served. `each` is START_TRAINING_EACH_N_UPDATES."""
+    """`versions` are newest first, `version` is the one that is served, `trouble` why that is not the newest.
+
+    `each` is START_TRAINING_EACH_N_UPDATES.
+    """
 
     project: int
     versions: Sequence[VersionSummary]
+    version: str
+    trouble: str | None
     trainings: ProjectTrainings
     each: int
 
@@ -46,7 +51,7 @@ class ProjectOverview:
     @property
     def served(self) -> VersionSummary | None:
         """The version that predicts."""
-        return self.versions[0] if self.versions else None
+        return next((each for each in self.versions if each.version == self.version), None)
 
     @property
     def job(self) -> Job | None:
@@ -58,7 +63,7 @@ class ProjectOverview:
         """What the newest training came to; a training that waits behind one that runs is no status."""
         job = self.job
         if job is None:
-            return Status.TRAINED if self.versions else Status.UNTRAINED
+            return Status.TRAINED if self.served else Status.UNTRAINED
         if job.state is State.STARTED:
             return Status.STOPPING if job.cancelled else Status.TRAINING
         if job.state is State.FAILED and job.cancelled:
@@ -86,7 +91,8 @@ class ProjectOverview:
         if self.served is None:
             return []
         stands_for = self.served.restored or self.served.version
-        others = [each for each in self.versions[1:] if each.version != stands_for]
+        out = {self.served.version, stands_for}
+        others = [each for each in self.versions if each.version not in out and not each.unreadable]
         number = version_number(stands_for)
         return sorted(others, key=lambda each: version_number(each.version) > number)  # stable
 
@@ -107,6 +113,7 @@ class ProjectOverview:
             "project": str(self.project),
             "title": self.served.title if self.served else "",
             "version": self.served.version if self.served else UNTRAINED,
+            "trouble": self.trouble,
             "versions": [_told(each) for each in self.versions],
             "status": self.status,
             "waits_behind": self.waits_behind,
@@ -127,6 +134,7 @@ def _told(version: VersionSummary) -> dict[str, Any]:
         "skipped": version.skipped,
         "restored": version.restored,
         "quality": asdict(quality) if quality else None,
+        **({"unreadable": version.unreadable} if version.unreadable else {}),
     }
 
 

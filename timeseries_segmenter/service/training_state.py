@@ -5,13 +5,19 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from pydantic import ValidationError
 
-from timeseries_segmenter.service.files import replace_file
+from timeseries_segmenter.service.files import (
+    file_lock,
+    give_to_folder_owner,
+    make_folder,
+    remove_unfinished,
+    replace_file,
+)
 from timeseries_segmenter.service.training_job import CANCELLED, ProjectTrainings, State
 
 logger = logging.getLogger(__name__)
@@ -50,8 +56,8 @@ class TrainingStates:
 
         Raises OSError where MODEL_DIR can't be written.
         """
-        self._waiting.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / f"project_{project}.lock"):
+        make_folder(self._waiting)
+        with self._changing(project):
             trainings = self.read(project)
             yield trainings
             content = trainings.model_dump_json(indent=1)
@@ -61,13 +67,22 @@ class TrainingStates:
                 marker.unlink(missing_ok=True)
             elif not marker.exists():
                 marker.touch()
+                give_to_folder_owner(marker)
 
     @contextmanager
     def only_one(self, project: int, timeout: float = 0) -> Iterator[None]:
         """Holds while a project is trained. Raises filelock.Timeout where another process does so."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / f"project_{project}.training.lock", timeout=timeout):
+        make_folder(self.folder)
+        with file_lock(self.folder / f"project_{project}.training.lock", timeout):
             yield
+
+    def remove_unfinished(self) -> None:
+        """Remove what processes left that were killed while they wrote. Raises OSError."""
+        for path in self.folder.glob(".project_*.json.unfinished"):
+            number = path.name.removeprefix(".project_").removesuffix(".json.unfinished")
+            if number.isdigit():
+                with suppress(Timeout), self._changing(int(number), timeout=0):
+                    remove_unfinished(self.folder, f"project_{number}.json")
 
     def projects(self) -> list[int]:
         """Projects that had a training event."""
@@ -121,6 +136,9 @@ class TrainingStates:
                 if job and job.worker == worker:
                     trainings.fail(job, error)
                     logger.error("project %d: training %s failed: %s", project, job.id, error)
+
+    def _changing(self, project: int, timeout: float = -1) -> AbstractContextManager[None]:
+        return file_lock(self.folder / f"project_{project}.lock", timeout)
 
     def _path(self, project: int) -> Path:
         return self.folder / f"project_{project}.json"

@@ -11,8 +11,7 @@ import sys
 import threading
 import time
 
-from filelock import FileLock
-
+from timeseries_segmenter.service.files import file_lock, make_folder
 from timeseries_segmenter.service.job_runner import JobRunner
 from timeseries_segmenter.service.logs import configure_logging
 from timeseries_segmenter.service.training_state import TrainingStates
@@ -35,8 +34,8 @@ def main() -> None:
     configure_logging(settings)
     os.nice(NICENESS)
     states = TrainingStates(settings.model_dir)
-    states.folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(states.folder / "worker.lock", poll_interval=POLL):
+    make_folder(states.folder)
+    with file_lock(states.folder / "worker.lock", poll_interval=POLL):
         while True:
             try:
                 states.resume_interrupted()

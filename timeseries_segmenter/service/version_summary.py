@@ -1,28 +1,25 @@
 """What people are told of a version of a model: small enough to keep those of all projects in memory."""
 
-import logging
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from cachetools import LRUCache
-
-from timeseries_segmenter.errors import ModelFileError
+from timeseries_segmenter.errors import ForeignModelError, ModelFileError
 from timeseries_segmenter.learning.model_file import read_metadata
-from timeseries_segmenter.service.model_files import Signature, signature
+from timeseries_segmenter.service.file_memory import FileMemory
+from timeseries_segmenter.service.model_reader import signature_of
 from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.service.quality import Quality, quality
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class VersionSummary:
-    """`tasks` and `skipped` count; `restored` is the version that this one is again, after a rollback."""
+    """`tasks` and `skipped` count; `restored` is the version that this one is again, after a rollback.
+
+    `unreadable` says why the version can't be served; None where it can.
+    """
 
     version: str
     title: str
@@ -31,9 +28,10 @@ class VersionSummary:
     skipped: int
     quality: Quality | None
     restored: str | None
+    unreadable: str | None = None
 
     @classmethod
-    def of(cls, version: str, metadata: Mapping[str, Any]) -> "VersionSummary":
+    def of(cls, version: str, metadata: Mapping[str, Any], unreadable: str | None = None) -> "VersionSummary":
         """From what was saved with the model; parts that are missing are empty."""
         restored = metadata.get("restored")
         return cls(
@@ -44,6 +42,7 @@ class VersionSummary:
             len(metadata.get("skipped") or []),
             quality(metadata),
             str(restored) if restored else None,
+            unreadable,
         )
 
 
@@ -61,8 +60,7 @@ class VersionSummaries:
 
     def __init__(self, store: ModelStore) -> None:
         self._store = store
-        self._lock = threading.Lock()
-        self._known: LRUCache[Path, tuple[Signature, VersionSummary]] = LRUCache(10_000)
+        self._known = FileMemory[VersionSummary](10_000)
 
     def by_project(self) -> dict[int, list[VersionSummary]]:
         """Those of each project that has a model, newest first."""
@@ -77,17 +75,16 @@ class VersionSummaries:
 
     def _summary(self, project: int, version: str) -> VersionSummary:
         path = self._store.version_path(project, version)
-        found_signature = signature(path)
-        with self._lock:
-            known = self._known.get(path)
-        if known and found_signature == known[0] and known[1].version == version:
-            return known[1]
+        found = signature_of(path)
+        known = self._known.get(path, found) if found else None
+        if known and known.version == version:
+            return known
         try:
-            summary = VersionSummary.of(version, read_metadata(path))
-        except ModelFileError as error:  # damaged, or deleted just now: it has its name, and no figures
-            logger.warning("project %d: %s", project, error)
-            summary = VersionSummary.of(version, {})
-        if found_signature:
-            with self._lock:
-                self._known[path] = (found_signature, summary)
+            summary = VersionSummary.of(version, self._store.read_version(project, version, read_metadata))
+        except ModelFileError as error:  # it has its name, and no figures
+            summary = VersionSummary.of(version, {}, str(error))
+            if not isinstance(error, ForeignModelError):  # it may pass
+                return summary
+        if found:
+            self._known.keep(path, found, summary)
         return summary

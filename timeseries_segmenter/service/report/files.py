@@ -29,7 +29,7 @@ class ReportFiles:
         """
         if not VERSION.fullmatch(version):  # a name that a person gave may lead anywhere
             with self._rendering:
-                return self._render(self._store.path(project))
+                return self._render(self._store.served_path(project))
         page = self._kept(version)
         if page is not None:
             return page

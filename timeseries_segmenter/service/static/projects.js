@@ -26,7 +26,7 @@ function localMoments(root) {
 function mark(project) {
   const version = project.version === "untrained" ? "" : project.version;
   const waits = project.waits_behind ? "waits" : "";
-  return [project.status, project.job ?? "", version, project.updates, waits].join(" ");
+  return [project.status, project.job ?? "", version, project.updates, waits, project.trouble ?? ""].join(" ");
 }
 
 function showProgress(card, project) {
