@@ -50,6 +50,8 @@ BAD = [
     ("MAX_SERIES_MB", "0"),
     ("CACHE_MB", "-1"),
     ("MAX_REQUEST_MB", "0"),
+    ("MAX_REQUEST_TASKS", "0"),
+    ("MAX_REQUEST_VALUES", "999"),
     ("LOG_LEVEL", "LOUD"),
     ("LOG_FORMAT", "xml"),
     ("PORT", "0"),

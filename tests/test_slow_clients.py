@@ -263,6 +263,31 @@ def test_a_long_body_is_read(service: Service):
     assert answer.json()["model_version"].startswith("p3-v1-")
 
 
+def test_a_body_of_many_small_values_takes_little_memory_and_leaves_none_behind(service: Service):
+    (web,) = children(service.master.pid)
+    before = memory(web, "VmRSS")
+    label_config = json.dumps(recorded.body("predict_json_inline")["label_config"])
+    tasks = f'{{"label_config": {label_config}, "tasks": [{",".join(["{}"] * 10_000_000)}]}}'
+    for body, status in ((tasks, 413), (json.dumps({"tasks": [], "label_config": "x" * 60_000_000}), 400)):
+        answer = requests.post(
+            f"{service.url}/predict",
+            data=body,
+            headers={"Content-Type": "application/json"},
+            auth=AUTH,
+            timeout=120,
+        )
+        assert answer.status_code == status
+        assert answer.json()["detail"]
+    wait_for(lambda: memory(web, "VmRSS") < before + 100)
+    assert memory(web, "VmHWM") < before + 600  # parsed, the tasks alone take gigabytes
+
+
+def memory(process: int, name: str) -> int:
+    """Megabytes that a process holds now, or held at most."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition(f"{name}:")[2].split()[0]) // 1024
+
+
 def test_a_connection_serves_many_requests(service: Service):
     with requests.Session() as session:
         session.auth = AUTH

@@ -115,6 +115,13 @@ class Settings(BaseSettings):
     max_request_mb: int = Field(
         256, ge=1, description="Largest request body, in megabytes; inline series come in it."
     )
+    max_request_tasks: int = Field(10_000, ge=1, description="Most tasks in one request for predictions.")
+    max_request_values: int = Field(
+        20_000_000,
+        ge=1000,
+        description="Most JSON values in a request body; an object or a list counts as five. "
+        "A parsed body takes some 64 bytes a value.",
+    )
     basic_auth_user: str = Field(
         "",
         validation_alias=AliasChoices(*NAMES["basic_auth_user"]),

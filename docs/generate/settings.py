@@ -29,7 +29,16 @@ GROUPS = {
         "cache_mb",
     ),
     "Who may ask": ("basic_auth_user", "basic_auth_pass", "webhook_secret"),
-    "Web server and log": ("port", "workers", "threads", "max_request_mb", "log_level", "log_format"),
+    "Web server and log": (
+        "port",
+        "workers",
+        "threads",
+        "max_request_mb",
+        "max_request_tasks",
+        "max_request_values",
+        "log_level",
+        "log_format",
+    ),
 }
 WORDS = {"path or null": "path", "list of texts": "texts, with commas between them"}
 

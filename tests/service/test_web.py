@@ -5,6 +5,7 @@ from statistics import median
 
 import pytest
 import recorded
+from flask import Flask
 from flask.testing import FlaskClient
 from models import of_one_pair
 
@@ -203,6 +204,27 @@ def test_a_body_over_the_limit_gets_413(client: FlaskClient, path: str):
 
 def test_the_limit_is_max_request_mb(client: FlaskClient):
     assert client.application.config["MAX_CONTENT_LENGTH"] == 256_000_000
+
+
+def test_more_tasks_than_one_request_may_hold_get_413_with_the_setting(app: Flask, backend: Backend):
+    backend.settings = backend.settings.model_copy(update={"max_request_tasks": 3})
+    for number, status in ((3, 200), (4, 413)):
+        tasks = [{"id": each, "data": {}} for each in range(number)]
+        answer = app.test_client().post("/predict", json={"tasks": tasks, "label_config": CONFIG})
+        assert answer.status_code == status
+    assert "MAX_REQUEST_TASKS=3" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(("piece", "taken"), [("1", 900), ("{}", 180), ("[]", 180)])
+def test_more_values_than_one_request_may_hold_get_413_with_the_setting(
+    client: FlaskClient, backend: Backend, piece: str, taken: int
+):
+    backend.settings = backend.settings.model_copy(update={"max_request_values": 1100})
+    for number, status in ((taken, 400), (2 * taken, 413)):
+        body = f'{{"schema": "<View/>", "x": [{",".join([piece] * number)}]}}'
+        answer = client.post("/setup", data=body, content_type="application/json")
+        assert answer.status_code == status
+    assert "MAX_REQUEST_VALUES=1100" in answer.json["detail"]
 
 
 PROJECTS_THAT_ARE_NONE = [

@@ -14,7 +14,8 @@ from pydantic import (
 )
 from werkzeug.exceptions import BadRequest
 
-from timeseries_segmenter.service.backend import project_number, request_project
+from timeseries_segmenter.service.backend import current_backend, project_number, request_project
+from timeseries_segmenter.service.body_bounds import check_tasks, check_values
 from timeseries_segmenter.service.model_store import NO_PROJECT
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
 
@@ -117,9 +118,21 @@ def parse_body(model: type[AnyBody], content: object) -> AnyBody:
         raise BadBody(": ".join(filter(None, (".".join(map(str, first["loc"])), message)))) from error
 
 
+def body_bytes() -> bytes:
+    """The current request's body. Raises werkzeug's HTTPException: 400 or 413."""
+    try:
+        return request.get_data()
+    except OSError as error:  # chunks that are none, in Werkzeug's own server
+        raise BadRequest(f"the body can't be read: {error}") from error
+
+
 def json_body() -> Any:
     """The JSON that the current request holds. Raises werkzeug's HTTPException: 400, 413 or 415."""
+    settings = current_backend().settings
+    check_values(body_bytes(), settings.max_request_values)
     try:
-        return request.get_json()
+        content = request.get_json()
     except BadRequest as error:
         raise BadRequest("the body is no JSON") from error
+    check_tasks(content, settings.max_request_tasks)
+    return content

@@ -16,7 +16,7 @@ from timeseries_segmenter.service.cross_origin import is_cross_origin
 from timeseries_segmenter.service.dashboard import dashboard
 from timeseries_segmenter.service.label_studio_views import MODEL_CLASS, VIEWS
 from timeseries_segmenter.service.pages import error_page, guard, is_page
-from timeseries_segmenter.service.request_body import BadBody
+from timeseries_segmenter.service.request_body import BadBody, body_bytes
 from timeseries_segmenter.service.routes import ProjectConverter, routes
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def _check_request() -> None:
     if request.path in REPLACED:
         abort(404, f"{request.path} is not served; Label Studio trains through /webhook")
     limit = request.max_content_length
-    if request.content_length is None and limit is not None and len(request.get_data()) >= limit:
+    if request.content_length is None and limit is not None and len(body_bytes()) >= limit:
         raise RequestEntityTooLarge  # Werkzeug cuts such a body off there
 
 

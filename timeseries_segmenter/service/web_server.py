@@ -20,6 +20,8 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 from werkzeug.datastructures import EnvironHeaders, Headers
 
+from timeseries_segmenter.service.body_bounds import LARGE, give_back_memory
+
 logger = logging.getLogger(__name__)
 
 IDLE = 60  # seconds without a byte, after which a connection is closed
@@ -152,6 +154,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return False
         taken: bool = super().received(data)
         return taken
+
+    def service(self) -> None:
+        """Answer the request that came first."""
+        large = self.requests[0].held > LARGE
+        super().service()
+        if large:
+            give_back_memory()
 
     def readable(self) -> bool:
         """Whether to look for bytes, be it to forget them."""
