@@ -50,7 +50,7 @@ def translate(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]
         with suppress(ValueError):
             if float(environment.get(name, "")) > 1:
                 remarks.append(
-                    f"{name}={environment[name]} is above 1 and never met: no training ends early; "
+                    f"{name}={environment[name]} is above 1 and never met: it ends no training; "
                     "for 85 %, write 0.85"
                 )
     return taken, remarks
