@@ -164,7 +164,7 @@ def test_a_model_dir_that_cannot_be_written_is_said_at_the_start(tmp_path: Path)
         assert ended.returncode == 0, ended.stderr
         (line,) = [line for line in ended.stderr.splitlines() if "can't be written" in line]
         assert f"MODEL_DIR={tmp_path / 'models'}" in line
-        assert f"chown -R {os.getuid()}" in line
+        assert "is read-only; mount it for writing" in line
 
 
 def test_a_model_dir_among_the_code_is_said_at_the_start(tmp_path: Path):

@@ -16,10 +16,15 @@ def folder_remarks(model_dir: Path) -> list[str]:
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     for path in (nearest, folder / "training", folder / "versions"):
         if path.exists() and not os.access(path, os.W_OK):
+            owner, user = path.stat().st_uid, os.getuid()
             remarks.append(
-                f"MODEL_DIR={model_dir} can't be written, and nothing can be trained: {path} belongs to user "
-                f"{path.stat().st_uid}, this service runs as user {os.getuid()}. Give it the whole folder, "
-                f"for a mounted one on its host: chown -R {os.getuid()} <folder>"
+                f"MODEL_DIR={model_dir} can't be written, and nothing can be trained: {path} "
+                + (
+                    "is read-only; mount it for writing, or change its mode"
+                    if owner == user
+                    else f"belongs to user {owner}, and this service runs as user {user}; give it the whole "
+                    f"folder, for a mounted one on its host: chown -R {user} <folder>"
+                )
             )
             break
     return remarks
