@@ -8,7 +8,7 @@ from typing import Any
 
 from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.service.patience import Patience
-from timeseries_segmenter.service.prediction import PairSegmenter, draw
+from timeseries_segmenter.service.prediction import Complaints, PairSegmenter, draw
 from timeseries_segmenter.service.report.content import Unlabelled
 from timeseries_segmenter.service.task_series import TaskSeries
 
@@ -28,15 +28,26 @@ def lowest_scores(
     """
     began = time.monotonic()
     found: list[Unlabelled] = []
+    complaints = Complaints(level=logging.DEBUG)  # a person who wants predictions of them is told then
+    unreadable = 0
     try:
         pairs = [each.pair for each in segmenters]
         looked_at = series.of_tasks(islice(tasks, MOST_LOOKED_AT), pairs, Patience(SECONDS))
         for task, of_task in looked_at:
-            drawing = draw(task, segmenters, of_task)
+            drawing = draw(task, segmenters, of_task, complaints)
             if drawing.rows:
                 found.append(Unlabelled(task=task["id"], score=drawing.score))
+            else:
+                unreadable += 1
             if time.monotonic() - began > SECONDS:
                 break
     except SegmenterError as error:
         logger.warning("no further tasks are looked at for what to annotate next: %s", error)
+    if unreadable:
+        logger.info(
+            "%d of %d tasks without annotations can't be predicted: retrieve their predictions, and the log "
+            "says why",
+            unreadable,
+            unreadable + len(found),
+        )
     return sorted(found, key=lambda each: each.score)[:MOST_TOLD]

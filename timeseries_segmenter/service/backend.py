@@ -20,6 +20,7 @@ from timeseries_segmenter.service.prometheus_metrics import Metrics
 from timeseries_segmenter.service.report.files import ReportFiles
 from timeseries_segmenter.service.report.saved import saved_report
 from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.service.told_once import ToldOnce
 from timeseries_segmenter.service.training_job import Job
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS, TrainingQueue
 from timeseries_segmenter.service.version_summary import VersionSummaries
@@ -48,6 +49,7 @@ class Backend:
         self.metrics = Metrics(self.queue.states)
         self.authentication = Authentication(settings)
         self._series = TaskSeries.of(settings, self.metrics.observe_cache)
+        self._told = ToldOnce(logger)
         self._crowd = Crowd(settings.threads // 2)
 
     def predict(
@@ -62,7 +64,7 @@ class Backend:
             crowd=self._crowd,
         )
         observe = self.metrics.observe_prediction
-        return predict_tasks(tasks, config, model, self._series, observe, patience)
+        return predict_tasks(tasks, config, model, self._series, observe, patience, self._told)
 
     def handle(self, project: int, event: str) -> dict[str, Any]:
         """Count a training event; the answer holds `job` where a training is queued.

@@ -15,6 +15,7 @@ from timeseries_segmenter.learning.segmenter import Segmentation, Segmenter
 from timeseries_segmenter.service.model_store import UNTRAINED, Model
 from timeseries_segmenter.service.patience import Patience
 from timeseries_segmenter.service.task_series import SeriesOfTask, TaskSeries, task_name
+from timeseries_segmenter.service.told_once import ToldOnce
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,38 @@ class Drawing:
 NOTHING = Drawing([], 0.0, 0)
 
 
+class Complaints:
+    """What one request, or one look at tasks, could not read: in the log where that is news."""
+
+    def __init__(self, told: ToldOnce | None = None, level: int = logging.WARNING) -> None:
+        self._told = told or ToldOnce(logger)
+        self._level = level
+        self._known: set[int | str] = set()
+
+    def add(self, task: Mapping[str, Any], pair: str, error: Exception) -> None:
+        """A pair of a task could not be predicted."""
+        name = task_name(task)
+        if not self._told.is_news((name, pair), f"{type(error).__name__}: {error}"):
+            self._known.add(name)
+        elif isinstance(error, SegmenterError):
+            logger.log(self._level, "no prediction: %s", error)
+        else:
+            logger.error("no prediction for task %s", name, exc_info=error)
+
+    def withdraw(self, task: Mapping[str, Any], pair: str) -> None:
+        """A pair of a task was predicted: what it is not is news again."""
+        self._told.forget((task_name(task), pair))
+
+    def tell_known(self) -> None:
+        """One line on all that was said before."""
+        if self._known:
+            logger.info(
+                "no prediction for %d more tasks, whose reasons were named before (the first is %s)",
+                len(self._known),
+                min(self._known, key=str),
+            )
+
+
 def predict_tasks(
     tasks: Sequence[Mapping[str, Any]],
     config: LabelConfig,
@@ -57,34 +90,39 @@ def predict_tasks(
     series: TaskSeries,
     observe: Observe | None = None,
     patience: Patience | None = None,
+    told: ToldOnce | None = None,
 ) -> list[dict[str, Any]]:
     """One Label Studio prediction per task, in their order; an empty one once `patience` is over.
 
-    A pair of tags that can't be read in a task gets no regions there, and a line in the log; so does
-    one that the model has not learned, or whose channels the labeling config no longer has.
+    A pair of tags that can't be read in a task gets no regions there, and a line in the log, where `told`
+    does not hold it yet; so does one that the model has not learned, or whose channels the labeling
+    config no longer has.
     """
     version = model.version if model else UNTRAINED
-    segmenters = pair_segmenters(model, config) if model else []
+    segmenters = pair_segmenters(model, config, told) if model else []
     patience = patience or Patience()
+    complaints = Complaints(told)
     drawings: list[Drawing] = []
     for task, of_task in series.of_tasks(tasks, [each.pair for each in segmenters], patience):
         if not patience.still_wanted():
             break
         began = time.monotonic()
-        drawing = draw(task, segmenters, of_task)
+        drawing = draw(task, segmenters, of_task, complaints)
         if drawing.rows:
             seconds = time.monotonic() - began
             _tell(task, drawing, version, seconds)
             if observe:
                 observe(drawing.rows, seconds)
         drawings.append(drawing)
+    complaints.tell_known()
     _tell_late(patience, len(drawings), len(tasks))
     drawings += [NOTHING] * (len(tasks) - len(drawings))
     return [{"model_version": version, "score": each.score, "result": each.regions} for each in drawings]
 
 
-def pair_segmenters(model: Model, config: LabelConfig) -> list[PairSegmenter]:
-    """What of the model can draw regions of the labeling config."""
+def pair_segmenters(model: Model, config: LabelConfig, told: ToldOnce | None = None) -> list[PairSegmenter]:
+    """What of the model can draw regions of the labeling config; in the log what can't, where it is news."""
+    told = told or ToldOnce(logger)
     found = []
     for pair in config.pairs:
         segmenter = model.segmenter(pair, config)
@@ -94,19 +132,24 @@ def pair_segmenters(model: Model, config: LabelConfig) -> list[PairSegmenter]:
         wanted = [_name(channel) for channel in segmenter.channels]
         missing = sorted(set(wanted) - set(names))
         if missing:
-            logger.warning(
-                "model %s needs the channels %s, which %s no longer has; train again",
-                model.version,
-                ", ".join(missing),
-                pair.to_name,
+            text = (
+                f"model {model.version} needs the channels {', '.join(missing)}, which {pair.to_name} no "
+                "longer has; train again"
             )
+            if told.is_news((model.version, pair.name), text):
+                logger.warning("%s", text)
             continue
         found.append(PairSegmenter(pair, segmenter, [names.index(name) for name in wanted]))
     return found
 
 
-def draw(task: Mapping[str, Any], segmenters: Sequence[PairSegmenter], series: SeriesOfTask) -> Drawing:
-    """The regions of all pairs on one task; what can't be read is named in the log."""
+def draw(
+    task: Mapping[str, Any],
+    segmenters: Sequence[PairSegmenter],
+    series: SeriesOfTask,
+    complaints: Complaints,
+) -> Drawing:
+    """The regions of all pairs on one task; what can't be read is added to the `complaints`."""
     regions: list[dict[str, Any]] = []
     scores: list[float] = []
     rows = 0
@@ -118,11 +161,10 @@ def draw(task: Mapping[str, Any], segmenters: Sequence[PairSegmenter], series: S
             regions += to_regions(segmentation.segments, pair, read)
         except OutOfTimeError as error:
             logger.debug("no prediction: %s", error)  # those of a request are told in one line
-        except SegmenterError as error:
-            logger.warning("no prediction: %s", error)
-        except Exception:  # one bad task must not cost the batch
-            logger.exception("no prediction for task %s", task_name(task))
+        except Exception as error:  # noqa: BLE001  one bad task must not cost the batch
+            complaints.add(task, each.pair.name, error)
         else:
+            complaints.withdraw(task, each.pair.name)
             scores.append(segmentation.confidence)
             rows += len(read)
     return Drawing(regions, min(scores, default=0.0), rows)
