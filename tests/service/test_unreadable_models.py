@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import recorded
+from filelock import FileLock
 from flask.testing import FlaskClient
 from foreign_models import add_dimension, lower_format, raise_format, save_reference, widen_weights
 from models import PAIR, of_one_pair
@@ -401,6 +402,21 @@ def test_a_damaged_file_on_a_disk_that_is_read_only_stays_and_a_whole_version_se
         subprocess.run(["mount", "-o", "remount,rw", settings.model_dir], check=True)
         assert (store.load(3).version, store.version(3), store.trouble(3)) == (first, first, None)
         assert len(aside(settings)) == 2
+
+
+def test_a_lock_that_somebody_else_holds_keeps_no_request_waiting(
+    store: ModelStore, settings: Settings, run_walk: Segmenter
+):
+    first, second = two_versions(store, run_walk)
+    for path in (store.path(3), kept(settings, second)):
+        path.write_bytes(b"no model")
+    lock = settings.model_dir / "versions" / "project_3.lock"
+    with FileLock(lock):
+        assert (store.version(3), store.load(3).version) == (first, first)
+        assert f"another process holds {lock}" in store.trouble(3)
+        assert aside(settings) == []
+    assert (store.version(3), store.load(3).version, store.trouble(3)) == (first, first, None)
+    assert len(aside(settings)) == 2
 
 
 def test_a_damaged_file_waits_for_the_newest_version_where_that_cannot_be_judged_yet(

@@ -85,7 +85,7 @@ def check_archive(path: Path, whole: bool) -> None:
             raise ForeignModelError(
                 f"{path.name} is a bare pickle, which this service does not load"
             ) from error
-        raise DamagedModelError(f"{path.name} is damaged, or no model file: {error}") from error
+        raise DamagedModelError(f"{path.name} is no model file, or a damaged one: {error}") from error
     if damaged:
         raise DamagedModelError(f"{path.name} is damaged: {damaged} has another checksum")
 

@@ -6,8 +6,9 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from errno import EAGAIN
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 VERSION = re.compile(r"p(?P<project>\d+)-v(?P<number>\d+)-(?P<moment>\d{8}T\d{6}Z)")
 UNFINISHED = re.compile(r"\.(p|model_project_)(?P<project>\d+)\b.*\.unfinished")
+
+SAVING = 60.0  # seconds that a new version waits for the lock of its project's files
+REQUEST = 0.5  # seconds that an answer does
 
 Write = Callable[[Path, dict[str, Any]], None]  # a model with that metadata to a file
 
@@ -101,7 +105,7 @@ class ModelFiles:
 
     def keep_report(self, project: int, version: str, page: str) -> None:
         """Keep the page of a version's report for as long as the version. Raises OSError."""
-        with self._writing(project):
+        with self._writing(project, REQUEST):
             if self.kept(version).exists():
                 replace_file(self.report(version), lambda path: path.write_text(page, encoding="utf-8"))
 
@@ -114,7 +118,7 @@ class ModelFiles:
         """
         path = self.current(project)
         try:
-            with self._writing(project):
+            with self._writing(project, REQUEST):
                 if signature(path) != known:
                     return
                 whole = self._newest_whole(project)
@@ -138,7 +142,7 @@ class ModelFiles:
         """
         names = [path.name for path in (*self._folder.glob(".*"), *self._kept_folder.glob(".*"))]
         for project in {int(match["project"]) for match in map(UNFINISHED.match, names) if match}:
-            with suppress(Timeout), self._writing(project, timeout=0):
+            with suppress(BlockingIOError), self._writing(project, timeout=0):
                 pass  # who holds the lock removes them
 
     def _newest_whole(self, project: int) -> Path | None:
@@ -199,9 +203,17 @@ class ModelFiles:
             )
 
     @contextmanager
-    def _writing(self, project: int, timeout: float = -1) -> Iterator[None]:
+    def _writing(self, project: int, timeout: float = SAVING) -> Iterator[None]:
+        """Raises BlockingIOError where another process holds the lock for so long."""
         make_folder(self._kept_folder)
-        with file_lock(self._kept_folder / f"project_{project}.lock", timeout):
+        path = self._kept_folder / f"project_{project}.lock"
+        with ExitStack() as held:
+            try:
+                held.enter_context(file_lock(path, timeout))
+            except Timeout as error:
+                raise BlockingIOError(
+                    EAGAIN, f"another process holds {path} for more than {timeout:g} s"
+                ) from error
             remove_unfinished(self._kept_folder, f"p{project}-v*")
             remove_unfinished(self._folder, f"model_project_{project}.pt")
             yield
