@@ -63,6 +63,8 @@ class LabelStudioServer(HttpServer):
         if request.path == "/api/tasks/":
             return self._page(request.query)
         steps = request.path.strip("/").split("/")
+        if steps == ["api", "projects"]:
+            return self._projects(request.query)
         if steps[:2] == ["api", "projects"] and int(steps[2]) in self.configs:
             return ok({"id": int(steps[2]), "title": "series", "label_config": self.configs[int(steps[2])]})
         if request.path in self.files:
@@ -88,6 +90,13 @@ class LabelStudioServer(HttpServer):
         return ok(
             {"total_annotations": len(tasks), "total_predictions": 0, "total": len(tasks), "tasks": found}
         )
+
+    def _projects(self, query: dict[str, str]) -> Reply:
+        wanted = set(map(int, query["ids"].split(","))) if "ids" in query else set(self.configs)
+        found = [{"id": project, "title": "series"} for project in sorted(wanted & self.configs.keys())]
+        page = found[: int(query["page_size"])]
+        following = "http://next" if len(found) > len(page) else None
+        return ok({"count": len(found), "next": following, "previous": None, "results": page})
 
     def _refresh(self, body: dict[str, str]) -> Reply:
         if body["refresh"] != self.refresh_token:

@@ -13,6 +13,7 @@ from timeseries_segmenter.errors import ModelFileError, QueueError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.service.authentication import Authentication
 from timeseries_segmenter.service.client_presence import still_wanted
+from timeseries_segmenter.service.known_projects import RoomForUnknown
 from timeseries_segmenter.service.model_store import NO_PROJECT, Model, ModelStore
 from timeseries_segmenter.service.patience import Crowd, Patience
 from timeseries_segmenter.service.prediction import predict_tasks
@@ -46,6 +47,7 @@ class Backend:
             self.store, partial(saved_report, label_studio_url=link, dashboard=DASHBOARD)
         )
         self.queue = TrainingQueue(settings)
+        self._room = RoomForUnknown(settings, self.queue.states)
         self.metrics = Metrics(self.queue.states)
         self.authentication = Authentication(settings)
         self._series = TaskSeries.of(settings, self.metrics.observe_cache)
@@ -74,6 +76,7 @@ class Backend:
         if event not in TRAINING_EVENTS:
             return {}
         with self._writing():
+            self._room.check(project)
             job = self.queue.count(project, event)
         if job is None:
             return {"updates": self.queue.states.read(project).updates}

@@ -122,3 +122,8 @@ def _synchronise(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def model_path(model_dir: Path, project: int) -> Path:
+    """The file of a project's current model, whether it is there or not."""
+    return model_dir / f"model_project_{project}.pt"

@@ -2,7 +2,8 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -62,6 +63,37 @@ class LabelStudioClient:
             if not isinstance(found.label_config, str):
                 raise TypeError("no labeling config")
             return Project(str(found.title or ""), found.label_config)
+
+        return self._ask(f"project {project}", ask)
+
+    def existing(self, projects: Sequence[int]) -> set[int]:
+        """Those of at most PAGE_SIZE projects that Label Studio knows. Raises LabelStudioError."""
+
+        def ask(sdk: LabelStudio) -> set[int] | None:
+            wanted = ",".join(map(str, projects))
+            page: Any = sdk.projects.list(ids=wanted, include="task_number", page_size=PAGE_SIZE)
+            found = {item.id for item in page.items}
+            # a version that doesn't know `ids` gives others, or a first page of all
+            return found if found <= set(projects) and not page.response.next else None
+
+        with suppress(LabelStudioError):  # if it is away, the next request says so
+            found = self._ask(f"{len(projects)} projects", ask)
+            if found is not None:
+                return found
+        return {project for project in projects if self._exists(project)}
+
+    def _exists(self, project: int) -> bool:
+        def ask(sdk: LabelStudio) -> bool:
+            try:
+                sdk.projects.get(id=project)
+            except ApiError as error:
+                # any server has pages that it doesn't find
+                own = isinstance(error.body, dict) and error.body.get("status_code") == error.status_code
+                if error.status_code == 404 and own:
+                    return False
+                if error.status_code != 403:
+                    raise
+            return True
 
         return self._ask(f"project {project}", ask)
 

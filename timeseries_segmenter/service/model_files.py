@@ -18,7 +18,13 @@ from filelock import Timeout
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
 from timeseries_segmenter.learning.model_file import load_model, read_metadata, stated_version
 from timeseries_segmenter.service.file_memory import Signature, signature
-from timeseries_segmenter.service.files import file_lock, make_folder, remove_unfinished, replace_file
+from timeseries_segmenter.service.files import (
+    file_lock,
+    make_folder,
+    model_path,
+    remove_unfinished,
+    replace_file,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +50,7 @@ class ModelFiles:
 
     def current(self, project: int) -> Path:
         """The file of the project's current model, whether it is there or not."""
-        return self._folder / f"model_project_{project}.pt"
+        return model_path(self._folder, project)
 
     def kept(self, version: str) -> Path:
         """The file of a version, whether it is kept or not."""

@@ -13,6 +13,7 @@ import time
 
 from timeseries_segmenter.service.files import file_lock, make_folder
 from timeseries_segmenter.service.job_runner import JobRunner
+from timeseries_segmenter.service.known_projects import KnownProjects
 from timeseries_segmenter.service.logs import configure_logging
 from timeseries_segmenter.service.training_state import TrainingStates
 from timeseries_segmenter.settings import Settings
@@ -20,6 +21,7 @@ from timeseries_segmenter.settings import Settings
 logger = logging.getLogger("timeseries_segmenter.service.training_worker")  # it runs as __main__
 
 POLL = 0.2  # seconds
+LOOK = 3.0  # seconds after which the order in which projects wait is made anew
 PAUSE = 10.0  # seconds before a disk that failed is tried again
 PATIENCE = 20.0  # seconds for a training to end by itself once the service has ended
 NICENESS = 5  # predictions come first
@@ -39,18 +41,22 @@ def main() -> None:
         while True:
             try:
                 states.resume_interrupted()
-                if not _train_until_told_to_end(JobRunner(settings, states), states):
+                known = KnownProjects(settings, states)
+                if not _train_until_told_to_end(JobRunner(settings, states), states, known):
                     return
             except OSError as error:
                 logger.error("MODEL_DIR can't be used: %s; trainings wait", error)
                 time.sleep(PAUSE)
 
 
-def _train_until_told_to_end(runner: JobRunner, states: TrainingStates) -> bool:
+def _train_until_told_to_end(runner: JobRunner, states: TrainingStates, known: KnownProjects) -> bool:
     while True:
-        for project in states.waiting():
+        looked = time.monotonic()
+        for project in known.first(states.waiting()):
             if not runner.run(project):
                 return False
+            if time.monotonic() - looked > LOOK:
+                break  # one that is known may have come meanwhile
         time.sleep(POLL)
 
 
