@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,106 @@ def test_reads_time_column_and_format():
 def test_a_format_without_a_time_column_means_nothing():
     pair = only_pair(view(LABELS, series('value="$csv_url" timeFormat="%Y-%m-%d"')))
     assert (pair.time_column, pair.time_format) == (None, None)
+
+
+def test_a_format_without_a_time_column_is_kept_for_regions_if_it_is_one():
+    assert only_pair(view(LABELS, series('value="$x" timeFormat="%Y-%m-%d"'))).row_format == "%Y-%m-%d"
+    assert only_pair(view(LABELS, series('value="$x" timeFormat="%k"'))).row_format is None
+    assert only_pair(view(LABELS, series('value="$x" timeColumn="t" timeFormat="%Y"'))).row_format is None
+
+
+def test_each_pair_knows_all_tags_that_label_series():
+    other = (
+        '<TimeSeriesLabels name="other" toName="a, b" model_skip="true"><Label value="X"/></TimeSeriesLabels>'
+    )
+    pair = only_pair(view(LABELS, other, series()))
+    assert pair.label_tags == (("label", "ts"), ("other", "a"), ("other", "b"))
+
+
+def test_tags_that_can_not_be_learned_are_named_where_others_can():
+    empty = '<TimeSeriesLabels name="empty" toName="ts"></TimeSeriesLabels>'
+    lost = '<TimeSeriesLabels name="lost" toName="wave"><Label value="X"/></TimeSeriesLabels>'
+    both = LABELS.replace('toName="ts"', 'toName="ts,bare"')
+    config = parse_label_config(view(empty, lost, both, series(), series(name="bare", channels="")))
+    assert [pair.name for pair in config.pairs] == ["label:ts"]
+    assert [sentence.split(";")[0] for sentence in config.unusable] == [
+        'TimeSeriesLabels "empty" has no Label with a value',
+        'TimeSeriesLabels "lost" has toName="wave", which is no TimeSeries',
+        'TimeSeries "bare" has no Channel with a column',
+    ]
+    assert parse_label_config(view(LABELS, series())).unusable == ()
+
+
+REPEATED = (
+    '<Repeater on="$all" indexFlag="{{idx}}"><TimeSeriesLabels name="label_{{idx}}" toName="ts_{{idx}}">'
+    '<Label value="Run"/></TimeSeriesLabels>' + series(name="ts_{{idx}}") + "</Repeater>"
+)
+
+
+def test_a_repeater_is_named_as_what_is_not_read():
+    with pytest.raises(LabelConfigError, match="is in a Repeater, which is not read"):
+        parse_label_config(view(REPEATED))
+    config = parse_label_config(view(REPEATED, LABELS, series()))
+    assert [pair.name for pair in config.pairs] == ["label:ts"]
+    assert "Repeater" in config.unusable[0]
+
+
+@pytest.mark.parametrize(
+    ("xml", "message"),
+    [
+        (
+            view('<TimeSeriesLabel name="l" toName="ts"/>', series()),
+            "It has TimeSeriesLabel: if that is meant",
+        ),
+        (
+            view('<Labels name="l" toName="ts"><Label value="a"/></Labels>', series()),
+            "It has Labels: if that",
+        ),
+        (
+            view('<TimeSeriesLabels name="l"><Label value="a"/></TimeSeriesLabels>', series()),
+            "has no toName; ",
+        ),
+        (view(LABELS.replace("Run", "R" * 1001), series()), "has 1001 characters, and at most 1000"),
+        (
+            view(LABELS, series(channels="".join(f'<Channel column="{n}"/>' for n in range(1001)))),
+            "1001 channels",
+        ),
+        (
+            view(LABELS, series('value="$x" timeFormat="' + "%Y" * 60 + '"')),
+            "120 characters, and at most 100",
+        ),
+        (
+            view(
+                '<TimeSeriesLabels name="l" toName="ts">'
+                + "".join(f'<Label value="{n}"/>' for n in range(1001))
+                + "</TimeSeriesLabels>",
+                series(),
+            ),
+            '"l" has 1001 labels, and at most 1000 are read',
+        ),
+        (
+            view(series(), *(LABELS.replace('"label"', f'"l{number}"') for number in range(101))),
+            "has 101 pairs of TimeSeriesLabels and TimeSeries, and at most 100",
+        ),
+        (
+            view(LABELS, series()) + " " * 10 + "<!--" + "x" * 1_000_000 + "-->",
+            "and at most 1000000 are read",
+        ),
+    ],
+)
+def test_what_is_missing_misspelt_or_too_much_is_named(xml, message):
+    with pytest.raises(LabelConfigError, match=message):
+        parse_label_config(xml)
+
+
+def test_of_a_tasks_own_labels_no_more_are_taken_than_can_be_learned():
+    pair = replace(only_pair(view(LABELS, series())), labels_value="$labels")
+    many = [{"value": f"l{number}"} for number in range(2000)]
+    assert len(pair.of_task({"labels": many}).labels) == 1000
+    deep: dict = {"value": "deepest"}
+    for number in range(5000):
+        deep = {"value": f"d{number}", "children": [None, deep]}
+    assert len(pair.of_task({"labels": [deep, "text"]}).labels) == 1000
 
 
 def test_reads_tags_and_attributes_in_any_case_in_nested_views():

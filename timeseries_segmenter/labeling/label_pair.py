@@ -1,13 +1,18 @@
 """One `TimeSeriesLabels` and the `TimeSeries` that it labels: what one network learns and draws."""
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.segment import LabelSet
 
+MOST_LABELS = 1000  # of one pair: each that is learned is a column of the network's output
+MOST_NAME = 1000  # characters of a label, or of a tag's name
+
+_END = object()
 _VARIABLE = re.compile(r"\$([\w\[\].{}]+)")
 
 
@@ -20,7 +25,10 @@ class LabelPair:
     column numbers from 0 where they are all digits. `labels` are the names that regions
     store: a label's alias if it has one, else its value; those that come from the tasks under
     `labels_value` (`"$labels"`) join them in `of_task`. With `multiple`, a region may have several
-    labels. `other_names` are pairs of another name and the label that it stands for.
+    labels. `other_names` are pairs of another name and the label that it stands for. `row_format` is a
+    `timeFormat` without a `timeColumn`, in which the editor writes row numbers as dates of 1970.
+    `label_tags` are all the labeling config's `TimeSeriesLabels`, each with a name in its `toName`,
+    learned or not.
     """
 
     from_name: str
@@ -36,6 +44,8 @@ class LabelPair:
     multiple: bool = False
     other_names: tuple[tuple[str, str], ...] = ()
     settings: PairSettings = field(default_factory=PairSettings)
+    row_format: str | None = field(default=None, compare=False)
+    label_tags: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> str:
@@ -68,7 +78,8 @@ class LabelPair:
             listed = _look_up(data, self.labels_value.removeprefix("$"))
         except SeriesError:
             return self
-        return replace(self, labels=tuple(dict.fromkeys((*self.labels, *_label_names(listed)))))
+        labels = dict.fromkeys((*self.labels, *itertools.islice(_label_names(listed), MOST_LABELS)))
+        return replace(self, labels=tuple(labels)[:MOST_LABELS])
 
     def label_set(self, names: Iterable[object]) -> LabelSet:
         """The labels that a region or a model names, in the config's order; other names are understood.
@@ -83,14 +94,19 @@ class LabelPair:
         return tuple(label for label in self.labels if label in (known if self.multiple else known[:1]))
 
 
-def _label_names(listed: object) -> Iterable[str]:
+def _label_names(listed: object) -> Iterator[str]:
     """Names of a task's list of labels, as the editor takes it: `{"value", "alias", "children"}` each."""
-    for item in listed if isinstance(listed, list | tuple) else ():
-        if isinstance(item, Mapping):
+    waiting = [iter(listed if isinstance(listed, list | tuple) else ())]
+    while waiting:
+        item = next(waiting[-1], _END)
+        if item is _END:
+            waiting.pop()
+        elif isinstance(item, Mapping):
             name = item.get("alias") or item.get("value")
             if isinstance(name, str) and name:
-                yield name
-            yield from _label_names(item.get("children"))
+                yield name[:MOST_NAME]
+            children = item.get("children")
+            waiting.append(iter(children if isinstance(children, list | tuple) else ()))
 
 
 def _look_up(data: Mapping[str, object], path: str) -> object:
