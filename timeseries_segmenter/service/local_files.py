@@ -21,7 +21,11 @@ class LocalFiles:
         try:
             path = (self._folder / source).resolve()
             if not path.is_relative_to(self._folder.resolve()):
-                raise DownloadError(f"Task {task}: {source!r:.300} is not inside LOCAL_FILES_DIR")
+                raise DownloadError(
+                    f"Task {task}: {source!r:.300} is not inside LOCAL_FILES_DIR, {self._folder}: files are "
+                    "read from there alone. Move it there, or allow a folder above both (on the command line "
+                    "it is the folder of the tasks file)"
+                )
             if path.exists() and not path.is_file():  # a pipe or a device may have no end
                 raise DownloadError(f"Task {task}: {source!r:.300} is no file")
             if path.stat().st_size > self._most_megabytes * 1_000_000:

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from timeseries_segmenter.errors import SegmenterError, SeriesError
+from timeseries_segmenter.errors import LabelStudioError, SegmenterError, SeriesError
+from timeseries_segmenter.labeling.file_kind import unreadable_kind
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, read_series
 from timeseries_segmenter.service.downloads import Downloader
@@ -45,17 +46,56 @@ class TaskSeries:
         if not isinstance(data, Mapping):
             raise SeriesError(f"Task {number}: its data is {type(data).__name__}, not a set of keys")
         try:
-            value = pair.find_value(data)
+            content = self._content(pair.find_value(data), pair, number)
         except SeriesError as error:
             raise SeriesError(f"Task {number}: {error}") from error
-        if isinstance(value, Mapping) or (pair.value_type == "json" and isinstance(value, str)):
-            return read_series(value, pair, number)
-        if isinstance(value, str) and value.strip():
-            return read_series(self._source.fetch(value.strip(), number), pair, number)
+        return read_series(content, pair, number)
+
+    def _content(
+        self, value: object, pair: LabelPair, number: int | str
+    ) -> bytes | str | Mapping[str, Sequence[object]]:
+        """The series that a task holds or names. Raises SeriesError, DownloadError, LabelStudioError."""
+        if isinstance(value, Mapping):
+            return value
+        text = value.strip() if isinstance(value, str) else ""
+        if pair.value_type == "json":
+            if isinstance(value, list | tuple):
+                return _columns(value, pair)
+            if text[:1] in ("{", "["):
+                return text
+            if text:
+                raise SeriesError(
+                    f'{pair.value} is {text!r:.60}, but valueType="json" of TimeSeries "{pair.to_name}" says '
+                    'that the task holds the series itself; write valueType="url" for the address of a file, '
+                    "or give the task a set of columns"
+                )
+        elif text[:1] in ("{", "[") or isinstance(value, list | tuple):
+            raise SeriesError(
+                f'{pair.value} holds JSON, {str(value)!r:.60}, but TimeSeries "{pair.to_name}" expects the '
+                'address of a file; write valueType="json"'
+            )
+        elif len(text.splitlines()) > 1:
+            raise SeriesError(
+                f"{pair.value} holds the text of a file, {text!r:.60}, where its address is expected; save "
+                'it as a file and name that, or write valueType="json" and give the task a set of columns'
+            )
+        elif text:
+            return self._file(text, number)
         raise SeriesError(
-            f"Task {number}: {pair.value} is {value!r:.60}; it should be "
+            f"{pair.value} is {value!r:.60}; it should be "
             + ("a set of columns" if pair.value_type == "json" else "the address of a file")
         )
+
+    def _file(self, source: str, number: int | str) -> bytes:
+        try:
+            content = self._source.fetch(source, number)
+        except LabelStudioError as error:
+            raise LabelStudioError(
+                f"Task {number}: {source!r:.300} is a file of Label Studio: {error}"
+            ) from error
+        if kind := unreadable_kind(content):
+            raise SeriesError(f"{source!r:.300} is {kind}")
+        return content
 
     def of_task(self, task: Mapping[str, Any]) -> "SeriesOfTask":
         """The series of one task, for all pairs of tags."""
@@ -86,6 +126,20 @@ class TaskSeries:
                 yield from _emptied(waiting)
                 raise
             yield from _emptied(waiting)
+
+
+def _columns(listed: Sequence[object], pair: LabelPair) -> dict[str, Sequence[object]]:
+    """A list of columns, which a labeling config names by their numbers, as the editor does."""
+    columns: dict[str, Sequence[object]] = {}
+    for number, column in enumerate(listed):
+        if not isinstance(column, list | tuple):
+            rows = " (a list of rows)" if isinstance(column, Mapping) else ""
+            raise SeriesError(
+                f'{pair.value} is {listed!r:.60}{rows}; write a set of columns, such as {{"time": [0, 1], '
+                '"value": [2.5, 3.5]}'
+            )
+        columns[str(number)] = column
+    return columns
 
 
 class SeriesOfTask:
