@@ -21,6 +21,10 @@ class SeriesError(SegmenterError):
     """A task's series can't be read: a missing column, a text cell, decreasing time."""
 
 
+class RegionError(SeriesError):
+    """Regions of an annotation have no place in their series, or labels or tags that are not known."""
+
+
 class DownloadError(SegmenterError):
     """A task's series can't be fetched, or may not be."""
 

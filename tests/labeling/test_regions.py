@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
-from timeseries_segmenter.labeling.regions import to_regions
+from timeseries_segmenter.labeling.regions import stored_segments, to_regions
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
 from timeseries_segmenter.labeling.targets import annotation_segments, choose_annotation
 from timeseries_segmenter.labeling.time_format import TimeFormat
@@ -143,6 +143,22 @@ def test_a_region_over_equal_times_is_an_instant():
     series = Series(np.zeros((3, 1), np.float32), ("value",), TimeAxis(np.array([0.0, 1.0, 1.0])))
     (region,) = to_regions([Segment(1, 2, ("Run",))], PAIR, series)
     assert region["value"] == {"start": 1, "end": 1, "instant": True, "timeserieslabels": ["Run"]}
+
+
+def test_segments_come_back_with_all_rows_of_their_times_and_instants_as_the_middle_one():
+    axis = TimeAxis(np.array([0.0, 1.0, 1.0, 1.0, 2.0, 2.0]))
+    series = Series(np.zeros((6, 1), np.float32), ("value",), axis)
+    segments = [Segment(0, 2, ("Run",), 0.5), Segment(3, 3, ("Run",), instant=True), Segment(5, 5, ("Walk",))]
+    assert stored_segments(segments, series) == [
+        Segment(0, 3, ("Run",), 0.5),
+        Segment(2, 2, ("Run",), instant=True),
+        Segment(4, 5, ("Walk",)),
+    ]
+    instant = [Segment(row, row, ("Run",), instant=True) for row in range(6)]
+    for segment in instant:
+        (stored,) = stored_segments([segment], series)
+        assert annotation_segments({"result": to_regions([segment], PAIR, series)}, PAIR, series) == [stored]
+    assert stored_segments(segments, index_series()) == segments
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,11 +1,12 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from timeseries_segmenter.errors import SeriesError
+from timeseries_segmenter.errors import RegionError, SeriesError, TrainingError
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
@@ -14,7 +15,9 @@ from timeseries_segmenter.labeling.targets import (
     choose_annotation,
     class_indices,
     drawn_label_sets,
+    read_annotation,
 )
+from timeseries_segmenter.labeling.time_format import TimeFormat
 from timeseries_segmenter.segment import Segment
 
 REQUESTS = Path(__file__).parents[1] / "data" / "label_studio" / "requests"
@@ -138,27 +141,192 @@ def test_a_region_has_all_its_known_labels_where_the_choice_is_multiple():
     assert [s.labels for s in found] == [("Run", "Walk"), ("Walk",)]
 
 
+KNOWN = replace(PAIR, label_tags=(("label", "ts"), ("label", "heart"), ("old", "ts"), ("skipped", "heart")))
+RELATION = {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"}
+CHOICE = {"id": "r1", "from_name": "mood", "to_name": "ts", "type": "choices"}
+
+
 @pytest.mark.parametrize(
     "passed_over",
     [
-        region(1, 2),
-        region(1, 2, "Swim"),
-        region(300, 310, "Run"),
-        region(-9, -1, "Run"),
-        region(None, 2, "Run"),
-        region(1, 2, "Run", from_name="other"),
-        region(1, 2, "Run", to_name="other"),
-        region(1, 2, "Run", value="text"),
-        region(1, 2, "Run", value={"end": 3, "timeserieslabels": ["Run"]}),
-        region(1, 2, "Run", value={"start": 1, "end": 3, "timeserieslabels": "Run"}),
-        {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"},
-        {"id": "r1", "from_name": "mood", "to_name": "ts", "type": "choices", "value": {"choices": ["Run"]}},
-        "text",
-        None,
+        region(1, 2, "Run", from_name="old"),
+        region(1, 2, "Run", to_name="heart"),
+        region(1, 2, "Run", from_name="skipped", to_name="heart"),
+        RELATION,
+        CHOICE | {"value": {"start": 1, "end": 2, "choices": ["Run"]}},
+        CHOICE | {"type": "textarea", "value": {"start": 1, "end": 2, "text": ["Run"]}},
+        CHOICE | {"type": "rating", "value": {"start": 1, "end": 2, "rating": 3}},
+        CHOICE | {"to_name": "text", "type": "labels", "value": {"start": 1, "end": 2, "labels": ["Run"]}},
     ],
 )
 def test_what_is_no_region_of_ours_is_passed_over(passed_over):
-    assert [(s.first, s.last) for s in segments(passed_over, region(3, 4, "Run"))] == [(3, 4)]
+    result = {"result": [passed_over, region(3, 4, "Run")]}
+    assert [(s.first, s.last) for s in annotation_segments(result, KNOWN, index_series())] == [(3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (region(1, 2), 'Region "r1" (1 to 2) has no label'),
+        (
+            region(1, 2, "run"),
+            'Region "r1" (run, 1 to 2) has the label "run", which TimeSeriesLabels "label"',
+        ),
+        (region(1, 2, "run"), 'it has "Run", "Walk"'),
+        (region(300, 310, "Run"), "lies outside the series, which runs from 0 to 299"),
+        (region(-9, -1, "Run"), 'Region "r1" (Run, -9 to -1) lies outside'),
+        (region(None, 2, "Run"), 'Region "r1" (Run, null to 2) has no start'),
+        (region(1, None, "Run"), "has no end"),
+        (region(1, float("nan"), "Run"), 'Region "r1" (Run, 1 to null) has no end'),
+        (region(1, "", "Run"), "'' is no number"),
+        (region(1, [2], "Run"), "[2] is no number"),
+        (region(1, True, "Run"), "True is no number"),
+        (region(5, 3, "Run"), "start 5 comes after end 3"),
+        (
+            region(1, 2, "Run", from_name="new"),
+            'is of "new", and the labeling config has no TimeSeriesLabels',
+        ),
+        (region(1, 2, "Run", from_name="new"), 'only "label", "old", "skipped"'),
+        (region(1, 2, "Run", from_name="new", to_name="wave"), 'is of "new"'),
+        (region(1, 2, "Run", to_name="wave"), 'is on "wave", which TimeSeriesLabels "label" does not label'),
+        (region(1, 2, "Run", from_name=None), "is of null"),
+        (region(1, 2, "Run", type="labels", from_name="new"), 'is of "new"'),
+        (region(1, 2, "Run", value="text"), "has 'text' as its value"),
+        (region(1, 2, "Run", value={"end": 3, "timeserieslabels": ["Run"]}), "has no start"),
+        (
+            region(1, 2, "Run", value={"start": 1, "end": 3, "timeserieslabels": "Run"}),
+            "has 'Run' in place of",
+        ),
+        (region(1, 2, type="labels", value={"start": 1, "end": 3, "labels": ["Run"]}), "in place of a list"),
+        ("text", "Result 'text' is not a region"),
+        (None, "Result null is not a region"),
+        ([1, 2, "Run"], "Result [1, 2, 'Run'] is not a region"),
+    ],
+)
+def test_a_region_that_can_not_be_learned_is_named_and_its_annotation_not_learned_from(bad, reason):
+    with pytest.raises(RegionError, match=re.escape(reason)):
+        annotation_segments({"result": [region(3, 4, "Run"), bad]}, KNOWN, index_series())
+
+
+def test_each_reason_is_given_once_with_the_regions_it_goes_for():
+    bad = [region(None, 2, "Run", id=f"r{number}") for number in range(6)]
+    with pytest.raises(RegionError) as raised:
+        segments(*bad, region(4, 3, "Walk", id="late"))
+    assert str(raised.value) == (
+        'Region "r0" (Run, null to 2) has no start; draw it again (the same goes for '
+        'region "r1" (Run, null to 2), region "r2" (Run, null to 2), region "r3" (Run, null to 2) and 2 more)'
+        '; Region "late" (Walk, 4 to 3) has no place in the series: start 4 comes after end 3; draw the '
+        "region again"
+    )
+
+
+def test_a_region_of_a_tag_in_a_repeater_is_not_one_of_a_renamed_tag():
+    repeated = replace(PAIR, label_tags=(("label", "ts"), ("label_{{idx}}", "ts_{{idx}}")))
+    of_repeater = region(1, 2, "Run", from_name="label_0", to_name="ts_0")
+    assert annotation_segments({"result": [of_repeater]}, repeated, index_series()) == []
+
+
+@pytest.mark.parametrize(
+    ("times", "guess"),
+    [
+        ((20, 49), "its times look like row numbers"),
+        ((1714550402000, 1714550404000), "another unit (1000 to 1)"),
+        ((17, 20.5), "to 1714550519; correct its times"),
+    ],
+)
+def test_what_times_outside_the_series_may_be_is_guessed(times, guess):
+    seconds = Series(np.zeros((120, 1), np.float32), ("value",), TimeAxis(1714550400 + np.arange(120.0)))
+    with pytest.raises(RegionError, match=re.escape(guess)):
+        annotation_segments({"result": [region(*times, "Run")]}, PAIR, seconds)
+
+
+def test_a_region_that_reaches_beyond_the_series_is_cut_and_said_to_be():
+    series = index_series(10)
+    read = read_annotation({"result": [region(-4, 3, "Run"), region(7, 30, "Walk", id="r2")]}, PAIR, series)
+    assert [(s.first, s.last) for s in read.segments] == [(0, 3), (7, 9)]
+    assert read.remarks == [
+        'Region "r1" (Run, -4 to 3) reaches beyond the series, and is cut at 0',
+        'Region "r2" (Walk, 7 to 30) reaches beyond the series, and is cut at 9',
+    ]
+
+
+def test_a_region_that_ends_within_a_sample_of_the_series_is_not_worth_a_word():
+    read = read_annotation({"result": [region(-0.5, 9.4, "Run")]}, PAIR, index_series(10))
+    assert read.remarks == []
+
+
+def test_an_unknown_label_beside_a_known_one_is_named():
+    read = read_annotation({"result": [region(1, 2, "Swim", "Run")]}, PAIR, index_series())
+    assert [s.labels for s in read.segments] == [("Run",)]
+    assert read.remarks == [
+        'Region "r1" (Swim, Run, 1 to 2) is learned as Run: the labeling config has no label "Swim"'
+    ]
+
+
+def test_a_label_that_the_tasks_own_list_no_longer_has_is_learned_where_lists_are_the_tasks():
+    listed = replace(PAIR, labels=("Walk",), labels_value="$labels")
+    found = annotation_segments(
+        {"result": [region(1, 2, "Run"), region(3, 4, "Walk")]}, listed, index_series()
+    )
+    assert [s.labels for s in found] == [("Run",), ("Walk",)]
+
+
+def test_more_results_than_anybody_draws_are_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("timeseries_segmenter.labeling.targets.MOST_REGIONS", 2)
+    with pytest.raises(SeriesError, match="has 3 results, and at most 2 are read"):
+        segments(*[region(1, 2, "Run")] * 3)
+
+
+ROWS = "%Y-%m-%d %H:%M:%S.%L"
+
+
+@pytest.mark.parametrize("form", [ROWS, "%Q", "%Y-%m-%dT%H:%M:%S.%LZ"])
+def test_a_date_of_1970_is_the_row_that_the_editor_made_it_of(form):
+    """As the editor stores regions where timeFormat has no timeColumn."""
+    times = [TimeFormat(form).format(row) for row in (20, 49, 1020)]
+    pair = replace(PAIR, row_format=form)
+    found = annotation_segments(
+        {
+            "result": [
+                region(times[0], times[1], "Run"),
+                region(times[2], times[2], "Run"),
+                region("7", 8, "Run"),
+            ]
+        },
+        pair,
+        index_series(2000),
+    )
+    assert [(s.first, s.last) for s in found] == [(7, 8), (20, 49), (1020, 1020)]
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S", "%L", "%s", "%H:%M"])
+def test_a_date_of_1970_without_its_row_is_refused_with_the_reason(form):
+    pair = replace(PAIR, row_format=form)
+    time = TimeFormat(form).format(20)
+    with pytest.raises(RegionError, match="timeFormat needs a timeColumn"):
+        annotation_segments({"result": [region(time, time, "Run")]}, pair, index_series(2000))
+
+
+# Instants
+
+
+def coarse_series(rows: int = 12) -> Series:
+    """Four rows share each time."""
+    return Series(np.zeros((rows, 1), np.float32), ("value",), TimeAxis(np.arange(rows) // 4 * 1.0))
+
+
+def test_an_instant_among_rows_of_one_time_is_the_middle_one_of_them():
+    (found,) = annotation_segments({"result": [region(1, 1, "Run") | {}]}, PAIR, coarse_series(6))
+    assert (found.first, found.last) == (4, 5)
+    instant = region(1, 1, "Run")
+    instant["value"]["instant"] = True
+    (found,) = annotation_segments({"result": [instant]}, PAIR, coarse_series())
+    assert (found.first, found.last, found.instant) == (5, 5, True)
+
+
+def test_a_range_within_one_time_stays_a_range_where_it_says_so():
+    (found,) = annotation_segments({"result": [region(2, 2, "Run")]}, PAIR, coarse_series())
+    assert (found.first, found.last, found.instant) == (8, 11, False)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +346,9 @@ def test_a_region_with_unreadable_times_is_an_error_that_names_it(start, end):
 
 
 @pytest.mark.parametrize("result", [None, "text", {}])
-def test_an_annotation_without_results_has_no_segments(result):
-    assert annotation_segments({"result": result}, PAIR, index_series()) == []
+def test_an_annotation_without_a_list_of_results_is_not_taken_for_an_empty_one(result):
+    with pytest.raises(SeriesError, match="in place of a list of results"):
+        annotation_segments({"result": result}, PAIR, index_series())
 
 
 # Segments to classes
@@ -217,3 +386,9 @@ def test_each_drawn_combination_is_a_set_after_the_labels():
     both, three = ("Run", "Swim"), ("Run", "Walk", "Swim")
     assert drawn_sets(both, ("Run",), both, three) == (("Run",), three, both)
     assert drawn_sets(both) == (("Walk",), both)
+
+
+def test_more_combinations_of_labels_than_can_be_learned_are_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("timeseries_segmenter.labeling.targets.MOST_LABEL_SETS", 3)
+    with pytest.raises(TrainingError, match="there are 4 labels and combinations"):
+        drawn_sets(("Run", "Walk"), ("Run",), ("Walk",))

@@ -300,6 +300,110 @@ def test_a_region_that_cannot_be_read_leaves_its_task_out_and_names_it(
     assert str(bad) in reason
 
 
+LOST_REGIONS = [
+    (recorded.regions((40, None, "Run")), "has no end"),
+    (recorded.regions((4000, 4010, "Run")), "lies outside the series, which runs from 0 to 299"),
+    (recorded.regions((40, 89, "run")), 'has the label "run", which TimeSeriesLabels "label"'),
+    (recorded.regions((40, 89, "")), 'has the label ""'),
+    ([each | {"from_name": "old"} for each in recorded.regions((40, 89, "Run"))], 'is of "old"'),
+]
+
+
+@pytest.mark.parametrize(("result", "reason"), LOST_REGIONS)
+def test_regions_without_a_place_are_named_in_the_log_the_state_and_the_report_and_teach_nothing(
+    settings: Settings,
+    studio: LabelStudioServer,
+    caplog: pytest.LogCaptureFixture,
+    result: list[dict[str, Any]],
+    reason: str,
+):
+    bad = studio.add_task(3, INLINE, [*TRUTH, *result])
+    good = studio.add_task(3, INLINE, TRUTH)
+    states = TrainingStates(settings.model_dir)
+    for _ in range(2):
+        with states.change(3) as trainings:
+            trainings.enqueue("ANNOTATION_CREATED")
+        assert JobRunner(settings, states).run(3)
+    first, second = states.read(3).jobs
+    assert first.state == second.state == State.FINISHED
+    assert first.skipped == second.skipped == saved_report(settings).skipped
+    (told,) = first.skipped
+    assert told.startswith(f'Task {bad}: Region "r0"')
+    assert reason in told
+    assert saved_report(settings).tasks == [good]
+    warned = [entry for entry in caplog.records if entry.levelno >= logging.WARNING and told in entry.message]
+    assert len(warned) == 1  # once, not once a training run
+
+
+def test_where_no_region_of_a_project_has_a_place_the_training_run_fails_with_the_reason(
+    settings: Settings, studio: LabelStudioServer
+):
+    bad = studio.add_task(3, INLINE, recorded.regions((4000, 4010, "Run")))
+    with pytest.raises(TrainingError, match=rf'Task {bad}: Region "r0" \(Run, 4000 to 4010\) lies outside'):
+        train(settings)
+
+
+def test_a_task_is_left_out_of_the_pairs_alone_that_its_lost_region_may_belong_to(
+    settings: Settings, studio: LabelStudioServer
+):
+    other = '<TimeSeriesLabels name="mood" toName="ts"><Label value="Calm"/></TimeSeriesLabels><TimeSeries '
+    studio.configs[3] = CONFIG.replace("<TimeSeries ", other, 1)
+    calm = [each | {"from_name": "mood"} for each in recorded.regions((100, 150, "Calm"))]
+    both = [*TRUTH, *calm]
+    lost = [*TRUTH, *({**each, "value": each["value"] | {"start": None}} for each in calm)]
+    bad, good = studio.add_task(3, INLINE, lost), studio.add_task(3, INLINE, both)
+    model = train(settings)
+    assert model.metadata["tasks"] == [bad, good]
+    (skipped,) = model.metadata["skipped"]
+    assert skipped.endswith("(left out of mood:ts).")
+    report = saved_report(settings)
+    assert {pair.name: pair.training.tasks for pair in report.pairs} == {"mood:ts": 1, PAIR: 2}
+
+
+def test_what_is_said_about_regions_that_are_no_time_series_leaves_no_task_out(
+    settings: Settings, studio: LabelStudioServer
+):
+    others: list[dict[str, Any]] = [
+        {"type": "relation", "from_id": "r0", "to_id": "r1", "direction": "right"},
+        *(
+            {
+                "id": "r0",
+                "from_name": kind,
+                "to_name": "ts",
+                "type": kind,
+                "value": {"start": 4000, kind: ["x"]},
+            }
+            for kind in ("choices", "textarea", "rating", "number")
+        ),
+    ]
+    task = studio.add_task(3, INLINE, [*TRUTH, *others])
+    model = train(settings)
+    assert (model.metadata["tasks"], model.metadata["skipped"]) == ([task], [])
+
+
+def test_a_region_that_is_cut_is_learned_and_named_in_log_and_report(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+):
+    task = studio.add_task(3, INLINE, [*TRUTH, *recorded.regions((290, 400, "Run"))])
+    train(settings)
+    (remark,) = saved_report(settings).remarks
+    assert remark.startswith(f"Task {task}: Region")
+    assert remark.endswith("reaches beyond the series, and is cut at 299")
+    assert remark in caplog.text
+    assert saved_report(settings).tasks == [task]
+
+
+def test_thousands_of_tasks_that_are_left_out_are_named_up_to_a_number(
+    settings: Settings, studio: LabelStudioServer
+):
+    for _ in range(120):
+        studio.add_task(3, {"ts": None}, TRUTH)
+    studio.add_task(3, INLINE, TRUTH)
+    skipped = train(settings).metadata["skipped"]
+    assert len(skipped) == 101
+    assert skipped[-1] == "20 more, for reasons such as these."
+
+
 @pytest.mark.parametrize("name", [name for name in recorded.WEBHOOKS if "annotation_created" in name])
 def test_the_annotations_people_really_submitted_can_be_learned(
     settings: Settings, studio: LabelStudioServer, name: str

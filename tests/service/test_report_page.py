@@ -52,6 +52,24 @@ def test_the_page_loads_nothing_and_runs_nothing(part: PairReport):
     assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
+def test_tasks_that_were_left_out_are_named_above_all_figures(part: PairReport):
+    whole = page(reports.report(part, skipped=[f"Task {number}: {HOSTILE}" for number in range(12)]))
+    headings = [text(heading) for heading in whole.iter("h2")]
+    assert headings.index("Left out") < headings.index("What to do next")
+    left_out = section(whole, "Left out")
+    assert [text(each) for each in left_out.iter("li")] == [f"Task {n}: {HOSTILE}" for n in range(12)]
+    assert text(left_out.find("details/summary")) == "2 more"
+    assert "Mend 12 tasks that couldn't be learned from; the reasons are above." in text(
+        section(whole, "What to do next")
+    )
+    assert "Left out" not in text(page(reports.report(part)))
+
+
+def test_what_was_guessed_of_a_task_is_named(part: PairReport):
+    whole = page(reports.report(part, remarks=["Task 3: Region is cut"]))
+    assert text(section(whole, "Worth a look").find("ul")) == "Task 3: Region is cut"
+
+
 def test_what_people_wrote_stands_there_as_text(part: PairReport):
     names = ["background", HOSTILE, "Running", "Walking"]
     classes = [

@@ -1,9 +1,11 @@
 """Segments as the regions of a Label Studio prediction."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import blake2b
+
+import numpy as np
 
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series
@@ -23,6 +25,24 @@ def drawn_segments(segments: Iterable[Segment], pair: LabelPair) -> list[Segment
         if labels and score >= pair.settings.score_threshold:
             drawn.append(replace(segment, labels=labels, score=score))
     return drawn
+
+
+def stored_segments(segments: Sequence[Segment], series: Series) -> list[Segment]:
+    """Segments as they come back from Label Studio, which knows times and no rows.
+
+    Of rows that share a time, a range has all or none; an instant is the middle one.
+    """
+    stamps = series.time.stamps
+    if not (stamps[1:] == stamps[:-1]).any():
+        return list(segments)
+    stored = []
+    for segment in segments:
+        first = int(np.searchsorted(stamps, stamps[segment.first], side="left"))
+        last = int(np.searchsorted(stamps, stamps[segment.last], side="right")) - 1
+        if segment.instant:
+            first = last = (first + last) // 2
+        stored.append(replace(segment, first=first, last=last))
+    return stored
 
 
 def to_regions(segments: Iterable[Segment], pair: LabelPair, series: Series) -> list[dict[str, object]]:

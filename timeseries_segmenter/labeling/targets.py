@@ -1,15 +1,36 @@
 """Annotations as what the network learns: one class index per row."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from timeseries_segmenter.errors import SeriesError
+from timeseries_segmenter.errors import RegionError, SeriesError, TrainingError
+from timeseries_segmenter.labeling.annotated_region import (
+    belongs_to,
+    place,
+    region_name,
+)
+from timeseries_segmenter.labeling.cells import shown
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.segment import LabelSet, Segment
+
+MOST_REGIONS = 200_000  # of one annotation: two days of heartbeats
+MOST_LABEL_SETS = 1000  # that one network learns: each is a column of its output, as long as the series
+MOST_NAMED = 3  # further regions in one sentence
+MOST_SENTENCES = 5  # about one annotation
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedSegments:
+    """The regions of an annotation as segments, and what had to be guessed about them, a sentence each."""
+
+    segments: list[Segment]
+    remarks: list[str]
 
 
 def choose_annotation(annotations: Sequence[Mapping[str, object]]) -> Mapping[str, object] | None:
@@ -23,23 +44,51 @@ def choose_annotation(annotations: Sequence[Mapping[str, object]]) -> Mapping[st
 
 
 def annotation_segments(annotation: Mapping[str, object], pair: LabelPair, series: Series) -> list[Segment]:
-    """The drawn regions as segments, by their first row.
+    """The segments of `read_annotation`. Raises RegionError and SeriesError, as it does."""
+    return read_annotation(annotation, pair, series).segments
 
-    Passed over are results that are no regions of this pair of tags (relations, other
-    controls), regions without start, end or a known label, and those wholly out of the series'
-    range.
+
+def read_annotation(annotation: Mapping[str, object], pair: LabelPair, series: Series) -> AnnotatedSegments:
+    """The annotated regions as segments, by their first row.
+
+    Passed over are results that are not regions on a time series (relations, other controls, what is
+    said about a region), and regions of other pairs of tags in the labeling config.
 
     Raises:
-        SeriesError: a start or end can't be read, or they are in the wrong order.
+        RegionError: regions can't be placed in the series, or are of labels or tags that the labeling
+            config does not have. Their rows would pass for background: don't learn from the annotation.
+        SeriesError: the annotation holds no list of results, or too many.
 
     """
     results = annotation.get("result")
-    segments = [
-        segment
-        for region in (results if isinstance(results, list) else [])
-        if isinstance(region, Mapping) and (segment := _segment(region, pair, series))
-    ]
-    return sorted(segments, key=lambda segment: (segment.first, segment.last))
+    if not isinstance(results, list):
+        raise SeriesError(
+            f"annotation {annotation.get('id')} has {shown(results)} in place of a list of results; "
+            "export the project as JSON, with its annotations"
+        )
+    if len(results) > MOST_REGIONS:
+        raise SeriesError(
+            f"annotation {annotation.get('id')} has {len(results)} results, and at most {MOST_REGIONS} are "
+            "read; split the series into several tasks"
+        )
+    segments: list[Segment] = []
+    remarks: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
+    for result in results:
+        try:
+            if not belongs_to(result, pair):
+                continue
+            segment, remark = place(result, pair, series)
+        except RegionError as error:
+            problems.setdefault(str(error), []).append(region_name(result))
+            continue
+        segments.append(segment)
+        if remark:
+            remarks.setdefault(remark, []).append(region_name(result))
+    if problems:
+        raise RegionError("; ".join(_sentences(problems)))
+    ordered = sorted(segments, key=lambda segment: (segment.first, segment.last))
+    return AnnotatedSegments(ordered, list(_sentences(remarks)))
 
 
 def drawn_label_sets(segments: Iterable[Segment], labels: Sequence[str]) -> tuple[LabelSet, ...]:
@@ -47,11 +96,20 @@ def drawn_label_sets(segments: Iterable[Segment], labels: Sequence[str]) -> tupl
 
     A label that was drawn in combinations alone has no set of its own. A class per combination is
     the label powerset of Tsoumakas and Katakis (2007, doi 10.4018/jdwm.2007070101).
+
+    Raises:
+        TrainingError: there are more than MOST_LABEL_SETS.
+
     """
     drawn = {segment.labels for segment in segments}
     combinations = [each for each in drawn if len(each) > 1]
     combined = {label for each in combinations for label in each}
     alone = [(label,) for label in labels if (label,) in drawn or label not in combined]
+    if len(alone) + len(combinations) > MOST_LABEL_SETS:
+        raise TrainingError(
+            f"there are {len(alone) + len(combinations)} labels and combinations of labels, and at most "
+            f"{MOST_LABEL_SETS} are learned; use fewer"
+        )
     return (*alone, *sorted(combinations, key=lambda each: [labels.index(label) for label in each]))
 
 
@@ -70,30 +128,14 @@ def class_indices(
     return classes
 
 
-def _segment(region: Mapping[str, object], pair: LabelPair, series: Series) -> Segment | None:
-    if region.get("from_name") != pair.from_name or region.get("to_name") != pair.to_name:
-        return None
-    value = region.get("value")
-    if not isinstance(value, Mapping) or value.get("start") is None or value.get("end") is None:
-        return None
-    names = value.get("timeserieslabels")
-    labels = pair.label_set(names) if isinstance(names, list) else ()
-    if not labels:
-        return None
-    try:
-        rows = series.rows(value["start"], value["end"])
-        instant = series.time.stamp(value["start"]) == series.time.stamp(value["end"])
-    except SeriesError as error:
-        raise SeriesError(f'Region "{region.get("id")}": {error}.') from error
-    if rows is None:
-        return None
-    identity = region.get("id")
-    return Segment(
-        *rows,
-        labels,
-        instant=instant or value.get("instant") is True,
-        region=identity if isinstance(identity, str) else None,
-    )
+def _sentences(regions: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What there is to say about regions, each once, with the first few regions that it goes for."""
+    for said, (first, *others) in itertools.islice(regions.items(), MOST_SENTENCES):
+        listed = ", ".join(f"{other[0].lower()}{other[1:]}" for other in others[:MOST_NAMED])
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        yield f"{first} {said}" + (f" (the same goes for {listed}{more})" if others else "")
+    if len(regions) > MOST_SENTENCES:
+        yield f"and {len(regions) - MOST_SENTENCES} more such sentences about other regions"
 
 
 def _age(annotation: Mapping[str, object]) -> tuple[float, float, int]:
@@ -106,7 +148,9 @@ def _age(annotation: Mapping[str, object]) -> tuple[float, float, int]:
 
 
 def _seconds(time: object) -> float:
-    """A time of Label Studio's API since 1970; before all others where it is none."""
+    """A time of Label Studio's API since 1970, or of an old export; before all others where it is none."""
+    if isinstance(time, int | float) and not isinstance(time, bool):
+        return float(time)
     if isinstance(time, str):
         try:
             time = datetime.fromisoformat(time)

@@ -27,10 +27,11 @@ class Start:
     model: Model
     folds: Mapping[str, Folds] = field(default_factory=dict)
 
-    def fold_of_task(self, pair: str) -> dict[int, int]:
-        """The fold of each task that the model was trained on."""
+    def fold_of_task(self, pair: str) -> dict[str, int]:
+        """The fold of each task that the model was trained on, by its id as text."""
         of_pair = self.model.metadata.get("pairs", {}).get(pair, {})
-        return {int(task): fold for task, fold in of_pair.get("folds", {}).items()}
+        folds: dict[str, int] = of_pair.get("folds", {})
+        return folds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class PairTraining:
     fitted: Fitted
     epochs: Sequence[Epoch]
     validation: CrossValidation | None
-    folds: Mapping[int, int]
+    folds: Mapping[str, int]
     check_seconds: float
 
     @property
@@ -136,14 +137,14 @@ def _train_pair(
         start.model.segmenter(pair, config) if start else None,
     )
     began = time.monotonic()
-    numbers = [task.task for task in tasks]
-    folds = assign_folds(numbers, start.fold_of_task(pair.name) if start else {})
+    names = [str(task.task) for task in tasks]
+    folds = assign_folds(names, start.fold_of_task(pair.name) if start else {})
     validation = cross_validate(
         examples,
         label_sets,
         fitted,
         of_pair,
-        [folds[number] for number in numbers],
+        [folds[name] for name in names],
         start.folds.get(pair.name) if start else None,
         on_check,
     )

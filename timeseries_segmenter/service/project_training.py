@@ -2,10 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from timeseries_segmenter.errors import (
     DownloadError,
@@ -19,7 +18,13 @@ from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.service.annotate_next import SECONDS, lowest_scores
 from timeseries_segmenter.service.downloads import Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
-from timeseries_segmenter.service.labelled_task import LabelledTask, read_labelled_tasks, task_ids
+from timeseries_segmenter.service.labelled_task import (
+    LabelledTask,
+    read_labelled_tasks,
+    remarks_on,
+    shortened,
+    task_ids,
+)
 from timeseries_segmenter.service.logs import log_unknown_settings
 from timeseries_segmenter.service.model_store import Model, ModelStore
 from timeseries_segmenter.service.model_training import ModelTraining, Start, train_model
@@ -33,12 +38,15 @@ from timeseries_segmenter.service.training_log import (
     ShownProgress,
     ShownStep,
     log_fitted,
+    log_news,
     log_step,
     log_training,
 )
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+MOST_IN_ERROR = 3  # tasks that the error of a training run names
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +84,21 @@ class ProjectTraining:
         studio_project = self._label_studio.project(project)
         config = parse_label_config(studio_project.label_config)
         log_unknown_settings(project, config)
-        labelled, skipped = self._labelled(project, config)
-        tasks = task_ids(labelled)
+        before = self._before(project)
+        labelled, left_out = self._labelled(project, config)
+        tasks, skipped = task_ids(labelled), shortened(left_out)
+        remarks = shortened([*config.unusable, *remarks_on(labelled)])
+        metadata_before = before.model.metadata if before else {}
+        log_news(project, "left out of the training", skipped, metadata_before.get("skipped"))
+        log_news(project, "learned as far as possible", remarks, metadata_before.get("remarks"))
         fetched = time.monotonic()
-        log_step(project, "fetch", f"{len(tasks)} tasks, {len(skipped)} left out", fetched - began)
+        log_step(project, "fetch", f"{len(tasks)} tasks, {len(left_out)} left out", fetched - began)
         show_progress = ShownProgress(project, show)
 
         def show_epoch(recipe: Recipe, epoch: Epoch) -> None:
             step(Step.TRAINING)
             show_progress(recipe, epoch)
 
-        before = self._before(project)
         training = train_model(
             labelled,
             config,
@@ -105,6 +117,7 @@ class ProjectTraining:
             "title": studio_project.title,
             "tasks": tasks,
             "skipped": skipped,
+            "remarks": remarks,
             "seconds": {
                 "fetching": round(fetched - began, 2),
                 "fitting": round(fitting, 2),
@@ -112,8 +125,7 @@ class ProjectTraining:
             },
         }
         unlabelled = self._unlabelled(project, config, training)
-        earlier = before.model.metadata if before else None
-        model, metadata = reported(training, earlier, about, project, unlabelled)
+        model, metadata = reported(training, metadata_before, about, project, unlabelled)
         told = time.monotonic()
         log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", told - trained)
         step(Step.SAVING)
@@ -148,25 +160,18 @@ class ProjectTraining:
     def _labelled(self, project: int, config: LabelConfig) -> tuple[dict[str, list[LabelledTask]], list[str]]:
         """Annotated tasks of each pair, and why others are left out. Raises TrainingError for none."""
         skipped: list[str] = []
-
-        def left_out(task: Mapping[str, Any], reason: str) -> None:
-            skipped.append(reason)
-            logger.warning(
-                "project %d: left out of the training: %s",
-                project,
-                reason,
-                extra={"project": project, "task": task["id"]},
-            )
-
         tasks = self._label_studio.labelled_tasks(project)
         # without Label Studio nothing can be read: the training fails, and is tried again
         errors = (SeriesError, DownloadError)
-        labelled = read_labelled_tasks(tasks, config, self._series, errors, left_out)
+        labelled = read_labelled_tasks(
+            tasks, config, self._series, errors, lambda _, reason: skipped.append(reason)
+        )
         if not any(labelled.values()):
+            log_news(project, "left out of the training", shortened(skipped))
             raise TrainingError(
                 f"no annotated task of project {project} can be learned from"
                 + (
-                    f"; the first of {len(skipped)}: {skipped[0]}"
+                    f"; the first of {len(skipped)}: {' '.join(skipped[:MOST_IN_ERROR])}"
                     if skipped
                     else ": annotate and submit at least one"
                 )

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from timeseries_segmenter.learning.training import Fitted, Recipe
@@ -71,6 +71,15 @@ def log_step(project: int, step: str, outcome: str, seconds: float, **about: str
         seconds,
         extra={"project": project, "step": step, "seconds": round(seconds, 4)} | about,
     )
+
+
+def log_news(project: int, what: str, sentences: Sequence[str], known: Sequence[str] | None = None) -> None:
+    """Sentences about tasks, each once: those that were `known` to the version before are only counted."""
+    new = [sentence for sentence in sentences if sentence not in set(known or ())]
+    for sentence in new:
+        logger.warning("project %d: %s: %s", project, what, sentence, extra={"project": project})
+    if len(new) < len(sentences):
+        logger.info("project %d: %s as before: %d", project, what, len(sentences) - len(new))
 
 
 def log_training(project: int, version: str, tasks: int, seconds: float) -> None:

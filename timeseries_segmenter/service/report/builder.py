@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from timeseries_segmenter.evaluation import Comparison
+from timeseries_segmenter.labeling.regions import stored_segments
 from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
@@ -123,7 +124,7 @@ def previous(metadata: Mapping[str, Any]) -> Previous:
 
 def _comparisons(tasks: Sequence[LabelledTask], predicted: Sequence[Sequence[Segment]]) -> list[Comparison]:
     return [
-        Comparison(task.segments, segments, len(task.series))
+        Comparison(task.segments, stored_segments(segments, task.series), len(task.series))
         for task, segments in zip(tasks, predicted, strict=True)
     ]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from timeseries_segmenter.export import TaskId
 from timeseries_segmenter.labeling.time_axis import Time
 
 DIGITS = 4  # of figures
@@ -132,7 +133,7 @@ class Sample(_Part):
     `stop`: numbers, or milliseconds since 1970 where `dates`. `f1` is the task's `Figures.mean_f1`.
     """
 
-    task: int
+    task: TaskId
     why: str
     held_out: bool
     f1: Rounded
@@ -165,7 +166,7 @@ class Disagreement(_Part):
     `end` stand as Label Studio writes them. `annotation` and `region` are ids in Label Studio.
     """
 
-    task: int
+    task: TaskId
     start: Time
     end: Time
     drawn: list[str]
@@ -178,7 +179,7 @@ class Disagreement(_Part):
 class Unlabelled(_Part):
     """A task that nobody annotated, and its prediction's score."""
 
-    task: int
+    task: TaskId
     score: Rounded
 
 
@@ -226,15 +227,17 @@ class Previous(_Part):
 class Report(_Part):
     """All that a version's page tells.
 
-    `seconds` are by step, `skipped` sentences that name a task, `next` the tasks to annotate next.
+    `seconds` are by step. `skipped` are sentences that name a task that was left out, `remarks` those on
+    what was guessed of others, and `next` the tasks to annotate next.
     """
 
     created_at: str
     project: int | None
     title: str
-    tasks: list[int]
+    tasks: list[TaskId]
     skipped: list[str]
     seconds: dict[str, float]
     pairs: list[PairReport]
+    remarks: list[str] = []
     next: list[Unlabelled] = []
     previous: Previous | None = None

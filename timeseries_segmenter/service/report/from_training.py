@@ -20,8 +20,8 @@ def reported(
 ) -> tuple[TrainedModel, dict[str, Any]]:
     """What a training made as it is saved: the model with its report, and metadata.
 
-    `about` stands in both: `created_at`, `title`, `tasks`, `skipped` and `seconds`. `before` is the metadata
-    of the version before, `unlabelled` the tasks to annotate next.
+    `about` stands in both: `created_at`, `title`, `tasks`, `skipped`, `remarks` and `seconds`. `before`
+    is the metadata of the version before, `unlabelled` the tasks to annotate next.
     """
     report = Report(
         **about,

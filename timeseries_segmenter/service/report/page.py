@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from timeseries_segmenter.export import TaskId
 from timeseries_segmenter.service.report.colours import BACKGROUND, DARK, LABELS, colour
 from timeseries_segmenter.service.report.content import (
     Disagreement,
@@ -43,7 +44,7 @@ class Links:
     label_studio: str | None
     project: int | None
 
-    def task(self, task: int, annotation: int | None = None, region: str | None = None) -> str | None:
+    def task(self, task: TaskId, annotation: int | None = None, region: str | None = None) -> str | None:
         """A task in its project's Data Manager; `region` is selected and the others hidden."""
         if not self.label_studio or not self.project:
             return None

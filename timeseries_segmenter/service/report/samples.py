@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from timeseries_segmenter.export import TaskId
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.segment import Segment
 from timeseries_segmenter.service.report.content import LEVELS, POSITIONS, Sample, SampleChannel, SampleRegion
@@ -25,7 +26,7 @@ MOST_REGIONS = 160  # drawn and predicted ones: more can't be told apart
 class Predicted:
     """A labelled task, what was predicted for it, and the mean F1 of its classes."""
 
-    task: int
+    task: TaskId
     series: Series
     drawn: Sequence[Segment]
     predicted: Sequence[Segment]
@@ -34,7 +35,7 @@ class Predicted:
 
 def chosen(tasks: Sequence[Predicted], most: int = MOST_SAMPLES) -> list[tuple[Predicted, str]]:
     """The best, the worst and typical ones, from best to worst, each with what it is."""
-    ranked = sorted(tasks, key=lambda each: (-each.f1, each.task))
+    ranked = sorted(tasks, key=lambda each: (-each.f1, isinstance(each.task, str), each.task))
     if len(ranked) <= 1:
         return [(each, "the only one") for each in ranked]
     middle = (len(ranked) - 1) / 2

@@ -129,7 +129,7 @@ def next_steps(pair: PairReport, skipped: int) -> list[str]:
     if pair.held_out is None:
         steps.append("Annotate a second task, so that the model can be checked on one that it hasn't seen.")
     if skipped:
-        steps.append(f"Mend {_tasks(skipped)} that couldn't be learned from; the reasons stand below.")
+        steps.append(f"Mend {_tasks(skipped)} that couldn't be learned from; the reasons are above.")
     if pair.disagreements:
         steps.append(
             "Look at the regions listed below that the model disagrees with: some may be drawn wrong."
