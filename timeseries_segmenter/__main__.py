@@ -9,6 +9,7 @@ import torch
 
 from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.evaluation import TOLERANCE
+from timeseries_segmenter.export import TaskId, task_id
 from timeseries_segmenter.file_commands import evaluate_model, predict, train
 from timeseries_segmenter.report_command import report
 from timeseries_segmenter.service.backend import project_number
@@ -35,8 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _ids(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+def _ids(text: str) -> list[TaskId]:
+    ids = [task_id(part) for part in text.split(",")]
+    known = [each for each in ids if each is not None]
+    if len(known) < len(ids):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of task ids, such as 1,2,3")
+    return known
 
 
 def _project(text: str) -> int:

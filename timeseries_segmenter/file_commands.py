@@ -3,8 +3,9 @@
 import argparse
 import json
 import logging
+import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,15 +15,22 @@ from tqdm import tqdm
 
 from timeseries_segmenter.errors import ExportError, SegmenterError
 from timeseries_segmenter.evaluation import Comparison, evaluate, table
-from timeseries_segmenter.export import read_config, read_split, read_tasks
+from timeseries_segmenter.export import WRITTEN, check_writable, read_config, read_split, read_tasks
 from timeseries_segmenter.labeling.config import LabelConfig
-from timeseries_segmenter.labeling.regions import drawn_segments
+from timeseries_segmenter.labeling.regions import drawn_segments, stored_segments
 from timeseries_segmenter.labeling.targets import drawn_label_sets
 from timeseries_segmenter.learning.model_file import load_folds, load_model, save_model
 from timeseries_segmenter.segment import label_set_name
-from timeseries_segmenter.service.labelled_task import LabelledTask, labels_of, read_labelled_tasks, task_ids
+from timeseries_segmenter.service.labelled_task import (
+    LabelledTask,
+    labels_of,
+    read_labelled_tasks,
+    remarks_on,
+    shortened,
+    task_ids,
+)
 from timeseries_segmenter.service.model_store import Model
-from timeseries_segmenter.service.prediction import PairSegmenter, pair_segmenters, predict_tasks
+from timeseries_segmenter.service.prediction import Complaints, PairSegmenter, draw, pair_segmenters
 from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.settings import Settings
 
@@ -37,8 +45,9 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     from timeseries_segmenter.service.model_training import Start, train_model
     from timeseries_segmenter.service.report.from_training import reported
 
-    config = read_config(options.config)
-    labelled = _labelled(_tasks(options, "train"), config, TaskSeries.of(settings))
+    config = _config(options)
+    check_writable(options.model, options.config, options.tasks)
+    labelled, left_out = _labelled(_tasks(options, "train"), config, TaskSeries.of(settings))
     start = Start(_model(options.start), load_folds(options.start)) if options.start else None
     began = time.monotonic()
     with tqdm(desc="training", unit=" epochs", disable=None) as bar:
@@ -60,7 +69,8 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
         "created_at": moment.isoformat(timespec="seconds"),
         "title": options.model.stem,
         "tasks": task_ids(labelled),
-        "skipped": [],
+        "skipped": shortened(left_out),
+        "remarks": shortened([*config.unusable, *remarks_on(labelled)]),
         "seconds": {
             "fitting": round(time.monotonic() - began - training.check_seconds, 2),
             "checking": round(training.check_seconds, 2),
@@ -75,6 +85,8 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
         save_model(options.model, model, metadata)
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{options.model} can't be written: {error}") from error
+    for remark in remarks_on(labelled):
+        logger.warning("learned as far as possible: %s", remark)
     for name, reason in training.unlearned.items():
         logger.warning("nothing is drawn for %s yet: %s", name, reason)
     for name, each in training.pairs.items():
@@ -88,49 +100,69 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
             f"worst class {fitted.scores.min_f1:.3f}"
             + ("" if fitted.thresholds_met else " (the thresholds were not met)")
         )
+    if left_out:
+        print(f"{options.model}: {len(left_out)} annotated tasks were left out; the reasons are above")
 
 
 def predict(options: argparse.Namespace, settings: Settings) -> None:
     """Write tasks with predictions, in the form that Label Studio imports."""
-    config, model, series = read_config(options.config), _model(options.model), TaskSeries.of(settings)
-    predicted = [
-        {
-            **{key: task[key] for key in ("id", "data") if key in task},
-            "predictions": predict_tasks([task], config, model, series),
-        }
-        for task in tqdm(_tasks(options, "test"), "predicting", unit=" tasks", disable=None)
-    ]
+    config, model, series = _config(options), _model(options.model), TaskSeries.of(settings)
+    check_writable(options.output, options.config, options.tasks, options.model)
+    segmenters = _segmenters(model, config, options)
+    tasks = _tasks(options, "test")
+    predicted = []
+    unread: list[str] = []
+    complaints = Complaints()
+    shown = tqdm(tasks, "predicting", unit=" tasks", disable=None)
+    for task, of_task in series.of_tasks(shown, [each.pair for each in segmenters]):
+        drawing = draw(task, segmenters, of_task, complaints)
+        if not drawing.rows:
+            unread += drawing.problems[:1]
+        prediction = {"model_version": model.version, "score": drawing.score, "result": drawing.regions}
+        predicted.append({**_as_written(task), "predictions": [prediction]})
+    if not tasks:
+        raise ExportError(f"{options.tasks} holds no task to predict")
+    if len(unread) == len(tasks):
+        raise ExportError(f"none of {len(tasks)} tasks could be read: {unread[0]}")
     try:
         options.output.write_text(json.dumps(predicted, allow_nan=False, indent=1), encoding="utf-8")
     except OSError as error:
         raise ExportError(f"{options.output} can't be written: {error.strerror}") from error
     regions = sum(len(task["predictions"][0]["result"]) for task in predicted)
-    print(f"{options.output}: {len(predicted)} tasks, {regions} regions")
+    failed = f"; {len(unread)} tasks could not be read, see above" if unread else ""
+    print(f"{options.output}: {len(predicted)} tasks, {regions} regions{failed}")
 
 
 def evaluate_model(options: argparse.Namespace, settings: Settings) -> None:
     """Compare predicted with drawn regions."""
-    config, model = read_config(options.config), _model(options.model)
-    segmenters = pair_segmenters(model, config)
-    if not segmenters:
-        trained = "; ".join(
-            f"{name or 'one pair'}: {', '.join(each.channels)}" for name, each in model.segmenters.items()
-        )
-        wanted = "; ".join(f"{pair.name}: {', '.join(pair.channels)}" for pair in config.pairs)
-        raise ExportError(
-            f"{options.model} was trained on the channels {trained}; {options.config} has {wanted}"
-        )
+    config, model = _config(options), _model(options.model)
+    segmenters = _segmenters(model, config, options)
     tasks = tqdm(_tasks(options, "test"), "evaluating", unit=" tasks", disable=None)
-    labelled = _labelled(tasks, config, TaskSeries.of(settings))
+    labelled, left_out = _labelled(tasks, config, TaskSeries.of(settings))
     figures = {
         each.pair.name: _figures(each, labelled[each.pair.name], options.tolerance)
         for each in segmenters
         if labelled[each.pair.name]
     }
+    if not figures:
+        raise ExportError(f"no annotated task has regions of what {options.model} has learned")
     if options.json:
         print(json.dumps(figures, indent=1))
     else:
         print("\n\n".join(f"{name}\n{table(figure)}" for name, figure in figures.items()))
+    if left_out:
+        sys.stderr.write(f"{len(left_out)} annotated tasks were left out of these figures, see above\n")
+
+
+def _segmenters(model: Model, config: LabelConfig, options: argparse.Namespace) -> list[PairSegmenter]:
+    """What of the model can draw regions of the labeling config. Raises ExportError for nothing."""
+    if segmenters := pair_segmenters(model, config):
+        return segmenters
+    trained = "; ".join(
+        f"{name or 'one pair'}: {', '.join(each.channels)}" for name, each in model.segmenters.items()
+    )
+    wanted = "; ".join(f"{pair.name}: {', '.join(pair.channels)}" for pair in config.pairs)
+    raise ExportError(f"{options.model} was trained on the channels {trained}; {options.config} has {wanted}")
 
 
 def _figures(segmenter: PairSegmenter, tasks: list[LabelledTask], tolerance: int) -> dict[str, Any]:
@@ -139,23 +171,56 @@ def _figures(segmenter: PairSegmenter, tasks: list[LabelledTask], tolerance: int
     for task in tasks:
         pair = replace(segmenter.pair, labels=task.labels)
         predicted = drawn_segments(segmenter.predict(task.series).segments, pair)
-        comparisons.append(Comparison(task.segments, predicted, len(task.series)))
+        stored = stored_segments(predicted, task.series)
+        comparisons.append(Comparison(task.segments, stored, len(task.series)))
     segments = [segment for each in comparisons for segment in (*each.true, *each.predicted)]
     return evaluate(comparisons, drawn_label_sets(segments, labels), tolerance)
 
 
 def _labelled(
     tasks: Iterable[Mapping[str, Any]], config: LabelConfig, series: TaskSeries
-) -> dict[str, list[LabelledTask]]:
-    """The annotated ones that can be read; the log names the others. Raises ExportError for none."""
+) -> tuple[dict[str, list[LabelledTask]], list[str]]:
+    """The annotated ones of each pair, and why others are left out, which the log says too.
+
+    Raises ExportError where none can be learned from.
+    """
+    listed = list(tasks)
+    reasons: list[str] = []
 
     def left_out(_: Mapping[str, Any], reason: str) -> None:
+        reasons.append(reason)
         logger.warning("left out: %s", reason)
 
-    labelled = read_labelled_tasks(tasks, config, series, (SegmenterError,), left_out)
+    labelled = read_labelled_tasks(listed, config, series, (SegmenterError,), left_out)
     if not any(labelled.values()):
-        raise ExportError("none of the tasks is annotated and can be read")
-    return labelled
+        raise ExportError(
+            f"none of {len(listed)} tasks is annotated and can be read: {_why(listed, reasons)}"
+        )
+    return labelled, reasons
+
+
+def _why(tasks: Sequence[Mapping[str, Any]], reasons: Sequence[str]) -> str:
+    if reasons:
+        return f"{len(reasons)} left out, the first since {reasons[0]}"
+    if any(task.get("annotations") for task in tasks):
+        return "all annotations are skipped ones; submit at least one"
+    if any(task.get("predictions") for task in tasks):
+        return "there are predictions alone; accept them in Label Studio, and submit the annotation"
+    if any(task.get("drafts") for task in tasks):
+        return "there are drafts alone; submit them in Label Studio"
+    return "annotate at least one, and export the project as JSON"
+
+
+def _config(options: argparse.Namespace) -> LabelConfig:
+    config = read_config(options.config)
+    for reason in config.unusable:
+        logger.warning("passed over: %s", reason)
+    return config
+
+
+def _as_written(task: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's data, and its id if it has one, as they are in the file."""
+    return dict(task[WRITTEN]) | {"data": task["data"]}
 
 
 def _tasks(options: argparse.Namespace, part: str) -> list[dict[str, Any]]:

@@ -40,12 +40,13 @@ class PairSegmenter:
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """What is drawn on one task: its regions, how sure the least sure pair is of its series, from 0
-    to 1, and the number of rows that were read; 0 where none could be.
+    to 1, the number of rows that were read; 0 where none could be, and why something could not.
     """
 
     regions: list[dict[str, Any]]
     score: float
     rows: int
+    problems: tuple[str, ...] = ()
 
 
 NOTHING = Drawing([], 0.0, 0)
@@ -153,6 +154,7 @@ def draw(
     regions: list[dict[str, Any]] = []
     scores: list[float] = []
     rows = 0
+    problems: list[str] = []
     for each in segmenters:
         try:
             pair = each.pair.of_task(task.get("data"))
@@ -163,11 +165,15 @@ def draw(
             logger.debug("no prediction: %s", error)  # those of a request are told in one line
         except Exception as error:  # noqa: BLE001  one bad task must not cost the batch
             complaints.add(task, each.pair.name, error)
+            known = isinstance(error, SegmenterError)
+            problems.append(
+                str(error) if known else f"Task {task_name(task)}: {type(error).__name__}; see the log"
+            )
         else:
             complaints.withdraw(task, each.pair.name)
             scores.append(segmentation.confidence)
             rows += len(read)
-    return Drawing(regions, min(scores, default=0.0), rows)
+    return Drawing(regions, min(scores, default=0.0), rows, tuple(problems))
 
 
 def _tell(task: Mapping[str, Any], drawing: Drawing, version: str, seconds: float) -> None:
