@@ -361,7 +361,8 @@ def quoted(cell: str) -> str:
 @st.composite
 def time_columns(draw: st.DrawFn, rows: int) -> tuple[list[str], list[float], str | None]:
     """Cells, what they mean, and their format; equal stamps may follow each other."""
-    form = draw(st.none() | forms())
+    # the editor makes a number of 5.500, and prints it as 5.5, which is 5 ms then
+    form = draw(st.none() | forms().filter(lambda form: form.text != "%s.%L"))
     if form:
         stamps = sorted(draw(st.lists(form.times(), min_size=rows, max_size=rows)))
         printed = TimeFormat(form.text)
@@ -424,6 +425,10 @@ def tables(draw: st.DrawFn) -> Table:
     return Table(content, config, np.array(columns).T, stamps)
 
 
+def has_values(table: Table) -> bool:
+    return bool(np.isfinite(table.columns).any())
+
+
 def assert_usable(series: Series, config: LabelPair) -> None:
     """What the network relies on."""
     assert series.values.dtype == np.float32
@@ -436,7 +441,7 @@ def assert_usable(series: Series, config: LabelPair) -> None:
 
 
 @tries(150)
-@given(tables())
+@given(tables().filter(has_values))
 def test_a_table_is_read_back(table: Table):
     series = read_series(table.content, table.config, 1)
     assert_usable(series, table.config)
@@ -637,7 +642,7 @@ def test_segments_become_regions_and_the_same_segments_again(axis: TimeAxis, dat
 
 
 @tries(80)
-@given(tables(), st.data())
+@given(tables().filter(has_values), st.data())
 def test_regions_of_a_read_table_cover_their_rows_and_those_of_equal_stamps(
     table: Table, data: st.DataObject
 ):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,30 @@ from timeseries_segmenter.errors import SeriesError
 Floats = NDArray[np.float64]
 Texts = NDArray[np.object_]
 
+# What JavaScript trims from a line, and from a cell before it makes a number of it.
+BLANKS = "\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
 MISSING = frozenset(
     (
         *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "Null", "null", "None", "none"),
-        *("nan", "NaN", "NAN", "-nan", "-NaN"),
+        *("nan", "NaN", "NAN", "-nan", "-NaN", "NaT", "?", "-", "--", "."),
     )
 )
-_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|infinity)", re.ASCII | re.IGNORECASE)
+_MISSING_IN_ANY_CASE = frozenset(
+    (
+        *("", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "null", "#null!", "(null)", "none", "nil", "nat"),
+        *("missing", "undefined", "\\n", "?", "??", "???", "-", "--", "---", ".", "..", "...", "*", "**"),
+        *("#value!", "#div/0!", "#num!", "#ref!", "#name?", "_"),
+    )
+)
+# NaN, and what C runtimes of Windows print for it and for infinity
+_NOT_A_NUMBER = re.compile(r"[+-]?(nan(\(\w*\))?|1\.#[a-z]+\d*|[qs]nan)", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|infinity)|0x[\da-f]+|0o[0-7]+|0b[01]+",
+    re.ASCII | re.IGNORECASE,
+)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d[\d.]*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
 class CellError(SeriesError):
@@ -25,18 +43,50 @@ class CellError(SeriesError):
 
     def __init__(self, name: str, place: str, cell: object) -> None:
         self.name = name
-        self.found = f'column "{name}", {place}: {shown(cell)} is no number'
-        super().__init__(f"{self.found}; write one, or leave the cell empty")
+        self.found = f'column "{name}", {place}: {shown(cell)} is no number{encoding_hint(cell)}'
+        advice = "write one, or leave the cell empty"
+        if isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell.strip(BLANKS)):
+            advice = "write numbers with a decimal point, and without a separator of thousands"
+        super().__init__(f"{self.found}; {advice}")
 
 
 def is_number(cell: str) -> bool:
     """Whether a cell is a number, infinity included."""
-    return bool(_NUMBER.fullmatch(cell.strip()))
+    return bool(_NUMBER.fullmatch(cell.strip(BLANKS)))
 
 
-def is_number_or_missing(cell: str) -> bool:
-    """Whether a cell may stand in a column of numbers."""
-    return cell.lstrip(" ") in MISSING or is_number(cell)
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that there is no value."""
+    cell = cell.strip(BLANKS)
+    return cell.lower() in _MISSING_IN_ANY_CASE or bool(_NOT_A_NUMBER.fullmatch(cell))
+
+
+def number_of(cell: str) -> float | None:
+    """A cell as a number, NaN where missing, None where it is neither."""
+    cell = cell.strip(BLANKS)
+    if _NUMBER.fullmatch(cell):
+        return float(int(cell, 0)) if cell[1:2] in tuple("xXoObB") else float(cell)
+    return np.nan if is_missing(cell) else None
+
+
+def editor_number(cell: str) -> float | None:
+    """The number that JavaScript makes of a cell, 0 of an empty one; None where it makes none."""
+    cell = cell.strip(BLANKS)
+    if not cell:
+        return 0.0
+    if not _NUMBER.fullmatch(cell) or "in" in cell.lower():
+        infinite = {"Infinity": np.inf, "+Infinity": np.inf, "-Infinity": -np.inf}
+        return infinite.get(cell)
+    return number_of(cell)
+
+
+def number_text(number: float) -> str:
+    """A finite number as JavaScript prints it: 1e-7, 0.5, 100000000000000000000."""
+    if number == int(number) and abs(number) < 1e21:
+        return str(int(number))
+    if 1e-6 <= abs(number) < 1e21:
+        return format(Decimal(repr(number)), "f")
+    return re.sub(r"e([+-])0*", r"e\1", repr(number))
 
 
 def shown(cell: object) -> str:
@@ -48,6 +98,12 @@ def shown(cell: object) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
+def encoding_hint(text: object) -> str:
+    """What to say of text that was decoded as UTF-8 and was none."""
+    wrong = isinstance(text, str) and "\ufffd" in text[:60]
+    return " (it isn't UTF-8: save the file as UTF-8)" if wrong else ""
+
+
 def column_index(name: str, names: Sequence[str], *, numbers_first: bool, hint: str = "") -> int:
     """The column of that name, in any case, or of that number; `hint` ends what an error tells.
 
@@ -56,7 +112,7 @@ def column_index(name: str, names: Sequence[str], *, numbers_first: bool, hint: 
 
     """
     lower = [other.lower() for other in names]
-    number = int(name) if name.isascii() and name.isdecimal() else len(names)
+    number = int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else len(names)
     if numbers_first and number < len(names):
         return number
     if name in names:
@@ -65,7 +121,7 @@ def column_index(name: str, names: Sequence[str], *, numbers_first: bool, hint: 
         return lower.index(name.lower())
     if number < len(names):
         return number
-    listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    listed = ", ".join(names[:20])[:1000] + (", …" if len(names) > 20 else "")
     raise SeriesError(
         f'there is no column "{name}"; the columns are: {listed}{hint}. Correct the name in the config, '
         "or its sep where these are not the columns"

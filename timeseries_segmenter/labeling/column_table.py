@@ -11,24 +11,35 @@ from timeseries_segmenter.labeling.cells import (
     Floats,
     Texts,
     column_index,
-    is_number,
+    number_of,
     shown,
 )
 
+_MOST = 1e300  # numbers beyond it are infinite
+
 
 class ColumnTable:
-    """Columns of cells: numbers, numbers as text, `true` (1), `false` (0), and null where missing."""
+    """Columns of cells: numbers, numbers as text, `true` (1), `false` (0), and null where missing.
 
-    def __init__(self, columns: Mapping[str, object]) -> None:
-        self.names = [str(name) for name in columns]
-        self._columns = list(columns.values())
+    A list of columns has the names `"0"`, `"1"`, …
+    """
 
-    def index(self, name: str) -> int:
+    numbers_first = False  # text stays text, also where it could be a number
+
+    def __init__(self, columns: Mapping[str, object] | Sequence[object]) -> None:
+        if isinstance(columns, Mapping):
+            self.names = [str(name) for name in columns]
+            self._columns = list(columns.values())
+        else:
+            self.names = [str(number) for number in range(len(columns))]
+            self._columns = list(columns)
+
+    def index(self, name: str, *, numbers_first: bool = False) -> int:
         """The column of that name, in any case, or of that number."""
-        return column_index(name, self.names, numbers_first=False)
+        return column_index(name, self.names, numbers_first=numbers_first)
 
     def read(self, numeric: Iterable[int], text: Iterable[int]) -> dict[int, Floats | Texts]:
-        """Columns as `(T,)` float64, NaN where missing, and as `(T,)` str, None where missing.
+        """Columns as `(T,)` float64, NaN where missing, and as `(T,)` str, float or int, None where missing.
 
         Raises:
             SeriesError: a column is no list, a cell is no number, or lengths differ.
@@ -36,7 +47,7 @@ class ColumnTable:
         """
         read: dict[int, Floats | Texts] = {column: self._floats(column) for column in numeric}
         for column in text:
-            read[column] = np.array([_text(cell) for cell in self._cells(column)], dtype=np.object_)
+            read[column] = np.array([_time(cell) for cell in self._cells(column)], dtype=np.object_)
         lengths = {self.names[column]: len(cells) for column, cells in read.items()}
         if len(set(lengths.values())) > 1:
             listed = ", ".join(f'"{name}" has {length}' for name, length in lengths.items())
@@ -70,19 +81,23 @@ class ColumnTable:
         return np.array([self._float(column, row, cell) for row, cell in enumerate(cells)], dtype=np.float64)
 
     def _float(self, column: int, row: int, cell: object) -> float:
-        text = str(float(cell)) if isinstance(cell, bool) else _text(cell)
-        if text is None:
+        if cell is None:
             return np.nan
-        if isinstance(cell, str | int | float) and is_number(text):
-            return float(text)
-        raise CellError(self.names[column], self.place(row), cell)
+        number = number_of(cell) if isinstance(cell, str) else None
+        if isinstance(cell, bool | int | float) and abs(cell) < _MOST:
+            number = float(cell)
+        elif isinstance(cell, int | float):
+            number = np.inf
+        if number is None:
+            raise CellError(self.names[column], self.place(row), cell)
+        return number
 
 
-def _text(cell: object) -> str | None:
-    """A cell as JavaScript prints it, where whole numbers have no `.0`; None where missing."""
+def _time(cell: object) -> str | int | float | None:
+    """A time as the editor takes it; None where missing."""
     if cell is None or (isinstance(cell, float) and np.isnan(cell)):
         return None
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
+    if isinstance(cell, int | float) and not isinstance(cell, bool) and abs(cell) < _MOST:
+        return cell
     text = cell if isinstance(cell, str) else shown(cell)
     return None if text.strip() in MISSING else text

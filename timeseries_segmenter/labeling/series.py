@@ -1,22 +1,28 @@
 """A task's series: its channels as an array, and its time as Label Studio writes it."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.cells import CellError, Floats, Texts, shown
 from timeseries_segmenter.labeling.column_table import ColumnTable
+from timeseries_segmenter.labeling.csv_bytes import BOM
 from timeseries_segmenter.labeling.csv_table import CsvTable
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.time_axis import Time, TimeAxis
-from timeseries_segmenter.labeling.time_format import TimeFormat, TimeTextError
+from timeseries_segmenter.labeling.time_column import read_axis
 
 __all__ = ["Series", "TimeAxis", "read_series"]
+
+MAX_JSON = 128_000_000  # bytes: as Python objects they take some ten times as much
+MAX_BRACKETS = 1_000_000
+_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +41,12 @@ class Series:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def empty_channels(self) -> tuple[str, ...]:
+        """The channels without any value in this series."""
+        empty = np.isnan(self.values[0])  # what is missing has its neighbour's value, where there is one
+        return tuple(name for name, missing in zip(self.channels, empty, strict=True) if missing)
+
     def rows(self, start: object, end: object) -> tuple[int, int] | None:
         """The first and last row, both inclusive, of a region; see `TimeAxis.rows`."""
         return self.time.rows(start, end)
@@ -45,16 +57,16 @@ class Series:
 
 
 def read_series(
-    content: bytes | str | Mapping[str, Sequence[object]], pair: LabelPair, task: int | str
+    content: bytes | str | Mapping[str, Sequence[object]] | Sequence[object], pair: LabelPair, task: int | str
 ) -> Series:
-    """Read a task's series: the text of a CSV or JSON file, or a dict of columns.
+    """Read a task's series: the text of a CSV or JSON file, a dict of columns, or a list of them.
 
     Messages name the task, the column, the row and the value. Rows count from 1, without
     the header; those of a file are given with their line.
 
     Raises:
         SeriesError: a column is missing, a cell is text, a time is missing or decreases,
-            rows or columns differ in length, or there are none.
+            rows or columns differ in length, there are none, or no channel has a value.
 
     """
     try:
@@ -66,29 +78,46 @@ def read_series(
 def _table(content: object, pair: LabelPair) -> CsvTable | ColumnTable:
     if isinstance(content, str):
         content = content.encode("utf-8", "replace")
-    if isinstance(content, Mapping):
+    if isinstance(content, bytes):
+        if pair.value_type != "json" and not _JSON.match(content):
+            wanted = [*pair.channels, *([pair.time_column] if pair.time_column else [])]
+            return CsvTable(content, pair.separator, wanted)
+        content = _json(content)
+    if isinstance(content, Mapping) or _is_list_of_columns(content):
         return ColumnTable(content)
-    if not isinstance(content, bytes):
-        raise SeriesError(f"the series is {shown(content)}; write a dict of columns, or CSV text")
-    if pair.value_type == "json" or content.startswith(b"{"):
-        try:
-            columns = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise SeriesError(f"the series isn't JSON ({error}); write a dict of columns") from error
-        if not isinstance(columns, dict):
-            raise SeriesError(f"the series is {shown(columns)}; write a dict of columns")
-        return ColumnTable(columns)
-    wanted = [*pair.channels, *([pair.time_column] if pair.time_column else [])]
-    return CsvTable(content, pair.separator, wanted)
+    raise SeriesError(f"the series is {shown(content)}; write a dict of columns")
+
+
+def _json(content: bytes) -> Any:
+    content = content.removeprefix(BOM)
+    brackets = content.count(b"[") + content.count(b"{")
+    if len(content) > MAX_JSON or brackets > MAX_BRACKETS:
+        raise SeriesError(
+            f"the series is JSON of {len(content)} bytes with {brackets} brackets (at most {MAX_JSON} and "
+            f"{MAX_BRACKETS}); write a dict of columns, save the series as CSV, or cut it into shorter ones"
+        )
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise SeriesError(f"the series isn't JSON ({error}); write a dict of columns") from error
+
+
+def _is_list_of_columns(content: object) -> TypeGuard[Sequence[object]]:
+    """Whether this is a list of lists, whose names are their numbers to the editor."""
+    return (
+        isinstance(content, list | tuple)
+        and bool(content)
+        and all(isinstance(column, list | tuple) for column in content)
+    )
 
 
 def _series(table: CsvTable | ColumnTable, pair: LabelPair) -> Series:
     channels = [table.index(name) for name in pair.channels]
     if pair.time_column is None:
         columns = table.read(channels, [])
-        values = _values([columns[channel] for channel in channels])
+        values = _values([columns[channel] for channel in channels], pair.channels)
         return Series(values, pair.channels, TimeAxis(np.arange(len(values), dtype=np.float64)))
-    time = table.index(pair.time_column)
+    time = table.index(pair.time_column, numbers_first=False)
     text = [time] if pair.time_format else []
     try:
         columns = table.read([column for column in (*channels, time) if column not in text], text)
@@ -99,12 +128,12 @@ def _series(table: CsvTable | ColumnTable, pair: LabelPair) -> Series:
     times = columns[time]
     if pair.time_format and time in channels:
         columns[time] = ColumnTable({pair.time_column: times}).read([0], [])[0]
-    values = _values([columns[channel] for channel in channels])
-    axis = _axis(table, time, times, pair.time_format)
+    values = _values([columns[channel] for channel in channels], pair.channels)
+    axis = read_axis(table, time, times, pair.time_format)
     return Series(values, pair.channels, axis)
 
 
-def _values(columns: Sequence[Floats | Texts]) -> NDArray[np.float32]:
+def _values(columns: Sequence[Floats | Texts], names: Sequence[str]) -> NDArray[np.float32]:
     length = len(columns[0])
     if not length:
         raise SeriesError("the series has no rows; add some")
@@ -117,32 +146,9 @@ def _values(columns: Sequence[Floats | Texts]) -> NDArray[np.float32]:
         missing = ~np.isfinite(column)
         there = np.flatnonzero(~missing)
         column[missing] = np.interp(np.flatnonzero(missing), there, column[there]) if len(there) else np.nan
+    if np.isnan(values[0]).all():
+        raise SeriesError(
+            f"no channel has a value in any row ({', '.join(names)[:200]}); look whether the columns that "
+            "the config names hold the measurements"
+        )
     return values
-
-
-def _axis(
-    table: CsvTable | ColumnTable, column: int, times: Floats | Texts, time_format: str | None
-) -> TimeAxis:
-    def where(row: int) -> str:
-        return f'column "{table.names[column]}", {table.place(row)}'
-
-    missing = pd.isna(times) if time_format else ~np.isfinite(times.astype(np.float64))
-    if missing.any():
-        row = int(np.argmax(missing))
-        raise SeriesError(
-            f"{where(row)}: {shown(table.cell(column, row))} is no time; write one in every row, "
-            "or take timeColumn out of the labeling config"
-        )
-    form = TimeFormat(time_format) if time_format else None
-    try:
-        stamps = (form.parse(times.astype(np.object_)) if form else times).astype(np.float64)
-    except TimeTextError as error:
-        raise SeriesError(f"{where(error.row)}: {error}; correct the cell, or timeFormat") from error
-    falls = np.flatnonzero(stamps[1:] < stamps[:-1])
-    if len(falls):
-        row = int(falls[0]) + 1
-        raise SeriesError(
-            f"{where(row)}: the time falls from {shown(table.cell(column, row - 1))} "
-            f"to {shown(table.cell(column, row))}; sort the rows by time"
-        )
-    return TimeAxis(stamps, form)

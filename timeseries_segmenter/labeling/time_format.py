@@ -48,7 +48,7 @@ class TimeFormat:
     `.5` is 500 ms. There is nothing finer than a millisecond: `%f` reads and prints one as
     three digits more.
 
-    `directives` are those that it has, without `%` and padding.
+    `directives` are those that it has, without `%` and padding; `literals` is all text between them.
 
     Raises:
         TimeFormatError: a directive is unknown, there is none, or the format is too long.
@@ -64,6 +64,7 @@ class TimeFormat:
         self.text = text
         self._tokens = list(_tokens(text))
         self.directives = frozenset(directive for directive, _ in self._tokens if directive)
+        self.literals = "".join(rest for directive, rest in self._tokens if not directive)
         if not any(directive for directive, _ in self._tokens):
             raise TimeFormatError(
                 f'The time format "{text}" has no directive, such as %Y; correct timeFormat.'
