@@ -53,7 +53,7 @@ TESTS_2X := tests/test_wsgi.py tests/test_model.py tests/test_gunicorn.py \
 test-2x: checkout-2x $(INSTALLED_2X) ## run the tests that it has a part in under label-studio-ml 2.x (LABEL_STUDIO_ML=checkout)
 	@echo "$(abspath $(LABEL_STUDIO_ML))" > "$$(.venv-2x/bin/python -c 'import site; print(site.getsitepackages()[0])')/label_studio_ml.pth"
 	@.venv-2x/bin/python -m pytest -m "not e2e" $(TESTS_2X) \
-		-W "ignore:Support for class-based .config.:DeprecationWarning"
+		-W "ignore:Support for class-based:DeprecationWarning"  # its own
 
 e2e: install label-studio ## run the end-to-end tests against a real Label Studio
 	@$(BIN)/python -m pytest -m e2e tests/e2e
