@@ -17,7 +17,7 @@ import recorded
 import requests
 from http_server import HttpServer, Reply, Request
 from models import of_one_pair
-from processes import children, lives, wait_for, workers
+from processes import children, lives, small_disk, wait_for, workers
 from prometheus_client.parser import text_string_to_metric_families
 
 from demo.processes import free_port
@@ -286,6 +286,17 @@ def memory(process: int, name: str) -> int:
     """Megabytes that a process holds now, or held at most."""
     status = Path(f"/proc/{process}/status").read_text()
     return int(status.partition(f"{name}:")[2].split()[0]) // 1024
+
+
+def test_a_body_that_the_disk_cannot_hold_is_refused_with_the_reason(tmp_path: Path):
+    with (
+        small_disk(tmp_path / "small", "size=3m"),
+        running(tmp_path, TMPDIR=str(tmp_path / "small")) as started,
+    ):
+        answer = requests.post(f"{started.url}/setup", json=SETUP | {"padding": "x" * 9_000_000}, timeout=60)
+        assert answer.status_code == 503
+        assert "give TMPDIR room" in answer.json()["detail"]
+        assert requests.post(f"{started.url}/setup", json=SETUP, timeout=60).status_code == 200
 
 
 def test_a_connection_serves_many_requests(service: Service):

@@ -48,7 +48,7 @@ class WantsBody(Protocol):
 
 
 class BusyError(Error):  # type: ignore[misc]  # waitress has no types
-    """More bodies are on their way than the disk should hold."""
+    """A body, with those that are on their way already, is more than the disk holds, or should hold."""
 
     code = 503
     reason = "Service Unavailable"
@@ -76,7 +76,10 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
         """Take some bytes in; returns how many."""
         in_head = self.body_rcv is None
         piece = data[: max(CHUNKED_AT_ONCE, self.body_rcv.chunk_remainder)] if self.chunked else data
-        taken: int = super().received(piece)
+        try:
+            taken: int = super().received(piece)
+        except OSError as error:  # of the temporary file
+            taken, self.error = 0, BusyError(f"the body can't be kept ({error.strerror}): give TMPDIR room")
         if self.body_rcv is not None and (not self.error or self.error.code == RequestEntityTooLarge.code):
             if in_head and not self._channel.wants_body(self):
                 self._leave_body_out()
@@ -161,6 +164,15 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         super().service()
         if large:
             give_back_memory()
+
+    def write_soon(self, data: Any) -> int:
+        """Have a part of the answer sent."""
+        try:
+            sent: int = super().write_soon(data)
+        except OSError as error:  # of the temporary file; waitress takes it for the client's
+            logger.error("an answer of %d bytes can't be kept (%s): give TMPDIR room", len(data), error)
+            raise
+        return sent
 
     def readable(self) -> bool:
         """Whether to look for bytes, be it to forget them."""
