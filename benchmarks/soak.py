@@ -56,7 +56,9 @@ def request(project: int, studio: LabelStudioServer) -> dict[str, Any]:
         studio.files[path] = recorded.csv("index", project % 3)
         body["tasks"][0]["data"] = {"csv_url": path}
     studio.configs[project] = body["label_config"]
-    studio.add_task(project, body["tasks"][0]["data"], recorded.regions(*recorded.DRAWN))
+    body["tasks"][0]["id"] = studio.add_task(
+        project, body["tasks"][0]["data"], recorded.regions(*recorded.DRAWN)
+    )
     return body
 
 

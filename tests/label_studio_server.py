@@ -4,6 +4,7 @@ import base64
 import json
 import operator
 import time
+from copy import deepcopy
 from typing import Any
 
 from http_server import HttpServer, Reply, Request
@@ -53,6 +54,24 @@ class LabelStudioServer(HttpServer):
         tasks.append({"id": number, "data": data, "annotations": annotations, "project": project})
         return number
 
+    def vouch(self, body: dict[str, Any]) -> None:
+        """Have the project and the tasks of a request for predictions, as if it came from here."""
+        named = str(body.get("project")).partition(".")[0]
+        project = int(named) if named.isdecimal() else 0
+        self.configs[project] = body["label_config"]
+        mine = {task["id"]: task for task in self.tasks.get(project, [])}
+        sent = {
+            task["id"]: {
+                "id": task["id"],
+                "data": deepcopy(task["data"]),
+                "annotations": [],
+                "project": project,
+            }
+            for task in body["tasks"]
+            if "id" in task and "data" in task
+        }
+        self.tasks[project] = list((sent | mine).values())
+
     def answer(self, request: Request) -> Reply:
         if request.path in self.routes:
             return super().answer(request)
@@ -77,6 +96,9 @@ class LabelStudioServer(HttpServer):
 
     def _page(self, query: dict[str, str]) -> Reply:
         tasks = self.tasks.get(int(query["project"]), [])
+        selected = json.loads(query.get("query", "{}")).get("selectedItems", {"all": True})
+        if not selected["all"]:
+            tasks = [task for task in tasks if task["id"] in selected["included"]]
         for item in json.loads(query.get("query", "{}")).get("filters", {}).get("items", []):
             assert item["filter"] == "filter:tasks:total_annotations"
             holds = {"greater": operator.gt, "equal": operator.eq}[item["operator"]]

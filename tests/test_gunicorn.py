@@ -215,6 +215,7 @@ def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
     studio.routes["/data/late.csv"] = answer_late
     predict = recorded.body("predict_test_single_task")
     predict["tasks"][0]["data"]["csv_url"] = f"{studio.url}/data/late.csv"
+    studio.vouch(predict)
     master, url = start(**ENDLESS)
     requests.post(f"{url}/webhook", json=START, timeout=10)
     states = TrainingStates(settings.model_dir)

@@ -51,6 +51,7 @@ def ask_everything(
     signed["data"]["csv_url"] = f"{studio.url}/signed.csv?X-Amz-Signature={ACCESS_TOKEN}"
     studio.routes["/signed.csv"] = lambda _: Reply(recorded.csv("index"))
     gone["data"]["csv_url"] = f"{studio.url}/gone.csv?X-Amz-Signature={ACCESS_TOKEN}"
+    studio.vouch(predict)
     assert [len(result["result"]) for result in client.post("/predict", json=predict).json["results"]] == [
         3,
         3,

@@ -1,5 +1,6 @@
 """Hosts that hang: what they cost a request, the requests beside it, and a training run."""
 
+import base64
 import math
 import socket
 import threading
@@ -14,6 +15,7 @@ from flask.testing import FlaskClient
 from http_server import HttpServer, Reply, Request
 from models import of_one_pair
 from processes import wait_for
+from pydantic import SecretStr
 from werkzeug.serving import make_server
 
 from timeseries_segmenter.errors import DownloadError, OutOfTimeError
@@ -34,14 +36,22 @@ BODY = recorded.body("predict_batch_3_tasks_index_time")
 CONFIG: str = BODY["label_config"]
 PROJECT = 3
 SERIES = recorded.csv("predict_batch_3_tasks_index_time")
+USER, PASSWORD = "label-studio", "p"
 LONG = 60.0  # seconds that no test waits for
+AUTHORIZATION = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 ONCE = RetryPolicy(tries=1, seconds=5, first_wait=0, longest_wait=0)
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(
-        update={"download_timeout": 1.0, "predict_download_timeout": LONG, "threads": 4}
+        update={
+            "download_timeout": 1.0,
+            "predict_download_timeout": LONG,
+            "threads": 4,
+            "basic_auth_user": USER,
+            "basic_auth_pass": SecretStr(PASSWORD),
+        }
     )
 
 
@@ -53,7 +63,11 @@ def _trained(backend: Backend, run_walk: Segmenter) -> None:
 def ask(client: FlaskClient, addresses: list[Any]) -> list[bool]:
     """Predict a task for each address, or inline series; whether each got regions."""
     tasks = [{"id": number, "data": {"csv_url": address}} for number, address in enumerate(addresses, 1)]
-    answer = client.post("/predict", json={"tasks": tasks, "label_config": CONFIG, "project": str(PROJECT)})
+    answer = client.post(
+        "/predict",
+        json={"tasks": tasks, "label_config": CONFIG, "project": str(PROJECT)},
+        auth=(USER, PASSWORD),
+    )
     assert answer.status_code == 200, answer.text
     results = answer.json["results"]
     assert len(results) == len(tasks)
@@ -217,7 +231,7 @@ def test_nothing_is_fetched_any_more_for_a_client_that_has_left(
     body = app.json.dumps({"tasks": tasks, "label_config": CONFIG, "project": str(PROJECT)}).encode()
     head = (
         "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nAuthorization: Basic {AUTHORIZATION}\r\n\r\n"
     )
     server = make_server("127.0.0.1", 0, app, threaded=True)
     serving = threading.Thread(target=server.serve_forever)

@@ -36,10 +36,11 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
 
 
 @pytest.fixture
-def predict(client: FlaskClient) -> Predict:
+def predict(client: FlaskClient, studio: LabelStudioServer) -> Predict:
     """Asks, and checks what Label Studio can't do without: strict JSON, one entry a task."""
 
     def ask(body: dict[str, Any]) -> list[dict[str, Any]]:
+        studio.vouch(body)
         answer = client.post("/predict", json=body)
         assert answer.status_code == 200, answer.text
         results = json.loads(answer.text, parse_constant=pytest.fail)["results"]

@@ -3,13 +3,16 @@ from pathlib import Path
 import pytest
 import recorded
 from flask.testing import FlaskClient
-from http_server import HttpServer, Reply, Request
+from http_server import Reply, Request
+from label_studio_server import LabelStudioServer
 from models import of_one_pair
 from prometheus_client.parser import text_string_to_metric_families
 
+import _wsgi
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.training_job import State
+from timeseries_segmenter.settings import Settings
 
 START = recorded.body("webhook_start_training")
 PREFIX = "timeseries_segmenter_"
@@ -75,18 +78,21 @@ def test_predictions_count_rows_seconds_and_models(
 
 
 def test_series_that_did_not_change_count_as_cache_hits(
-    client: FlaskClient, backend: Backend, run_walk: Segmenter, other_host: HttpServer
+    settings: Settings, run_walk: Segmenter, studio: LabelStudioServer
 ):
+    app = _wsgi.init_app(settings=settings.model_copy(update={"label_studio_host": studio.url}))
+    client, backend = app.test_client(), app.extensions["timeseries_segmenter"]
 
     def unchanged(request: Request) -> Reply:
         if request.headers["If-None-Match"] == '"1"':
             return Reply(status=304)
         return Reply(recorded.csv("index"), headers={"ETag": '"1"'})
 
-    other_host.routes["/x.csv"] = unchanged
+    studio.routes["/x.csv"] = unchanged
     backend.store.save(3, of_one_pair(run_walk), {})
     body = recorded.body("predict_test_single_task") | {"project": "3.1"}
-    body["tasks"][0]["data"]["csv_url"] = f"{other_host.url}/x.csv"
+    body["tasks"][0]["data"]["csv_url"] = f"{studio.url}/x.csv"
+    studio.vouch(body)
     for _ in range(3):
         client.post("/predict", json=body)
     counted = read(client)

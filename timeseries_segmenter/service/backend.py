@@ -14,6 +14,7 @@ from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.service.authentication import Authentication
 from timeseries_segmenter.service.client_presence import still_wanted
 from timeseries_segmenter.service.known_projects import RoomForUnknown
+from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.model_store import NO_PROJECT, Model, ModelStore
 from timeseries_segmenter.service.patience import Crowd, Patience
 from timeseries_segmenter.service.prediction import predict_tasks
@@ -25,6 +26,7 @@ from timeseries_segmenter.service.told_once import ToldOnce
 from timeseries_segmenter.service.training_job import Job
 from timeseries_segmenter.service.training_queue import TRAINING_EVENTS, TrainingQueue
 from timeseries_segmenter.service.version_summary import VersionSummaries
+from timeseries_segmenter.service.vouching import Vouching
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class Backend:
         self.authentication = Authentication(settings)
         self._series = TaskSeries.of(settings, self.metrics.observe_cache)
         self._told = ToldOnce(logger)
+        self._vouching = Vouching(settings, LabelStudioClient(settings, timeout=settings.download_timeout))
         self._crowd = Crowd(settings.threads // 2)
 
     def predict(
@@ -60,13 +63,15 @@ class Backend:
         """One prediction per task, by the project's newest model."""
         model = self._model(project)
         self.metrics.models.set(self.store.in_memory)
+        asked = has_request_context()  # else this machine's own code asks
+        voucher = self._vouching.of_request(project, config, tasks) if asked else None
         patience = Patience(
             self.settings.predict_download_timeout,
-            still_wanted=still_wanted(request.environ if has_request_context() else {}),
+            still_wanted=still_wanted(request.environ if asked else {}),
             crowd=self._crowd,
         )
         observe = self.metrics.observe_prediction
-        return predict_tasks(tasks, config, model, self._series, observe, patience, self._told)
+        return predict_tasks(tasks, config, model, self._series, observe, patience, self._told, voucher)
 
     def handle(self, project: int, event: str) -> dict[str, Any]:
         """Count a training event; the answer holds `job` where a training is queued.

@@ -27,6 +27,7 @@ from timeseries_segmenter.service.label_studio_address import StudioAddress
 from timeseries_segmenter.service.local_files import LocalFiles
 from timeseries_segmenter.service.patience import Patience, host_of
 from timeseries_segmenter.service.retries import SHORT, STATUSES, Retries, RetryPolicy, TemporaryError
+from timeseries_segmenter.service.vouching import Voucher
 from timeseries_segmenter.settings import Settings
 
 LONGEST_DOWNLOAD = 15  # times the time-out between two chunks
@@ -58,6 +59,13 @@ class Download:
     moved: float = field(default_factory=monotonic)
     stalled: str = ""  # the host that the newest try waited for in vain
     insists: bool = False  # on a host that was waited for in vain
+    voucher: Voucher | None = None  # says what may be read beside the public internet; None: everything
+    source: str = ""  # what the task names
+
+    def check(self, shown: str) -> None:
+        """Raise DownloadError where nobody vouches for a file that not everybody can read."""
+        if self.voucher and (objection := self.voucher.objection(self.task, self.source)):
+            raise DownloadError(f"Task {self.task}: {shown} is not read: {objection}")
 
     def move(self) -> None:
         """Note that something moves. Raises TimeoutError where nobody takes the outcome any more."""
@@ -108,6 +116,7 @@ class Downloader:
         TooLargeAheadError.
         """
         download = download or Download(task, Patience())
+        download.source = source
         try:
             scheme = urlsplit(source).scheme.lower()
         except ValueError as error:
@@ -119,7 +128,10 @@ class Downloader:
             path = f"/tasks/{quote(str(task), safe='')}/presign/?fileuri={quote(uri)}"
             return self._get(self._label_studio.host + path, download)
         address = self._studio.of(source)
-        return self._get(address, download) if address else self._local_files.read(source, task)
+        if address:
+            return self._get(address, download)
+        download.check(f"{source!r:.300}")
+        return self._local_files.read(source, task)
 
     def _get(self, url: str, download: Download) -> bytes:
         try:
@@ -139,12 +151,14 @@ class Downloader:
     def _try(self, url: str, download: Download) -> bytes:
         """One try; raises TemporaryError where another may do better."""
         download.stalled = ""
-        if download.most_bytes is not None and self._cache.size(url) > download.most_bytes:
+        # a file that came from a private host by a redirect is not for those who may not go there
+        key = f"public {url}" if download.voucher else url
+        if download.most_bytes is not None and self._cache.size(key) > download.most_bytes:
             raise TooLargeAheadError
-        conditions = self._cache.conditions(url)
+        conditions = self._cache.conditions(key)
         fetched = self._follow(url, conditions, download)
         if fetched is None:
-            kept = self._cache.get(url)
+            kept = self._cache.get(key)
             if kept is not None:
                 self._count(hit=True)
                 return kept
@@ -152,7 +166,7 @@ class Downloader:
         assert fetched is not None
         body, headers = fetched
         self._count(hit=False)
-        self._cache.put(url, body, headers)
+        self._cache.put(key, body, headers)
         return body
 
     def _follow(
@@ -168,7 +182,7 @@ class Downloader:
                 raise DownloadError(f"Task {task}: {shown} is not fetched: {objection}")
             began = monotonic()
             try:
-                request = self._request(url, conditions, with_token, task)
+                request = self._request(url, conditions, with_token, download)
                 assert request.url is not None
                 # once it has left Label Studio, the way back is somebody else's choice
                 with_token = with_token and self._studio.owns(request.url)
@@ -221,8 +235,9 @@ class Downloader:
         raise DownloadError(f"Task {task}: {shown} is redirected too often (TooManyRedirects)")
 
     def _request(
-        self, url: str, conditions: dict[str, str], with_token: bool, task: int | str
+        self, url: str, conditions: dict[str, str], with_token: bool, download: Download
     ) -> requests.PreparedRequest:
+        task = download.task
         try:
             if urlsplit(url).scheme.lower() not in ("http", "https"):
                 raise ValueError("redirected to something that is not HTTP")
@@ -236,6 +251,8 @@ class Downloader:
             raise _no_address(url, task, error) from error
         if objection:
             raise DownloadError(f"Task {task}: {_shown(url)} is not fetched from Label Studio: {objection}")
+        if self._hosts.trusts(request.url):
+            download.check(_shown(url))
         if with_token and self._studio.wants_token(request.url):
             request.headers["Authorization"] = self._label_studio.authorization()
         return request

@@ -109,6 +109,32 @@ class LabelStudioClient:
         """Tasks without an annotation, in the same way."""
         return self._tasks(project, UNLABELLED)
 
+    def tasks_data(self, project: int, tasks: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """The data of some tasks by their ids, as they were imported; those that are not of the project
+        are missing. Raises LabelStudioError.
+        """
+        found: dict[int, dict[str, Any]] = {}
+        for first in range(0, len(tasks), PAGE_SIZE):
+            page = self._some_data(project, tasks[first : first + PAGE_SIZE])
+            found |= {number: data for number, data in page if isinstance(data, dict)}
+        return found
+
+    def _some_data(self, project: int, tasks: Sequence[int]) -> list[tuple[int, Any]]:
+        def ask(sdk: LabelStudio) -> list[tuple[int, Any]]:
+            page: Any = sdk.tasks.list(
+                project=project,
+                query=json.dumps({"selectedItems": {"all": False, "included": list(tasks)}}),
+                fields="task_only",
+                resolve_uri=False,  # else addresses in storages are others than those in the task
+                page=1,
+                page_size=PAGE_SIZE,
+            )
+            if not isinstance(page.items, list):
+                raise TypeError("no tasks")
+            return [(item.id, item.data) for item in page.items]
+
+        return self._ask(f"tasks of project {project}", ask)
+
     def _tasks(self, project: int, operator: str) -> Iterator[dict[str, Any]]:
         given: set[Any] = set()
         for number in itertools.count(1):

@@ -16,6 +16,7 @@ from timeseries_segmenter.service.model_store import UNTRAINED, Model
 from timeseries_segmenter.service.patience import Patience
 from timeseries_segmenter.service.task_series import SeriesOfTask, TaskSeries, task_name
 from timeseries_segmenter.service.told_once import ToldOnce
+from timeseries_segmenter.service.vouching import Voucher
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ def predict_tasks(
     observe: Observe | None = None,
     patience: Patience | None = None,
     told: ToldOnce | None = None,
+    voucher: Voucher | None = None,
 ) -> list[dict[str, Any]]:
     """One Label Studio prediction per task, in their order; an empty one once `patience` is over.
 
@@ -104,7 +106,8 @@ def predict_tasks(
     patience = patience or Patience()
     complaints = Complaints(told)
     drawings: list[Drawing] = []
-    for task, of_task in series.of_tasks(tasks, [each.pair for each in segmenters], patience):
+    pairs = [each.pair for each in segmenters]
+    for task, of_task in series.of_tasks(tasks, pairs, patience, voucher):
         if not patience.still_wanted():
             break
         began = time.monotonic()

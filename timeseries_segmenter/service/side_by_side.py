@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from timeseries_segmenter.service.downloads import Download, Downloader, TooLargeAheadError
 from timeseries_segmenter.service.patience import Patience
 from timeseries_segmenter.service.time_limit import on_a_thread
+from timeseries_segmenter.service.vouching import Voucher
 
 AHEAD = 4  # downloads of one request, or run, that nobody reads yet
 AHEAD_IN_ALL = 16  # of one process
@@ -31,8 +32,13 @@ class SideBySide:
     """
 
     def __init__(
-        self, downloader: Downloader, patience: Patience, in_all: threading.BoundedSemaphore
+        self,
+        downloader: Downloader,
+        patience: Patience,
+        in_all: threading.BoundedSemaphore,
+        voucher: Voucher | None = None,
     ) -> None:
+        self._voucher = voucher
         self._downloader = downloader
         self._patience = patience
         self._in_all = in_all
@@ -45,7 +51,7 @@ class SideBySide:
         if full or not self._downloader.is_remote(source):
             return
         if self._in_all.acquire(blocking=False):
-            self._ahead[key] = self._start(source, Download(task, self._patience, AHEAD_BYTES))
+            self._ahead[key] = self._start(source, task, AHEAD_BYTES)
 
     def fetch(self, source: str, task: int | str) -> bytes:
         """Like `Downloader.fetch`; raises OutOfTimeError besides."""
@@ -57,12 +63,13 @@ class SideBySide:
                 pass
             finally:
                 self._in_all.release()
-        if not self._downloader.is_remote(source):
+        if not self._voucher and not self._downloader.is_remote(source):
             return self._downloader.fetch(source, task)
         self._patience.check(task)
-        return self._take(self._start(source, Download(task, self._patience)), source)
+        return self._take(self._start(source, task), source)
 
-    def _start(self, source: str, download: Download) -> _Fetch:
+    def _start(self, source: str, task: int | str, most_bytes: int | None = None) -> _Fetch:
+        download = Download(task, self._patience, most_bytes, voucher=self._voucher)
         fetch = self._downloader.fetch
         return _Fetch(download, on_a_thread("download", lambda: fetch(source, download.task, download)))
 
@@ -79,10 +86,13 @@ class SideBySide:
 
 @contextmanager
 def side_by_side(
-    downloader: Downloader, patience: Patience, in_all: threading.BoundedSemaphore
+    downloader: Downloader,
+    patience: Patience,
+    in_all: threading.BoundedSemaphore,
+    voucher: Voucher | None = None,
 ) -> Iterator[SideBySide]:
     """Downloads that end with the block."""
-    downloads = SideBySide(downloader, patience, in_all)
+    downloads = SideBySide(downloader, patience, in_all, voucher)
     try:
         yield downloads
     finally:

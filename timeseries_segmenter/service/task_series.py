@@ -13,6 +13,7 @@ from timeseries_segmenter.service.downloads import Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.patience import Patience
 from timeseries_segmenter.service.side_by_side import AHEAD, AHEAD_IN_ALL, SideBySide, side_by_side
+from timeseries_segmenter.service.vouching import Voucher
 from timeseries_segmenter.settings import Settings
 
 T = TypeVar("T")
@@ -106,13 +107,14 @@ class TaskSeries:
         tasks: Iterable[Mapping[str, Any]],
         pairs: Sequence[LabelPair],
         patience: Patience | None = None,
+        voucher: Voucher | None = None,
     ) -> Iterator[tuple[Mapping[str, Any], "SeriesOfTask"]]:
         """Tasks in their order, each with its series, while those of the next ones are downloaded.
 
-        `patience` is what they share; by default it is that of a training run.
+        `patience` is what they share, by default that of a training run; `voucher` says what may be read.
         """
         patience = patience or Patience()
-        with side_by_side(self._downloader, patience, self._ahead) as downloads:
+        with side_by_side(self._downloader, patience, self._ahead, voucher) as downloads:
             reader = TaskSeries(self._downloader)
             reader._source = downloads
             waiting: deque[tuple[Mapping[str, Any], SeriesOfTask]] = deque()
