@@ -204,7 +204,7 @@ def all_ended(states: TrainingStates) -> bool:
 def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
     start: StartGunicorn, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
 ):
-    ModelStore(settings).save(3, of_one_pair(run_walk), {})
+    ModelStore(settings).save(4, of_one_pair(run_walk), {})  # 3 is the one that is trained
     arrived = threading.Event()
 
     def answer_late(_: Request) -> Reply:
@@ -213,7 +213,7 @@ def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
         return Reply(recorded.csv("index"))
 
     studio.routes["/data/late.csv"] = answer_late
-    predict = recorded.body("predict_test_single_task")
+    predict = recorded.body("predict_test_single_task") | {"project": "4"}
     predict["tasks"][0]["data"]["csv_url"] = f"{studio.url}/data/late.csv"
     studio.vouch(predict)
     master, url = start(**ENDLESS)

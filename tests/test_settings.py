@@ -21,6 +21,14 @@ BAD = [
     ("LABEL_STUDIO_HOST", "localhost:8080"),
     ("LABEL_STUDIO_HOST", "ftp://label-studio"),
     ("LABEL_STUDIO_HOST", "http://"),
+    ("LABEL_STUDIO_HOST", "http://studio:0x50"),
+    ("LABEL_STUDIO_HOST", "http://studio:99999"),
+    ("LABEL_STUDIO_HOST", "http://stu dio:8080"),
+    ("LABEL_STUDIO_HOST", "http://stu\tdio:8080"),
+    ("LABEL_STUDIO_HOST", "http://studio:8080/?x=1"),
+    ("LABEL_STUDIO_HOST", "http://studio:8080/projects/3/data?tab=1"),
+    ("LABEL_STUDIO_HOST", "http://studio:8080/base/projects"),
+    ("LABEL_STUDIO_HOST", "http://studio:8080/user/login/"),
     ("LABEL_STUDIO_URL", "label-studio"),
     ("LABEL_STUDIO_PUBLIC_URL", "label-studio.example.com"),
     ("LABEL_STUDIO_PUBLIC_URL", "javascript:alert(1)"),
@@ -318,3 +326,35 @@ def test_other_variables_of_the_environment_are_none_of_its_business(monkeypatch
 
 def test_every_setting_is_described():
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize("name", ["LABEL_STUDIO_HOST", "LABEL_STUDIO_URL", "LABEL_STUDIO_PUBLIC_URL"])
+@pytest.mark.parametrize(
+    "address",
+    ["http://me:s3cret@studio:8080", "http://s3cret@studio", "http://me:s3c/ret@studio", "me:s3cret@studio"],
+)
+def test_an_address_with_a_password_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, address: str
+):
+    monkeypatch.setenv(name, address)
+    with pytest.raises(SettingsError, match=f"{name} is '…@studio") as raised:
+        read_settings()
+    assert "s3c" not in str(raised.value)
+
+
+@pytest.mark.parametrize("around", ["{}", " {}\n", "'{}'", '"{}"', ' " {} "\r\n'])
+def test_blanks_and_quotation_marks_around_addresses_and_the_key_are_no_part_of_them(
+    monkeypatch: pytest.MonkeyPatch, around: str
+):
+    monkeypatch.setenv("LABEL_STUDIO_HOST", around.format("http://studio:8080/"))
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", around.format(KEY))
+    settings = read_settings()
+    assert settings.label_studio_host == "http://studio:8080"
+    assert settings.label_studio_api_key.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize("key", [f"Token {KEY}", f"{KEY[:20]}\n{KEY[20:]}", f"{KEY}\u00e4", f"{KEY}\x00"])
+def test_a_key_that_can_be_none_is_refused_and_not_shown(key: str):
+    with pytest.raises(SettingsError, match=r"_API_KEY is \(hidden\): .*copy the token") as raised:
+        read_settings(label_studio_api_key=key)
+    assert KEY[:10] not in str(raised.value)

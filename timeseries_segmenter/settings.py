@@ -24,6 +24,10 @@ from timeseries_segmenter.example_settings import HIDDEN_SIZES, NAMES, SEQUENCE_
 
 Threshold = Annotated[float, Field(ge=0)]
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")  # a name or an address, and a port
+KEY = re.compile(r"[!-~]*")
+PAGE = re.compile(r"/(projects|user|api)(?=/|$)")  # of Label Studio
+ADDRESSES = ("label_studio_host", "label_studio_public_url")
+UNQUOTED = (*ADDRESSES, "label_studio_api_key")
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(str.lower)]
 
@@ -146,14 +150,46 @@ class Settings(BaseSettings):
     )
     _remarks: tuple[str, ...] = PrivateAttr(())
 
+    @field_validator(*UNQUOTED, mode="before")
+    @classmethod
+    def _bare(cls, value: object) -> object:
+        """Without what a shell would have taken away; `docker run --env-file` does not."""
+        if isinstance(value, SecretStr):
+            return SecretStr(str(cls._bare(value.get_secret_value())))
+        if not isinstance(value, str):
+            return value
+        bare = value.strip()
+        quoted = len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'"
+        return bare[1:-1].strip() if quoted else bare
+
+    @field_validator("label_studio_api_key")
+    @classmethod
+    def _key(cls, value: SecretStr) -> SecretStr:
+        if not KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("holds blanks or other characters that no token has; copy the token alone")
+        return value
+
     @field_validator("label_studio_host", "label_studio_public_url")
     @classmethod
     def _address(cls, value: str, field: ValidationInfo) -> str:
-        parts = urlsplit(value)
         if not value and field.field_name == "label_studio_public_url":
             return value
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(value)
+            known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            known = False
+        # urlsplit passes over some blanks, which would be sent
+        if not known or re.search(r"[\s\\]", value) or not value.isprintable():
             raise ValueError("should be an address such as http://localhost:8080")
+        if "@" in parts.netloc:
+            raise ValueError(
+                "may hold no user and password; this service shows LABEL_STUDIO_API_KEY to Label Studio"
+            )
+        page = PAGE.search(parts.path)
+        if page or parts.query or parts.fragment:
+            away = f"{page[0]!r} and what follows" if page else "what follows the path"
+            raise ValueError(f"should be where Label Studio begins, not one of its pages; leave {away} away")
         return value.rstrip("/")
 
     @field_validator("data_allowed_hosts", mode="before")
@@ -237,4 +273,6 @@ def _describe(item: object) -> str:
     names = NAMES.get(name.lower(), ())
     name = next((other for other in names if os.environ.get(other)), name)
     value = "(hidden)" if field and field.annotation is SecretStr else repr(item["input"])
+    if name.lower() in ADDRESSES or name in NAMES["label_studio_host"]:
+        value = re.sub(r"(?s)^.*@", "'…@", value)  # it may be a password
     return f"{name} is {value}: {message}"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from http_server import HttpServer, Reply, Request
 from label_studio_server import TOKEN, LabelStudioServer, failure
+from pydantic import SecretStr
 
 from timeseries_segmenter.errors import DownloadError, LabelStudioError
 from timeseries_segmenter.service.downloads import LONGEST_DOWNLOAD, Downloader
@@ -262,6 +263,26 @@ def test_a_refusal_names_task_address_and_status(
     other_host.routes["/x.csv"] = lambda _: failure(status, "no")
     with pytest.raises(DownloadError, match=rf"Task 7: {other_host.url}/x\.csv answered {status}.*{advice}"):
         downloader.fetch(f"{other_host.url}/x.csv", 7)
+
+
+def test_a_file_is_asked_for_again_with_another_access_token_where_one_is_refused(
+    settings: Settings, studio: LabelStudioServer
+):
+    studio.access_lifetime = 25 * 60  # by this machine's clock, which is behind
+    studio.files["/data/upload/3/x.csv"] = SERIES
+    downloader = make(settings, label_studio_api_key=SecretStr(studio.issue_personal_access_token()))
+    assert downloader.fetch("/data/upload/3/x.csv", 1) == SERIES
+    studio.authorizations = {"Bearer none"}
+    assert downloader.fetch("/data/upload/3/x.csv", 1) == SERIES
+    studio.routes["/data/upload/3/x.csv"] = lambda _: failure(401, "Invalid token.")
+    before = len(studio.requests)
+    with pytest.raises(DownloadError, match="answered 401"):
+        downloader.fetch("/data/upload/3/x.csv", 1)
+    assert [request.path for request in studio.requests[before:]] == [
+        "/data/upload/3/x.csv",
+        "/api/token/refresh/",
+        "/data/upload/3/x.csv",
+    ]
 
 
 @pytest.mark.parametrize("validator", ["ETag", "Last-Modified"])

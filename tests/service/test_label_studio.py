@@ -152,6 +152,34 @@ def test_an_access_token_that_expired_is_exchanged_again(settings: Settings, stu
     assert studio.authorizations == {second}
 
 
+def test_an_access_token_that_expired_by_label_studios_clock_alone_is_exchanged_again(
+    settings: Settings, studio: LabelStudioServer
+):
+    """This machine's clock is 20 minutes behind: the token seems good for 25, and is for 5."""
+    studio.access_lifetime = 25 * 60
+    studio.add_task(3, {}, [])
+    client = with_key(settings, studio.issue_personal_access_token())
+    assert client.project(3).label_config == CONFIG
+    for ask in (lambda: client.project(3).label_config, lambda: len(list(client.labelled_tasks(3)))):
+        studio.authorizations = {"Bearer none"}
+        assert ask() in (CONFIG, 1)
+    assert [request.path for request in studio.requests].count("/api/token/refresh/") == 3
+
+
+def test_a_refused_access_token_is_exchanged_once_and_a_legacy_token_never(
+    settings: Settings, studio: LabelStudioServer
+):
+    client = with_key(settings, studio.issue_personal_access_token())
+    studio.routes["/api/projects/3/"] = lambda _: failure(401, "Invalid token.")
+    with pytest.raises(LabelStudioError, match="answered 401"):
+        client.project(3)
+    paths = [request.path for request in studio.requests]
+    assert (paths.count("/api/token/refresh/"), paths.count("/api/projects/3/")) == (2, 2)
+    with pytest.raises(LabelStudioError, match="answered 401"):
+        with_key(settings, TOKEN).project(3)
+    assert [request.path for request in studio.requests].count("/api/projects/3/") == 3
+
+
 def test_a_legacy_token_is_sent_as_it_is(client: LabelStudioClient):
     assert client.authorization() == f"Token {TOKEN}"
 

@@ -174,6 +174,7 @@ class Downloader:
     ) -> tuple[bytes, requests.structures.CaseInsensitiveDict[str]] | None:
         """Body and headers from the end of the redirects; None where the conditions hold."""
         with_token = True
+        renewed = False
         task = download.task
         ends = monotonic() + CONNECT_TIMEOUT + self._settings.download_timeout  # of all redirects
         for _ in range(MOST_REDIRECTS + 1):
@@ -197,6 +198,11 @@ class Downloader:
                     )
                     with response:
                         download.move()
+                        shown_token = request.headers.get("Authorization", "")
+                        refused = response.status_code == HTTPStatus.UNAUTHORIZED and not renewed
+                        if refused and shown_token and self._label_studio.renew(shown_token):
+                            renewed = True
+                            continue
                         if not response.is_redirect:
                             return self._take(response, conditions, shown, download)
                         download.patience.answered(host)

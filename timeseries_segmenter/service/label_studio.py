@@ -54,6 +54,8 @@ class LabelStudioClient:
         self._retries = Retries(policy)
         self._timeout = timeout  # seconds for one answer
         self._sdk: LabelStudio | None = None
+        self._is_exchanged = self._api_key.count(".") == 2  # a personal access token, which is a JWT
+        self._shown = ""  # the newest Authorization
 
     def project(self, project: int) -> Project:
         """The title and the labeling config of a project as they are now. Raises LabelStudioError."""
@@ -152,9 +154,19 @@ class LabelStudioClient:
         Raises LabelStudioError.
         """
         # the SDK refreshes tokens itself, but has no public name for the outcome
-        return self._ask(
+        self._shown = self._ask(
             "an access token", lambda sdk: str(sdk._client_wrapper.get_headers()["Authorization"])
         )
+        return self._shown
+
+    def renew(self, refused: str) -> bool:
+        """Have the next authorization be another than one that was refused; False where there is none.
+
+        The SDK goes by this machine's clock, which may be behind Label Studio's.
+        """
+        if self._is_exchanged and self._shown == refused:
+            self._sdk = None
+        return self._is_exchanged
 
     def _page(self, project: int, operator: str, number: int) -> list[dict[str, Any]]:
         """The tasks of one page; none after the last."""
@@ -190,7 +202,7 @@ class LabelStudioClient:
             "LABEL_STUDIO_HOST is Label Studio's address"
         )
         try:
-            return ask(self._client())
+            return self._ask_twice(ask)
         except httpx.HTTPStatusError as error:
             answer = error.response
             raise TemporaryError(
@@ -213,6 +225,18 @@ class LabelStudioClient:
         except (TypeError, AttributeError, ValueError) as error:  # the SDK trusts what it is answered
             raise nonsense from error
 
+    def _ask_twice(self, ask: Callable[[LabelStudio], T]) -> T:
+        """Ask again with another access token where one is refused, whatever this machine's clock says."""
+        sdk = self._client()
+        try:
+            return ask(sdk)
+        except ApiError as error:
+            if error.status_code != 401 or not self._is_exchanged:
+                raise
+        if self._sdk is sdk:  # else another thread was first
+            self._sdk = None
+        return ask(self._client())
+
     def _refused(self, request: str, status: int | None) -> LabelStudioError:
         return LabelStudioError(
             f"{self.host} answered {status} to {request}: {ADVICE.get(status or 0, OTHER_ADVICE)}"
@@ -221,8 +245,9 @@ class LabelStudioClient:
     def _client(self) -> LabelStudio:
         if not self._api_key:
             raise LabelStudioError(f"LABEL_STUDIO_API_KEY is not set: {ADVICE[401]}")
-        if self._sdk is None:
-            self._sdk = LabelStudio(  # type: ignore[no-untyped-call]
+        sdk = self._sdk
+        if sdk is None:
+            sdk = LabelStudio(  # type: ignore[no-untyped-call]
                 # without the slash the exchange of tokens loses a path that the host has
                 base_url=f"{self.host}/",
                 api_key=self._api_key,
@@ -230,7 +255,8 @@ class LabelStudioClient:
                 max_retries=0,  # we do that
                 httpx_client=_http_client(self.host, self._timeout),
             )
-        return self._sdk
+            self._sdk = sdk
+        return sdk
 
 
 def _by_annotations(operator: str) -> str:
