@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from foreign_models import raise_format, save_reference
 from models import of_one_pair
 
 from timeseries_segmenter.__main__ import main
@@ -95,6 +96,32 @@ def test_a_project_is_a_number(project: str, capsys: pytest.CaptureFixture[str])
         main(["versions", f"--project={project}"])
     assert ended.value.code == 2
     assert "project" in capsys.readouterr().err
+
+
+def test_versions_that_cannot_be_used_are_listed_with_the_reason(
+    store: ModelStore, run_walk: Segmenter, settings: Settings, capsys: pytest.CaptureFixture[str]
+):
+    first, second = store.save(3, of_one_pair(run_walk), {}), store.save(3, of_one_pair(run_walk), {})
+    for path in (store.path(3), settings.model_dir / "versions" / f"{second}.pt"):
+        raise_format(path)
+    assert main(["versions", "--project", "3"]) == 0
+    _, newest, served, trouble = capsys.readouterr().out.splitlines()
+    assert newest.split()[0] == second
+    assert f"{second}.pt has format 4, of a newer release" in newest
+    assert served.split()[:2] == ["*", first]
+    assert trouble.startswith("The newest model can't be used: model_project_3.pt has format 4")
+    assert main(["rollback", "--project", "3", "--to", second]) == 1
+    assert f"{second}.pt has format 4, of a newer release" in capsys.readouterr().err
+    assert store.version(3) == first
+
+
+def test_a_file_of_the_reference_example_alone_is_explained(
+    store: ModelStore, capsys: pytest.CaptureFixture[str]
+):
+    save_reference(store.path(3))
+    for command in (["versions"], ["rollback"]):
+        assert main([*command, "--project", "3"]) == 1
+        assert "choose Start Training in Label Studio" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_stays_so(

@@ -230,6 +230,20 @@ def test_the_dashboard_shows_which_versions_cannot_be_read(
     assert f'value="{second}"' not in page  # not to roll back to
 
 
+def test_damaged_versions_are_passed_over_and_named_once(
+    store: ModelStore, settings: Settings, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
+):
+    first, second = two_versions(store, run_walk)
+    third = store.save(3, of_one_pair(run_walk), {})
+    make_foreign(settings, third, raise_format)
+    kept(settings, second).write_bytes(b"no model")
+    store = ModelStore(settings)
+    for _ in range(3):
+        assert (store.version(3), store.load(3).version) == (first, first)
+    assert caplog.text.count(f"{second}.pt is no model file") == 1
+    assert kept(settings, second).read_bytes() == b"no model"
+
+
 def test_a_folder_in_place_of_the_model_is_no_damage(
     store: ModelStore, settings: Settings, run_walk: Segmenter
 ):

@@ -1,7 +1,6 @@
 """Which of a project's model files serves, and what is made of it."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -94,8 +93,12 @@ class ModelReader(Generic[T]):
             if last is not None and self._version_of(last) == version:
                 value = last
             elif found := signature_of(kept := self._files.kept(version)):
-                with suppress(ModelFileError):  # it is in the log
+                try:
                     value = self.of_file(kept, found)
+                except DamagedModelError as damage:
+                    self._unreadable.add(kept, found, damage, self._loads)
+                except ModelFileError:  # it is in the log
+                    continue
             if value is not None:
                 self._unreadable.stands_in(project, version)
                 return value
