@@ -383,3 +383,13 @@ def test_other_json_is_refused_with_the_form_that_is_needed(content):
 
 def test_json_of_a_million_brackets_is_refused():
     assert "brackets" in refusal("[" + "{}," * MAX_BRACKETS + "{}]", value_type="json")
+
+
+def test_separators_in_a_quoted_time_stay_as_they_are():
+    content = b'time,ax\n"5, 1, 24",1\n"5, 2, 24",2\n'
+    series = read(content, "ax", time="time", time_format="%m, %d, %y")
+    assert series.start_end(0, 1) == ("05, 01, 24", "05, 02, 24")
+
+
+def test_a_quoted_cell_is_shown_as_it_is_written():
+    assert "'a,b' is no number" in refusal(b'ax,ay\n1,2\n"a,b",3\n')

@@ -106,7 +106,6 @@ class CsvTable:
         """
         kinds: dict[int, type] = dict.fromkeys(numeric, np.float64)
         kinds.update(dict.fromkeys(text, np.object_))
-        quoted = b'"' in self._content
         rows = self._clean(list(kinds)) - self._has_header
         if rows * len(kinds) > MAX_CELLS:
             raise SeriesError(
@@ -123,10 +122,11 @@ class CsvTable:
             }
         if any(len(cells) != rows for cells in columns.values()):
             raise SeriesError(f"the file can't be read as CSV: it has {rows} rows, and others are found")
-        for column, kind in kinds.items():
-            if kind is np.object_ and quoted:
-                cells = pd.Series(columns[column]).str.replace(QUOTED_SEPARATOR, self._separator)
-                columns[column] = cells.str.replace(STRAY_QUOTE, '"').to_numpy(dtype=np.object_)
+        if any(mark.encode() in self._content for mark in (QUOTED_SEPARATOR, STRAY_QUOTE)):
+            for column, kind in kinds.items():
+                if kind is np.object_:
+                    texts = pd.Series(columns[column]).map(self._as_written, na_action="ignore")
+                    columns[column] = texts.to_numpy(dtype=np.object_)
         return columns
 
     def place(self, row: int) -> str:
@@ -137,7 +137,10 @@ class CsvTable:
     def cell(self, column: int, row: int) -> object:
         """A cell as it is written."""
         _, cells = self._row(row)
-        return str(cells[column]).replace(QUOTED_SEPARATOR, self._separator).replace(STRAY_QUOTE, '"')
+        return self._as_written(cells[column])
+
+    def _as_written(self, cell: str) -> str:
+        return cell.replace(QUOTED_SEPARATOR, self._separator).replace(STRAY_QUOTE, '"')
 
     def _clean(self, columns: Sequence[int]) -> int:
         try:
