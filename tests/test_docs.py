@@ -44,6 +44,8 @@ OTHER_OPTIONS = {
     "--runs",
     "--starts",
     "--most",
+    "--editor-seed",
+    "--editor-examples",
 }
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=str)

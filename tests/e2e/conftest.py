@@ -16,6 +16,8 @@ StartService = Callable[..., Service]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of what the browser shows there")
+    parser.addoption("--editor-seed", type=int, help="makes the examples of test_editor.py")
+    parser.addoption("--editor-examples", type=int, help="so many of them")
 
 
 @pytest.fixture(scope="session", autouse=True)
