@@ -17,7 +17,7 @@ T = TypeVar("T")
 WORKER = "timeseries_segmenter.service.training_worker"
 
 
-def wait_for(look: Callable[[], T | None], seconds: float = 30) -> T:
+def wait_for(look: Callable[[], T | None], seconds: float = 180) -> T:
     """The first answer of `look` that counts as true. Fails after `seconds`."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -124,16 +124,16 @@ def test_user_and_password_given_as_options_are_asked_for(tmp_path: Path):
 
     def answers() -> bool:
         try:
-            return requests.get(f"{url}/health", timeout=10).ok
+            return requests.get(f"{url}/health", timeout=60).ok
         except requests.ConnectionError:
             return False
 
     url = f"http://127.0.0.1:{port}"
     with subprocess.Popen([sys.executable, "_wsgi.py", *options], cwd=ROOT) as service:
         try:
-            wait_for(lambda: answers() or service.poll() is not None, 60)
-            assert requests.get(f"{url}/versions", timeout=10).status_code == 401
-            assert requests.get(f"{url}/versions", auth=("me", "secret"), timeout=10).status_code == 200
+            wait_for(lambda: answers() or service.poll() is not None)
+            assert requests.get(f"{url}/versions", timeout=60).status_code == 401
+            assert requests.get(f"{url}/versions", auth=("me", "secret"), timeout=60).status_code == 200
         finally:
             service.terminate()
 

@@ -168,7 +168,7 @@ def test_another_worker_takes_up_the_training_of_one_that_is_killed(
     loop = connect(NUMERIC, service)
     loop.annotate()
 
-    wait_for(lambda: newest(loop).get("progress"), 60)
+    wait_for(lambda: newest(loop).get("progress"))
     doomed, training = next((pid, found) for pid in workers if (found := children(pid)))
     for process in (doomed, *training):
         kill(process)

