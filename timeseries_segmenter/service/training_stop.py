@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 POLL = 0.5  # seconds
-AGAIN = 5.0  # seconds; what stops at all has stopped by then
+AGAIN = 2.0  # seconds; what stops at all has stopped by then
 STOP = signal.SIGUSR1  # what the watching thread interrupts the training with
 
 
