@@ -20,6 +20,7 @@ from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
 from timeseries_segmenter.learning.model_file import read_metadata
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.download_cache import DownloadCache
+from timeseries_segmenter.service.late_events import LateEvents
 from timeseries_segmenter.service.model_files import VERSION
 from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.service.report.content import Figures
@@ -287,11 +288,12 @@ def test_the_files_of_model_dir_are_documented(settings: Settings, run_walk: Seg
     store.keep_report(47, version, "<!doctype html>")
     with states.only_one(47), states.change(47) as trainings:
         trainings.enqueue("START_TRAINING")
+    LateEvents(states.folder).keep(47, "START_TRAINING")
     DownloadCache(settings.series_cache_dir, 1000).put("http://host/x.csv", b"1", {"ETag": "x"})
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
     version_name = re.sub(r"\?P<\w+>", "", VERSION.pattern)
-    names = {"id": r"\d+", "version": version_name, "hash": "[0-9a-f]{64}"}
+    names = {"id": r"\d+", "version": version_name, "hash": "[0-9a-f]{64}", "event": "[0-9a-f]{32}"}
     told = re.findall(
         r"^\| `([\w./{}]+)` \|", _section("reference/file-formats.md", "MODEL_DIR"), re.MULTILINE
     )

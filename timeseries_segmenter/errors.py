@@ -2,7 +2,12 @@
 
 
 class SegmenterError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    `passing`: it may end by itself, so that trying again later is worthwhile.
+    """
+
+    passing = False
 
 
 class SettingsError(SegmenterError):
@@ -39,6 +44,10 @@ class LabelStudioError(SegmenterError):
 
 class QueueError(SegmenterError):
     """Trainings can't be queued or handed to workers: MODEL_DIR can't be written, or Redis not reached."""
+
+
+class StateError(QueueError):
+    """The state file of a project's training runs can't be used: of a newer release, or not readable."""
 
 
 class TrainingError(SegmenterError):

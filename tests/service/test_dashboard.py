@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from flask.testing import FlaskClient
 from lxml import html
 from models import of_one_pair
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 import _wsgi
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service.backend import Backend
-from timeseries_segmenter.service.training_job import Job, Progress, State
+from timeseries_segmenter.service.training_job import AFTER_FAILURE, Job, Progress, State
 from timeseries_segmenter.settings import Settings
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
@@ -285,6 +286,63 @@ def test_each_state_of_a_training_has_its_word_and_its_buttons(client: FlaskClie
     assert "no annotated task of project 4" in text(card(page, 4))
     assert "Another training follows" in text(card(page, 7))
     assert text(page.get_element_by_id("summary")) == "1 training 1 stopping 1 waiting 1 failed"
+
+
+def test_a_training_that_is_tried_again_is_shown_with_its_reason_and_the_next_try(
+    client: FlaskClient, backend: Backend
+):
+    queued(backend, 3)
+    started(backend, 3)
+    with backend.queue.states.change(3) as trainings:
+        job = trainings.jobs[0]
+        trainings.try_again(job, "http://studio answered 503 to <the request>", AFTER_FAILURE)
+    shown = card(look(client), 3)
+    assert status(shown) == "waiting"
+    assert "The last try failed" in text(shown)
+    assert "answered 503 to <the request>" in text(shown)
+    moments = shown.xpath(".//div[contains(@class, 'notice')]//time/@datetime")
+    assert moments == [job.failed_at.isoformat(), job.not_before.isoformat()]
+    assert set(buttons(shown)) == {"Cancel", "Train"}
+    (told,) = client.get("/projects").json["projects"]
+    assert (told["state"], told["error"], told["attempts"]) == ("queued", job.error, 1)
+    assert datetime.fromisoformat(told["not_before"]) == job.not_before
+    training = client.get("/projects/3/training").json
+    assert (training["state"], training["last_error"]) == ("queued", job.error)
+    assert datetime.fromisoformat(training["not_before"]) == job.not_before
+    client.post("/projects/3/train")
+    assert backend.queue.states.waiting() == [3]
+
+
+def test_a_project_whose_state_cannot_be_used_is_shown_with_the_reason_beside_the_others(
+    client: FlaskClient, backend: Backend
+):
+    queued(backend, 3)
+    (backend.queue.states.folder / "project_4.json").write_text('{"format": 99}')
+    (backend.queue.states.folder / "project_5.json").mkdir()
+    page = look(client)
+    assert [status(card(page, project)) for project in (5, 4, 3)] == ["blocked", "blocked", "waiting"]
+    assert "newer release" in text(card(page, 4))
+    assert "Is a directory" in text(card(page, 5))
+    assert set(buttons(card(page, 4))) == set()
+    assert text(page.get_element_by_id("summary")) == "1 waiting 2 blocked"
+    assert "format 99" in client.get("/projects/4/training").json["problem"]
+    for project, reason in ((4, "newer release"), (5, "Is a directory")):
+        answer = client.post(f"/projects/{project}/train")
+        assert (answer.status_code, reason in answer.json["detail"]) == (503, True)
+    assert client.get("/metrics").status_code == 200
+
+
+def test_pages_answer_while_a_projects_lock_is_held(client: FlaskClient, backend: Backend):
+    queued(backend, 3)
+    with FileLock(backend.queue.states.folder / "project_3.lock"):
+        for path in ("/projects", "/metrics", "/ready", "/projects/3/training"):
+            assert client.get(path).status_code == 200
+        assert client.post("/projects/3/train").status_code == 201  # kept
+        answer = client.post("/projects/3/training/cancel")
+        assert (answer.status_code, "project_3.lock" in answer.json["detail"]) == (503, True)
+        queued(backend, 4)
+    backend.queue.look()
+    assert backend.queue.states.read(3).jobs[0].event == "START_TRAINING"
 
 
 def test_events_that_do_not_train_yet_are_counted(settings: Settings, app: object):

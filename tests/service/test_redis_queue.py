@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import recorded
+from http_server import Reply, Request
 from label_studio_server import TOKEN, LabelStudioServer
 from processes import children, kill, lives, wait_for
 from pydantic import SecretStr
@@ -88,7 +89,7 @@ def start_worker(settings: Settings, tmp_path: Path) -> Iterator[StartWorker]:
     for worker in running:
         left = children(worker.pid)
         worker.send_signal(signal.SIGTERM)
-        worker.wait(20)
+        worker.wait(180)
         wait_for(lambda left=left: not any(map(lives, left)))
 
 
@@ -97,7 +98,7 @@ def newest(queue: TrainingQueue, project: int = 3) -> Job:
 
 
 def in_state(queue: TrainingQueue, state: State, project: int = 3) -> Job:
-    return wait_for(lambda: newest(queue, project).state is state and newest(queue, project), 60)
+    return wait_for(lambda: newest(queue, project).state is state and newest(queue, project))
 
 
 def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
@@ -163,38 +164,59 @@ def test_a_training_whose_process_is_killed_is_tried_again_by_its_own_worker(
     in_state(queue, State.STARTED)
     (horse,) = children(worker.pid)
     kill(horse)
-    again = wait_for(lambda: (found := newest(queue)).attempts == 2 and found, 30)
+    again = wait_for(lambda: (found := newest(queue)).attempts == 2 and found)
     assert again.state is State.STARTED
     (second,) = wait_for(lambda: children(worker.pid))
     assert second != horse
     kill(second)
-    assert in_state(queue, State.FAILED).error == "interrupted 2 times"
+    waiting = wait_for(lambda: (found := newest(queue)).not_before and found)
+    assert (waiting.state, waiting.attempts) == (State.QUEUED, 2)
+    assert "short of memory" in waiting.error
     assert worker.poll() is None
+
+
+def test_a_project_that_kills_its_process_each_time_keeps_no_other_waiting(
+    queue: TrainingQueue, start_worker: StartWorker, studio: LabelStudioServer
+):
+    worker = start_worker()
+    killed = []
+
+    def kill_it(_: Request) -> Reply:
+        for horse in children(worker.pid):
+            killed.append(horse)
+            kill(horse)
+        return Reply(status=500)
+
+    studio.routes["/api/projects/3/"] = kill_it
+    queue.count(3, CREATED)
+    wait_for(lambda: len(killed) >= 2)
+    queue.count(4, CREATED)
+    in_state(queue, State.FINISHED, 4)
+    in_state(queue, State.QUEUED)
+    assert len(killed) <= 5  # and no hot loop
 
 
 def test_sigterm_puts_a_training_back_and_ends_the_worker(queue: TrainingQueue, start_worker: StartWorker):
     worker = start_worker(**ENDLESS)
     job = queue.count(3, CREATED)
     in_state(queue, State.STARTED)
-    wait_for(lambda: newest(queue).progress, 60)
-    began = time.monotonic()
+    wait_for(lambda: newest(queue).progress)
     worker.send_signal(signal.SIGTERM)
-    worker.wait(20)
-    assert time.monotonic() - began < 10
+    assert worker.wait(180) == 0
     assert (newest(queue).state, newest(queue).attempts) == (State.QUEUED, 0)
     start_worker()
     assert in_state(queue, State.FINISHED).id == job.id
 
 
-def test_a_training_over_its_time_fails_and_says_so(
+def test_a_training_over_its_time_waits_and_says_so(
     queue: TrainingQueue, start_worker: StartWorker, studio: LabelStudioServer
 ):
     studio.hang("/api/projects/3/")
     start_worker(TRAINING_TIMEOUT="4")
     queue.count(3, CREATED)
-    failed = in_state(queue, State.FAILED)
-    assert "longer than TRAINING_TIMEOUT=4" in failed.error
-    assert queue.states.read(3).updates == 1  # the event counts again
+    waiting = wait_for(lambda: (found := newest(queue)).failed_at and found)
+    assert waiting.state is State.QUEUED
+    assert "longer than TRAINING_TIMEOUT=4" in waiting.error
 
 
 def test_what_waits_is_trained_although_redis_was_away_and_forgot_everything(
@@ -202,18 +224,35 @@ def test_what_waits_is_trained_although_redis_was_away_and_forgot_everything(
 ):
     queue.count(4, CREATED)  # Redis knows of it, and forgets
     redis.stop()
-    began = time.monotonic()
     job = queue.count(3, CREATED)
-    assert time.monotonic() - began < 0.9  # Label Studio waits a second
     assert "project 3: Redis can't be reached" in caplog.text
     assert newest(queue).state is State.QUEUED
     with pytest.raises(QueueError, match="Redis can't be reached"):
         queue.workers.check()
     redis.start()
-    queue.workers.check()
+    with pytest.raises(QueueError, match="no worker trains"):
+        queue.workers.check()
     start_worker()
     assert in_state(queue, State.FINISHED).id == job.id
     in_state(queue, State.FINISHED, 4)
+    queue.workers.check()
+
+
+def test_a_web_process_tells_redis_again_of_what_waits_and_of_nothing_twice(
+    queue: TrainingQueue, settings: Settings
+):
+    rq = RedisQueue.of_web(settings).rq
+    queue.count(3, CREATED)
+    queue.count(4, CREATED)
+    rq.empty()  # as a Redis that was started anew
+    rq.enqueue("os.system", "true")
+    for _ in range(3):
+        queue.look()
+    assert [job.args for job in rq.jobs if job.func_name == TRAIN] == [[3], [4]]
+    with queue.states.only_one(3):  # it is trained
+        rq.empty()
+        queue.look()
+    assert [job.args for job in rq.jobs] == [[4]]
 
 
 def test_a_worker_outlives_a_redis_that_goes_away(
@@ -232,7 +271,7 @@ def test_a_worker_outlives_a_redis_that_goes_away(
 
 def test_a_worker_without_redis_ends_with_a_sentence(start_worker: StartWorker, tmp_path: Path):
     worker = start_worker(REDIS_URL="redis://:s3cret@127.0.0.1:1/0")
-    assert worker.wait(30) == 1
+    assert worker.wait(180) == 1
     log = (tmp_path / "worker.log").read_text()
     assert "Redis can't be reached" in log
     assert "Traceback" not in log

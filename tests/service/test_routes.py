@@ -1,13 +1,17 @@
 import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import recorded
 from filelock import FileLock
 from flask.testing import FlaskClient
 from models import of_one_pair
-from processes import fill, small_disk
+from processes import fill, small_disk, wait_for
 
+import _wsgi
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.service import worker_process
 from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.training_job import Job, Progress, State
 from timeseries_segmenter.settings import Settings
@@ -15,13 +19,13 @@ from timeseries_segmenter.settings import Settings
 START = recorded.body("webhook_start_training")
 
 
-def queue(client: FlaskClient) -> str:
-    job: str = client.post("/webhook", json=START).json["job"]
+def queue(client: FlaskClient, project: int = 3) -> str:
+    job: str = client.post("/webhook", json=START | {"project": {"id": project}}).json["job"]
     return job
 
 
-def start(backend: Backend) -> Job:
-    with backend.queue.states.change(3) as trainings:
+def start(backend: Backend, project: int = 3) -> Job:
+    with backend.queue.states.change(project) as trainings:
         job = trainings.job_in(State.QUEUED)
         job.start("host:7")
         job.progress = Progress(epoch=4, epochs=9, loss=0.5, balanced_accuracy=0.8, min_f1=0.25)
@@ -186,3 +190,51 @@ def test_a_folder_that_is_read_only_is_told_and_its_models_serve_on(
         results = client.post("/predict", json=body).json["results"]
         assert [(len(result["result"]), result["model_version"]) for result in results] == [(3, version)] * 3
         assert client.get("/health").status_code == 200
+
+
+def test_a_service_whose_disk_is_full_is_not_ready(client: FlaskClient, settings: Settings):
+    with small_disk(settings.model_dir):
+        assert client.get("/ready").status_code == 200
+        filling = fill(settings.model_dir)
+        ready = client.get("/ready")
+        assert ready.status_code == 503
+        assert "the disk is full" in ready.json["checks"]["model_dir"]
+        filling.unlink()
+        assert client.get("/ready").status_code == 200
+        assert list(settings.model_dir.iterdir()) == []
+
+
+def test_a_service_whose_queue_is_stuck_is_not_ready(client: FlaskClient, backend: Backend):
+    queue(client)
+    with backend.queue.states.change(3) as trainings:
+        trainings.jobs[0].queued_at -= timedelta(seconds=50)
+    assert client.get("/ready").status_code == 200  # a training process needs time to start
+    with backend.queue.states.change(3) as trainings:
+        trainings.jobs[0].queued_at -= timedelta(seconds=50)
+    ready = client.get("/ready")
+    assert ready.status_code == 503
+    assert "project 3 waits" in ready.json["checks"]["queue"]
+    queue(client, 4)
+    start(backend, 4)
+    with backend.queue.states.only_one(4):  # the other one has its turn
+        assert client.get("/ready").status_code == 200
+    assert client.get("/ready").status_code == 503
+    with backend.queue.states.change(3) as trainings:  # it waits for its next try
+        trainings.jobs[0].not_before = datetime.now(UTC) + timedelta(hours=1)
+    assert client.get("/ready").status_code == 200
+
+
+def test_a_service_whose_training_process_cannot_start_is_not_ready_until_it_can(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    app = _wsgi.init_app(settings=settings)
+    backend: Backend = app.extensions["timeseries_segmenter"]
+    client = app.test_client()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/nowhere/python")
+        patch.setattr(worker_process, "LONGEST_PAUSE", 0.1)
+        assert client.post("/webhook", json=START).status_code == 201
+        ready = wait_for(lambda: (answer := client.get("/ready")).status_code == 503 and answer)
+        assert "can't be started" in ready.json["checks"]["workers"]
+    backend.cancel(3)
+    wait_for(lambda: client.get("/ready").status_code == 200)

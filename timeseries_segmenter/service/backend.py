@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from filelock import Timeout
 from flask import current_app, has_request_context, request
 
 from timeseries_segmenter.errors import ModelFileError, QueueError
@@ -119,6 +120,8 @@ class Backend:
     def _writing(self) -> Iterator[None]:
         try:
             yield
+        except Timeout as error:
+            raise QueueError(f"another process holds {error.lock_file}: try again in a moment") from error
         except OSError as error:
             raise QueueError(
                 f"MODEL_DIR={self.settings.model_dir} can't be written ({error.strerror}): give it room and "

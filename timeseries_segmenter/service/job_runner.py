@@ -2,13 +2,22 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from filelock import Timeout
 
-from timeseries_segmenter.errors import SegmenterError
-from timeseries_segmenter.service.training_job import CANCELLED, Job, Progress, ProjectTrainings, State
+from timeseries_segmenter.errors import SegmenterError, StateError
+from timeseries_segmenter.service.training_job import (
+    AFTER_FAILURE,
+    AFTER_TIMEOUT,
+    CANCELLED,
+    Job,
+    Progress,
+    ProjectTrainings,
+    State,
+)
+from timeseries_segmenter.service.training_state import PATIENCE as STATE_PATIENCE
 from timeseries_segmenter.service.training_state import TrainingStates, worker_name
 from timeseries_segmenter.service.training_stop import TrainingStopped, stopped_by
 from timeseries_segmenter.settings import Settings
@@ -16,6 +25,7 @@ from timeseries_segmenter.settings import Settings
 logger = logging.getLogger(__name__)
 
 PATIENCE = 1.0  # seconds; another process may hold the lock for a look
+PROGRESS_PATIENCE = 2.0  # seconds for the lock on a state; a progress that is not shown costs nothing
 
 
 class JobRunner:
@@ -26,27 +36,38 @@ class JobRunner:
         self._states = states
 
     def run(self, project: int) -> bool:
-        """Run the project's queued job, if there is one and nobody trains the project.
+        """Run the project's queued job, if there is one that is due and nobody trains the project.
 
-        Returns False where this process was told to end; the job is queued again then.
+        Returns False where this process was told to end; the job is queued again then. Raises OSError
+        where MODEL_DIR can't be used.
         """
         try:
             with self._states.only_one(project, PATIENCE):
-                if self._states.read(project).job_in(State.QUEUED) is None:
-                    return True
-                # seconds, in which the job waits, and may be cancelled as one that does
-                import timeseries_segmenter.service.project_training  # noqa: F401
-
-                job = self._take(project)
-                return job is None or self._run(project, job)
+                return self._run_queued(project)
         except Timeout:
+            return True
+
+    def _run_queued(self, project: int) -> bool:
+        try:
+            queued = self._states.read(project).job_in(State.QUEUED)
+            if queued is None or not queued.is_due:
+                return True
+            # seconds, in which the job waits, and may be cancelled as one that does
+            import timeseries_segmenter.service.project_training  # noqa: F401
+
+            job = self._take(project)
+            return job is None or self._run(project, job)
+        except (Timeout, StateError) as error:
+            # what was not written down is taken for interrupted, and tried again
+            logger.error("project %d: the state of its training can't be written: %s", project, error)
             return True
 
     def _take(self, project: int) -> Job | None:
         with self._states.change(project) as trainings:
             job = trainings.job_in(State.QUEUED)
-            if job:
-                job.start(worker_name())
+            if job is None or not job.is_due:
+                return None
+            job.start(worker_name())
             return job
 
     def _run(self, project: int, job: Job) -> bool:
@@ -69,14 +90,18 @@ class JobRunner:
             if stopped.reason is None:
                 self._put_back(project, job)
                 return False
-            self._fail(project, job, stopped.reason, began)
+            self._try_again(project, job, stopped.reason, began, AFTER_TIMEOUT)
         except SegmenterError as error:
-            self._fail(project, job, str(error), began)
+            if error.passing:
+                self._try_again(project, job, str(error), began)
+            else:
+                self._fail(project, job, str(error), began)
         except OSError as error:
-            self._fail(project, job, f"{error}; look at the disk of MODEL_DIR and its access rights", began)
+            advice = "look at the disk of MODEL_DIR and its access rights"
+            self._try_again(project, job, f"{error}; {advice}", began)
         except Exception as error:  # whatever it is, the queue goes on and says so
             logger.exception("project %d: training %s broke", project, job.id)
-            self._fail(project, job, f"{type(error).__name__}: {error}; see the log", began)
+            self._try_again(project, job, f"{type(error).__name__}: {error}; see the log", began)
         else:
             seconds = time.monotonic() - began
             with self._changing(project, job) as (trainings, ended):
@@ -88,6 +113,17 @@ class JobRunner:
         with self._changing(project, job) as (trainings, ended):
             trainings.fail(ended, error, time.monotonic() - began)
 
+    def _try_again(
+        self, project: int, job: Job, error: str, began: float, pauses: Sequence[float] = AFTER_FAILURE
+    ) -> None:
+        with self._changing(project, job) as (trainings, ended):
+            trainings.try_again(ended, error, pauses, time.monotonic() - began)
+        if ended.not_before:
+            moment = f"{ended.not_before:%Y-%m-%d %H:%M:%S} UTC"
+            logger.error("project %d: training %s failed, next try %s: %s", project, job.id, moment, error)
+        else:
+            logger.error("project %d: training %s failed: %s", project, job.id, ended.error)
+
     def _reason_to_stop(self, project: int, job: Job, began: float) -> str | None:
         limit = self._settings.training_timeout
         if time.monotonic() - began > limit:
@@ -96,11 +132,11 @@ class JobRunner:
         return CANCELLED if running and running.cancelled else None
 
     def _show(self, project: int, job: Job, progress: Progress) -> None:
-        with self._changing(project, job) as (_, running):
+        with suppress(Timeout), self._changing(project, job, PROGRESS_PATIENCE) as (_, running):
             running.progress = progress
 
     def _show_step(self, project: int, job: Job, step: str) -> None:
-        with self._changing(project, job) as (_, running):
+        with suppress(Timeout), self._changing(project, job, PROGRESS_PATIENCE) as (_, running):
             running.step = step
 
     def _put_back(self, project: int, job: Job) -> None:
@@ -110,9 +146,11 @@ class JobRunner:
         logger.info("project %d: training %s waits again, since this process has to end", project, job.id)
 
     @contextmanager
-    def _changing(self, project: int, job: Job) -> Iterator[tuple[ProjectTrainings, Job]]:
+    def _changing(
+        self, project: int, job: Job, patience: float = STATE_PATIENCE
+    ) -> Iterator[tuple[ProjectTrainings, Job]]:
         """The project's trainings and the job in them, to change; a lost job is changed for nobody."""
-        with self._states.change(project) as trainings:
+        with self._states.change(project, patience) as trainings:
             known = trainings.job(job.id)
             # its state file was damaged meanwhile, and set aside
             yield (trainings, known) if known else (ProjectTrainings(project=project), job)

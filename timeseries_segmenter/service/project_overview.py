@@ -22,6 +22,7 @@ class Status(StrEnum):
     TRAINED = "trained"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    BLOCKED = "blocked"
 
 
 ACTIVE = frozenset({Status.WAITING, Status.TRAINING, Status.STOPPING})
@@ -62,6 +63,8 @@ class ProjectOverview:
     def status(self) -> Status:
         """What the newest training came to; a training that waits behind one that runs is no status."""
         job = self.job
+        if self.trainings.problem:
+            return Status.BLOCKED
         if job is None:
             return Status.TRAINED if self.served else Status.UNTRAINED
         if job.state is State.STARTED:
@@ -79,6 +82,11 @@ class ProjectOverview:
     def is_active(self) -> bool:
         """Whether there is something to cancel, or to wait for."""
         return self.status in ACTIVE
+
+    @property
+    def waits_to_try_again(self) -> bool:
+        """Whether the last try failed, and another follows after a pause."""
+        return self.status is Status.WAITING and bool(self.job and self.job.failed_at)
 
     @property
     def waits_behind(self) -> bool:
@@ -119,9 +127,11 @@ class ProjectOverview:
             "waits_behind": self.waits_behind,
             "updates": self.trainings.updates,
             "job": job.get("id"),
+            "problem": self.trainings.problem,
+            "attempts": job.get("attempts", 0),
             "progress": self.progress.model_dump() if self.progress else None,
             **{name: job.get(name) for name in ("state", "step", "error")},
-            **{name: job.get(name) for name in ("queued_at", "started_at", "ended_at")},
+            **{name: job.get(name) for name in ("queued_at", "not_before", "started_at", "ended_at")},
         }
 
 

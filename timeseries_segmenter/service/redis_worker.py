@@ -7,12 +7,12 @@ import time
 
 from redis.exceptions import RedisError
 from rq import Queue, Worker
-from rq.exceptions import DeserializationError
 from rq.job import Job
 
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.service.job_runner import JobRunner
-from timeseries_segmenter.service.redis_queue import TRAIN, RedisQueue
+from timeseries_segmenter.service.redis_queue import RedisQueue, is_training
+from timeseries_segmenter.service.told_once import ToldOnce
 from timeseries_segmenter.service.training_state import TrainingStates
 from timeseries_segmenter.settings import Settings, read_settings
 
@@ -20,8 +20,6 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 5  # seconds between two looks for trainings that wait or were interrupted
 WORKER_TTL = 15 + INTERVAL  # RQ waits for jobs 15 s less than this
-# what RQ would run or send at the end of a job; none of ours has any
-HOOKS = ["success_callback_name", "failure_callback_name", "stopped_callback_name", "webhooks"]
 NICENESS = 5  # predictions come first, where they share a machine
 
 
@@ -34,7 +32,7 @@ def serve(settings: Settings) -> None:
 
     os.nice(NICENESS)
     queue = RedisQueue.of_worker(settings)
-    queue.check()
+    queue.ping()
     logger.info("trainings come from Redis, models go to %s", settings.model_dir)
     while not _work(settings, queue):
         _wait_for(queue)
@@ -44,8 +42,11 @@ def train(project: int) -> None:
     """What RQ calls in a process of its own: train a project that waits, and tell if it waits again."""
     settings = read_settings()
     states = TrainingStates(settings.model_dir)
-    if JobRunner(settings, states).run(project) and project in states.waiting():
-        RedisQueue.of_worker(settings).wake(project)
+    try:
+        if JobRunner(settings, states).run(project) and project in states.waiting():
+            RedisQueue.of_worker(settings).wake(project)
+    except OSError as error:
+        logger.error("project %d waits, since MODEL_DIR can't be used: %s", project, error)
 
 
 class TrainingWorker(Worker):
@@ -63,34 +64,26 @@ class TrainingWorker(Worker):
         self.told_to_end = False
         self._training_queue = queue
         self._states = TrainingStates(settings.model_dir)
+        self._tell = ToldOnce(logger)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a training and nothing else, whatever stands in Redis."""
-        if self._is_training(job):
+        if is_training(job):
             super().execute_job(job, queue)
         else:
             logger.error("the job %.60r in Redis is no training; it is removed", job.id)
             job.delete()
 
-    def _is_training(self, job: Job) -> bool:
-        if any(self.connection.hmget(job.key, HOOKS)):
-            return False
-        try:
-            return job.func_name == TRAIN and [type(each) for each in job.args] == [int] and not job.kwargs
-        except DeserializationError:
-            return False
-
     def run_maintenance_tasks(self) -> None:
         """Tell RQ what waits in MODEL_DIR without its knowing, because Redis or a worker was away."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         try:
-            self._states.resume_interrupted()
-            known = {job.args[0] for job in self._training_queue.rq.jobs if self._is_training(job)}
-            for project in self._states.waiting():
-                if project not in known and not self._states.is_trained(project):
-                    self._training_queue.wake(project)
+            self._states.take_up()
+            self._training_queue.look_after(self._states.waiting())
         except OSError as error:
-            logger.error("MODEL_DIR can't be used: %s; trainings wait", error)
+            self._tell(self, f"MODEL_DIR can't be used: {error}; trainings wait")
+        else:
+            self._tell.forget(self)
 
     def handle_warm_shutdown_request(self) -> None:
         """RQ would wait for the training; it is put back instead."""
@@ -114,7 +107,7 @@ def _wait_for(queue: RedisQueue) -> None:
     while True:
         time.sleep(INTERVAL)
         try:
-            queue.check()
+            queue.ping()
         except QueueError as error:
             logger.error("%s", error)
         else:

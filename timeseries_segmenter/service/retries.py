@@ -60,8 +60,8 @@ class Retries:
     def run(self, host: str, attempt: Callable[[], T]) -> T:
         """What `attempt` returns, called again where it raises TemporaryError.
 
-        After the last try its error is raised, with their number. Anything else it raises is raised
-        at once.
+        After the last try its error is raised, with their number, marked as passing. Anything else it
+        raises is raised at once.
         """
         policy = self._policy
         tries = 1 if monotonic() < self._given_up.get(host, 0) else policy.tries
@@ -78,9 +78,9 @@ class Retries:
         except TemporaryError as failure:
             self._give_up(host)
             made = retrying.statistics["attempt_number"]
-            raise type(failure.error)(
-                f"{failure.error} ({made} {'try' if made == 1 else 'tries'})"
-            ) from failure.__cause__
+            error = type(failure.error)(f"{failure.error} ({made} {'try' if made == 1 else 'tries'})")
+            error.passing = True
+            raise error from failure.__cause__
         except Exception:
             self._given_up.pop(host, None)  # it answered
             raise

@@ -1,16 +1,14 @@
 """Routes beside Label Studio's own: versions, trainings, readiness and metrics."""
 
-import os
-
 from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.routing import IntegerConverter, Map
 
-from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.service.backend import PROJECT_DIGITS, current_backend, project_number
 from timeseries_segmenter.service.model_store import UNTRAINED
 from timeseries_segmenter.service.pages import done, wants_page
+from timeseries_segmenter.service.readiness import check_readiness
 from timeseries_segmenter.service.request_body import JobStatus, read_body
 from timeseries_segmenter.service.training_job import Job, State
 
@@ -42,7 +40,7 @@ def training(project: int) -> ResponseReturnValue:
     backend = current_backend()
     trainings = backend.queue.states.read(project)
     newest = trainings.newest
-    failed = [job for job in trainings.jobs if job.state is State.FAILED]
+    failed = [job for job in trainings.jobs if job.state in (State.FAILED, State.QUEUED) and job.error]
     shown = newest.model_dump(mode="json") if newest else {}
     return jsonify(
         trainings.model_dump(mode="json", exclude={"project"})
@@ -54,6 +52,8 @@ def training(project: int) -> ResponseReturnValue:
             "step": shown.get("step"),
             "progress": shown.get("progress"),
             "last_error": failed[-1].error if failed else None,
+            "not_before": shown.get("not_before"),
+            "problem": trainings.problem,
         }
     )
 
@@ -90,17 +90,9 @@ def job_status() -> ResponseReturnValue:
 
 @routes.get("/ready")
 def ready() -> ResponseReturnValue:
-    """Whether events can be kept and trainings can be started; 503 with the reason where not."""
+    """Whether events can be kept and projects can be trained; 503 with the reason where not."""
     backend = current_backend()
-    checks = {"model_dir": "ok", "workers": "ok"}
-    folder = backend.settings.model_dir.absolute()
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(nearest, os.W_OK):
-        checks["model_dir"] = f"MODEL_DIR={folder} can't be written"
-    try:
-        backend.queue.workers.check()
-    except QueueError as error:
-        checks["workers"] = str(error)
+    checks = check_readiness(backend.settings, backend.queue)
     wrong = [text for text in checks.values() if text != "ok"]
     if wrong:
         return jsonify({"detail": "; ".join(wrong), "checks": checks}), 503

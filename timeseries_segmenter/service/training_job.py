@@ -1,15 +1,24 @@
 """One training of a project, from the event that asked for it to its end, and a project's list of them."""
 
 from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import uuid4
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
+FORMAT = 2  # of state files; those before had no number, and are read as well
 START_TRAINING = "START_TRAINING"  # the event of a person who asks for a training
 CANCELLED = "cancelled"  # the error of a job that a person took back
 JOBS_KEPT = 20
+
+MINUTE, HOUR = 60, 3600
+# seconds before each further try; the last one repeats
+AFTER_KILL = (2, 10, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR)
+AFTER_FAILURE = (15, MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR)
+AFTER_TIMEOUT = (15 * MINUTE, HOUR, 4 * HOUR, 8 * HOUR)  # each try takes as long as a training run may
+AFTER_EVENT = MINUTE  # seconds after a failed try within which a new event has it tried again
 
 
 class State(StrEnum):
@@ -44,7 +53,9 @@ class Job(BaseModel):
     """One training of a project.
 
     `updates` counts the events that it answers. `attempts` counts the processes that took it up,
-    without those that put it back. `step` tells what a running training is at, in words.
+    without those that put it back. `step` tells what a running training is at, in words. A job that
+    is tried again is queued: `error` is why the last try failed, at `failed_at`, and no try begins
+    before `not_before`.
     """
 
     id: str
@@ -55,6 +66,8 @@ class Job(BaseModel):
     worker: str | None = None
     cancelled: bool = False
     queued_at: datetime
+    not_before: datetime | None = None
+    failed_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     step: str | None = None
@@ -71,7 +84,32 @@ class Job(BaseModel):
     def start(self, worker: str) -> None:
         """A worker takes the job."""
         self.state, self.worker, self.started_at = State.STARTED, worker, _now()
+        self.error = self.not_before = self.failed_at = None
         self.attempts += 1
+
+    @property
+    def due(self) -> datetime:
+        """From when on a queued job may be started."""
+        return self.not_before or self.queued_at
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a queued job may be started."""
+        return self.not_before is None or self.not_before <= _now()
+
+    def wait(self, error: str, seconds: float) -> None:
+        """Queue the job for a further try after a pause; `error` is why the last one failed."""
+        now = _now()
+        self.state, self.step, self.progress = State.QUEUED, None, None
+        self.error, self.failed_at = error, now
+        self.not_before = now + timedelta(seconds=seconds)
+
+    def hurry(self, event: str) -> None:
+        """A new event shortens the pause before the next try; a person who asks ends it."""
+        if event == START_TRAINING:
+            self.not_before = None
+        elif self.not_before and self.failed_at:
+            self.not_before = min(self.not_before, self.failed_at + timedelta(seconds=AFTER_EVENT))
 
 
 class ProjectTrainings(BaseModel):
@@ -81,11 +119,25 @@ class ProjectTrainings(BaseModel):
     is the time they took together.
     """
 
+    format: int = FORMAT
     project: int
     updates: int = 0
     jobs: list[Job] = Field(default_factory=list)
     outcomes: Counter[str] = Field(default_factory=Counter)
     seconds: float = 0.0
+    _problem: str | None = PrivateAttr(None)
+
+    @classmethod
+    def unusable(cls, project: int, problem: str) -> "ProjectTrainings":
+        """In place of a state that can't be used, and why it can't."""
+        trainings = cls(project=project)
+        trainings._problem = problem
+        return trainings
+
+    @property
+    def problem(self) -> str | None:
+        """Why the project's state can't be used; the project is not trained then."""
+        return self._problem
 
     def job_in(self, state: State) -> Job | None:
         """The oldest job in a state."""
@@ -106,8 +158,9 @@ class ProjectTrainings(BaseModel):
         if job is None:
             job = Job(id=f"{self.project}-{uuid4().hex[:12]}", event=event, queued_at=_now())
             self.jobs = [*self.jobs[1 - JOBS_KEPT :], job]
-        elif event == START_TRAINING:
-            job.event = event
+        else:
+            job.event = START_TRAINING if event == START_TRAINING else job.event
+            job.hurry(event)
         job.updates += self.updates
         self.updates = 0
         return job
@@ -134,15 +187,38 @@ class ProjectTrainings(BaseModel):
         self._end(job, State.FAILED, seconds)
 
     def requeue(self, job: Job) -> None:
-        """Queue a job again that its worker left, or leave it to the job that waits behind it."""
-        queued = self.job_in(State.QUEUED)
-        if queued is None:
+        """Queue a job again that its worker put back, or leave it to the job that waits behind it."""
+        if self.job_in(State.QUEUED) is None:
             job.state, job.step, job.progress = State.QUEUED, None, None
+        else:
+            self._hand_over(job, "interrupted")
+
+    def try_again(self, job: Job, error: str, pauses: Sequence[float], seconds: float = 0) -> None:
+        """Queue a job again whose try failed after so many seconds, or leave it to the one behind it.
+
+        Each further try waits longer, by `pauses`.
+        """
+        if job.cancelled:
+            self.fail(job, CANCELLED, seconds)
             return
-        queued.updates, job.updates = queued.updates + job.updates, 0
+        pause = pauses[min(max(job.attempts, 1), len(pauses)) - 1]
+        behind = self.job_in(State.QUEUED)
+        if behind is None:
+            self.seconds += seconds
+            job.wait(error, pause)
+            return
+        behind.attempts += job.attempts
+        # it came by an event of its own
+        behind.wait(error, 0 if behind.from_scratch else min(pause, AFTER_EVENT))
+        self._hand_over(job, error, seconds)
+
+    def _hand_over(self, job: Job, error: str, seconds: float = 0) -> None:
+        behind = self.job_in(State.QUEUED)
+        assert behind is not None
+        behind.updates, job.updates = behind.updates + job.updates, 0
         if job.from_scratch:
-            queued.event = job.event
-        self.fail(job, "interrupted; the job queued after it takes its place")
+            behind.event = job.event
+        self.fail(job, f"{error}; the job queued after it takes its place", seconds)
 
     def _end(self, job: Job, state: State, seconds: float) -> None:
         job.state, job.step, job.ended_at = state, None, _now()

@@ -1,14 +1,23 @@
 """When a project is trained: events counted, jobs queued and cancelled, workers told."""
 
 import logging
+from collections.abc import Sequence
 from typing import Protocol
 
+from filelock import Timeout
+
+from timeseries_segmenter.errors import StateError
+from timeseries_segmenter.service.late_events import LateEvents
+from timeseries_segmenter.service.lookout import Lookout
+from timeseries_segmenter.service.told_once import ToldOnce
 from timeseries_segmenter.service.training_job import START_TRAINING, Job
 from timeseries_segmenter.service.training_state import TrainingStates
 from timeseries_segmenter.service.worker_process import WorkerProcess
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+PATIENCE = 0.5  # seconds for a project's lock; Label Studio waits one for the answer to a webhook
 
 TRAINING_EVENTS = frozenset(
     {
@@ -28,8 +37,11 @@ class Workers(Protocol):
     def wake(self, project: int) -> None:
         """Have the project's queued job run, now or as soon as possible; never raises."""
 
+    def look_after(self, due: Sequence[int]) -> None:
+        """Have jobs run that may be started, and that the workers may not know of; never raises."""
+
     def check(self) -> None:
-        """Raises QueueError where the workers can't be reached."""
+        """Raises QueueError where the workers can't be reached, or can't be started."""
 
 
 class TrainingQueue:
@@ -43,35 +55,65 @@ class TrainingQueue:
         self._updates = settings.start_training_each_n_updates
         self.states = TrainingStates(settings.model_dir)
         self.workers = _workers(settings, self.states)
+        self.lookout = Lookout(self.look)
+        self._late = LateEvents(self.states.folder)
+        self._tell = ToldOnce(logger)
 
     def count(self, project: int, event: str) -> Job | None:
         """Count an event; returns the queued job once enough have come, at once for START_TRAINING.
 
-        Events that come while a training of the project runs share one job behind it. Raises OSError
-        where MODEL_DIR can't be written.
+        Events that come while a training of the project runs share one job behind it. Where another
+        process holds the project's lock, the event is kept, and counted within seconds of its release.
+        Raises StateError where the project's state can't be used, OSError where MODEL_DIR can't be
+        written.
         """
-        with self.states.change(project) as trainings:
-            trainings.updates += 1
-            due = event == START_TRAINING or trainings.updates >= self._updates
-            job = trainings.enqueue(event) if due else None
-        if job:
-            self.workers.wake(project)
-        return job
+        try:
+            return self._count(project, [event], PATIENCE)
+        except Timeout:
+            self._late.keep(project, event)
+            logger.warning("project %d: its state is locked; %s is kept, and counted later", project, event)
+            return None
 
     def cancel(self, project: int) -> list[Job]:
-        """Take back what is queued, and stop what runs, within seconds. Raises OSError."""
+        """Take back what is queued, and stop what runs, within seconds. Raises what `change` raises."""
         if not self.states.read(project).jobs:
             return []  # nothing should be written for a project that is none
-        with self.states.change(project) as trainings:
+        with self.states.change(project, PATIENCE) as trainings:
             jobs = trainings.cancel()
         for job in jobs:
             logger.info("project %d: training %s is cancelled", project, job.id)
         return jobs
 
     def resume(self) -> None:
-        """Take up what was queued or running when the service last ended."""
-        for project in self.states.waiting() or self.states.interrupted():
+        """Take up what was queued or running when the service last ended, and look out from now on."""
+        self.look()
+        self.lookout.start()
+
+    def look(self) -> None:
+        """Find what was forgotten: late events, interrupted jobs, and jobs whose wake-up was lost."""
+        for project in self._late.projects():
+            try:
+                self._count(project, [], PATIENCE)
+                self._tell.forget(project)
+            except (OSError, StateError) as error:
+                self._tell(project, f"project {project}: its late events can't be counted yet: {error}")
+        self.states.take_up()
+        self.workers.look_after(self.states.waiting())
+
+    def _count(self, project: int, events: Sequence[str], patience: float) -> Job | None:
+        job = None
+        with (
+            self.states.locked(project, patience),
+            self._late.taken(project) as late,
+            self.states.saved(project) as trainings,
+        ):
+            for event in [*late, *events]:
+                trainings.updates += 1
+                if event == START_TRAINING or trainings.updates >= self._updates:
+                    job = trainings.enqueue(event)
+        if job and job.is_due:
             self.workers.wake(project)
+        return job
 
 
 def _workers(settings: Settings, states: TrainingStates) -> Workers:

@@ -8,22 +8,21 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 
-from timeseries_segmenter.service.files import file_lock, make_folder
+from timeseries_segmenter.service.end_with_service import end_with_service
 from timeseries_segmenter.service.job_runner import JobRunner
 from timeseries_segmenter.service.known_projects import KnownProjects
 from timeseries_segmenter.service.logs import configure_logging
+from timeseries_segmenter.service.told_once import ToldOnce
 from timeseries_segmenter.service.training_state import TrainingStates
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger("timeseries_segmenter.service.training_worker")  # it runs as __main__
 
 POLL = 0.2  # seconds
-LOOK = 3.0  # seconds after which the order in which projects wait is made anew
-PAUSE = 10.0  # seconds before a disk that failed is tried again
-PATIENCE = 20.0  # seconds for a training to end by itself once the service has ended
+LOOK = 3.0  # seconds between two looks for interrupted jobs, and for the order in which projects wait
+PAUSE = 10.0  # seconds before a project is tried again whose files failed
 NICENESS = 5  # predictions come first
 
 
@@ -32,39 +31,46 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the service decides
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     settings = Settings.model_validate_json(sys.stdin.readline())
-    threading.Thread(target=_end_with_service, daemon=True).start()
+    end_with_service()
     configure_logging(settings)
     os.nice(NICENESS)
     states = TrainingStates(settings.model_dir)
-    make_folder(states.folder)
-    with file_lock(states.folder / "worker.lock", poll_interval=POLL):
-        while True:
-            try:
-                states.resume_interrupted()
+    tell = ToldOnce(logger)
+    while True:
+        try:
+            with states.only_trainer():
+                tell.forget(states)
                 known = KnownProjects(settings, states)
-                if not _train_until_told_to_end(JobRunner(settings, states), states, known):
-                    return
-            except OSError as error:
-                logger.error("MODEL_DIR can't be used: %s; trainings wait", error)
-                time.sleep(PAUSE)
+                _train_until_told_to_end(JobRunner(settings, states), states, known)
+                return
+        except OSError as error:
+            tell(states, f"MODEL_DIR can't be used: {error}; trainings wait")
+            time.sleep(PAUSE)
 
 
-def _train_until_told_to_end(runner: JobRunner, states: TrainingStates, known: KnownProjects) -> bool:
+def _train_until_told_to_end(runner: JobRunner, states: TrainingStates, known: KnownProjects) -> None:
+    tell = ToldOnce(logger)
+    rests: dict[int, float] = {}  # until when, by project
+    taken_up = -LOOK
     while True:
         looked = time.monotonic()
+        if looked - taken_up >= LOOK:
+            states.take_up()
+            taken_up = looked
         for project in known.first(states.waiting()):
-            if not runner.run(project):
-                return False
+            if time.monotonic() < rests.get(project, 0):
+                continue
+            try:
+                if not runner.run(project):
+                    return
+            except OSError as error:  # others go on
+                tell(project, f"project {project} waits, since MODEL_DIR can't be used: {error}")
+                rests[project] = time.monotonic() + PAUSE
+            else:
+                tell.forget(project)
             if time.monotonic() - looked > LOOK:
                 break  # one that is known may have come meanwhile
         time.sleep(POLL)
-
-
-def _end_with_service() -> None:
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(PATIENCE)
-    os._exit(1)  # its job is taken up at the next start all the same
 
 
 if __name__ == "__main__":

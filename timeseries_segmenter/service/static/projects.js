@@ -26,7 +26,8 @@ function localMoments(root) {
 function mark(project) {
   const version = project.version === "untrained" ? "" : project.version;
   const waits = project.waits_behind ? "waits" : "";
-  return [project.status, project.job ?? "", version, project.updates, waits, project.trouble ?? ""].join(" ");
+  const { status, job, updates, attempts, trouble } = project;
+  return [status, job ?? "", version, updates, waits, attempts, trouble ?? ""].join(" ");
 }
 
 function showProgress(card, project) {
