@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,15 @@ from label_studio_server import TOKEN, LabelStudioServer
 from processes import kill, lives, wait_for, workers
 
 from demo.processes import free_port
-from timeseries_segmenter.service.model_store import ModelStore
+from timeseries_segmenter.service.model_store import UNTRAINED, ModelStore
+from timeseries_segmenter.service.training_job import State
+from timeseries_segmenter.service.training_state import TrainingStates
 from timeseries_segmenter.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = (3, 4, 5)
 ROUNDS = 2
 KILLS = 2  # in each round
-LONGEST = 8.0  # seconds before each of them
 CONFIG = recorded.body("predict_json_inline")["label_config"]
 DATA = {"ts": {"time": list(range(300)), "value": recorded.values()}}
 EVENT = {"action": "ANNOTATION_CREATED", "annotation": {"id": 1}, "task": {"id": 1}}
@@ -70,27 +72,31 @@ def test_no_event_is_lost_however_often_the_training_process_is_killed(
     service: tuple[subprocess.Popen[bytes], str], settings: Settings, studio: LabelStudioServer
 ):
     process, url = service
-    store = ModelStore(settings)
-    chance = random.Random(11)
+    states, store, chance = TrainingStates(settings.model_dir), ModelStore(settings), random.Random(11)
+    drawn = recorded.regions((40, 89, "Run"))
     for _ in range(ROUNDS):
-        drawn = recorded.regions((40, 89, "Run"))
         annotated = {project: studio.add_task(project, DATA, drawn) for project in PROJECTS}
+
+        def unknown(annotated: dict[int, int] = annotated) -> list[int]:
+            return [project for project, task in annotated.items() if task not in learned(store, project)]
+
+        def trains() -> bool:
+            return any(states.read(project).job_in(State.STARTED) for project in PROJECTS)
+
         for project in PROJECTS:
             event = EVENT | {"project": {"id": project}}
             assert requests.post(f"{url}/webhook", json=event, timeout=60).status_code == 201
-        for _ in range(KILLS):
-            wait_for(lambda: workers(process.pid))
-            time.sleep(chance.uniform(0, LONGEST))
-            for worker in workers(process.pid):
+        for kills in range(KILLS):
+            # while the process gets ready, and while it trains
+            begun = trains if kills % 2 else partial(workers, process.pid)
+            wait_for(lambda begun=begun: begun() or not unknown())
+            time.sleep(chance.uniform(0, 2))
+            for worker in workers(process.pid) if unknown() else []:
                 with suppress(ProcessLookupError):
                     kill(worker)
+        wait_for(lambda: not unknown(), 600)
 
-        def unknown(annotated: dict[int, int] = annotated) -> list[int]:
-            versions = {project: store.version(project) for project in PROJECTS}
-            known = {
-                project: store.metadata(project, version)["tasks"] if version != "untrained" else []
-                for project, version in versions.items()
-            }
-            return [project for project in PROJECTS if annotated[project] not in known[project]]
 
-        wait_for(lambda: not unknown(), 400)
+def learned(store: ModelStore, project: int) -> list[int]:
+    version = store.version(project)
+    return [] if version == UNTRAINED else store.metadata(project, version)["tasks"]
