@@ -99,6 +99,8 @@ class KnownProjects:
             with self._states.only_one(project), FileLock(lock, timeout=1):
                 if state.exists() and state.stat().st_mtime > asked:
                     return False
+                if self._states.read(project).problem:  # a newer release may need it
+                    return False
                 for path in (folder / "waiting" / str(project), state, training_lock, lock):
                     path.unlink(missing_ok=True)
         except Timeout:  # somebody is at it
