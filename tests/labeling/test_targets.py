@@ -173,6 +173,7 @@ def test_what_is_no_region_of_ours_is_passed_over(passed_over):
             'Region "r1" (run, 1 to 2) has the label "run", which TimeSeriesLabels "label"',
         ),
         (region(1, 2, "run"), 'it has "Run", "Walk"'),
+        (region(1, 2, "RUN "), '(which differs from "Run" in case, blanks or form of characters alone)'),
         (region(300, 310, "Run"), "lies outside the series, which runs from 0 to 299"),
         (region(-9, -1, "Run"), 'Region "r1" (Run, -9 to -1) lies outside'),
         (region(None, 2, "Run"), 'Region "r1" (Run, null to 2) has no start'),
@@ -238,6 +239,16 @@ def test_what_times_outside_the_series_may_be_is_guessed(times, guess):
     seconds = Series(np.zeros((120, 1), np.float32), ("value",), TimeAxis(1714550400 + np.arange(120.0)))
     with pytest.raises(RegionError, match=re.escape(guess)):
         annotation_segments({"result": [region(*times, "Run")]}, PAIR, seconds)
+
+
+def test_the_range_of_a_series_is_told_in_its_own_form():
+    form = TimeFormat("%M:%S")
+    stamps = form.parse(["55:00", "55:10"]).astype(float)
+    clock = Series(
+        np.zeros((400, 1), np.float32), ("value",), TimeAxis(stamps[0] + np.arange(400) * 1e4, form)
+    )
+    with pytest.raises(RegionError, match="which runs from 55:00 to 01:30"):  # a clock that starts anew
+        annotation_segments({"result": [region(-5, -3, "Run")]}, PAIR, clock)
 
 
 def test_a_region_that_reaches_beyond_the_series_is_cut_and_said_to_be():

@@ -393,6 +393,19 @@ def test_a_region_that_is_cut_is_learned_and_named_in_log_and_report(
     assert saved_report(settings).tasks == [task]
 
 
+def test_a_channel_without_any_value_is_named(settings: Settings, studio: LabelStudioServer):
+    studio.configs[3] = CONFIG.replace(
+        '<Channel column="value"', '<Channel column="time"/><Channel column="value"'
+    )
+    empty = INLINE["ts"] | {"value": [None] * recorded.ROWS}
+    bare, full = studio.add_task(3, {"ts": empty}, TRUTH), studio.add_task(3, INLINE, TRUTH)
+    train(settings)
+    assert saved_report(settings).remarks == [
+        f'Task {bare}: the channel "value" has no value in any row, and counts as average; correct the file'
+    ]
+    assert saved_report(settings).tasks == [bare, full]
+
+
 def test_thousands_of_tasks_that_are_left_out_are_named_up_to_a_number(
     settings: Settings, studio: LabelStudioServer
 ):

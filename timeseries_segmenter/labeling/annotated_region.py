@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -85,18 +86,16 @@ def place(region: Mapping[str, object], pair: LabelPair, series: Series) -> tupl
     start, end = (_time(value, name, pair, series) for name in ("start", "end"))
     try:
         rows = series.rows(start, end)
-        stamps = series.time.stamp(start), series.time.stamp(end)
     except SeriesError as error:
         raise RegionError(f"has no place in the series: {error}") from error
     if rows is None:
-        low, high = series.start_end(0, len(series) - 1)
         raise RegionError(
-            f"lies outside the series, which runs from {low} to {high}{_guess(stamps, series)}; "
-            "correct its times, or delete it"
+            f"lies outside the series, which runs from {_at(0, series)} to {_at(-1, series)}"
+            f"{_guess(_stamps(start, end, series), series)}; correct its times, or delete it"
         )
     first, last = rows
     instant = value.get("instant")
-    if stamps[0] == stamps[1] and (first == last or instant is not False):
+    if _is_instant(start, end, rows, series) and (first == last or instant is not False):
         first = last = (first + last) // 2
         instant = True
     elif instant is True:
@@ -105,7 +104,7 @@ def place(region: Mapping[str, object], pair: LabelPair, series: Series) -> tupl
     segment = Segment(
         first, last, labels, instant=instant is True, region=identity if isinstance(identity, str) else None
     )
-    if beyond := _beyond(stamps, rows, series):
+    if beyond := _beyond(start, end, rows, series):
         remark = "; ".join(filter(None, (remark, f"reaches beyond the series, and is cut {beyond}")))
     return segment, remark
 
@@ -136,13 +135,27 @@ def _labels(names: object, pair: LabelPair) -> tuple[LabelSet, str]:
     if not labels:
         raise RegionError(
             f"has the label {_listed(unknown)}, which TimeSeriesLabels {_quoted(pair.from_name)} of the "
-            f"labeling config does not have; it has {_listed(pair.labels)}. Add the label there, or change "
-            "the region"
+            f"labeling config does not have; it has {_listed(pair.labels)}{_same_but(unknown, pair)}. Add "
+            "the label there, or change the region"
         )
     if unknown:
         learned = " + ".join(labels)
         return labels, f"is learned as {learned}: the labeling config has no label {_listed(unknown)}"
     return labels, ""
+
+
+def _same_but(unknown: Iterable[object], pair: LabelPair) -> str:
+    """A hint at a label that looks the same."""
+    known = {_plain(label): label for label in pair.labels}
+    for name in unknown:
+        if isinstance(name, str) and _plain(name) in known:
+            same = _quoted(known[_plain(name)])
+            return f" (which differs from {same} in case, blanks or form of characters alone)"
+    return ""
+
+
+def _plain(label: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
 
 
 def _time(value: Mapping[str, object], name: str, pair: LabelPair, series: Series) -> object:
@@ -171,20 +184,43 @@ def _row_number(text: str, time_format: str, length: int) -> object:
     )
 
 
-def _beyond(stamps: tuple[float, float], rows: tuple[int, int], series: Series) -> str:
+def _stamps(start: object, end: object, series: Series) -> tuple[float, float]:
+    return series.time.stamp(start), series.time.stamp(end)
+
+
+def _is_instant(start: object, end: object, rows: tuple[int, int], series: Series) -> bool:
+    """Whether start and end are one time. Reading times is slow, and mostly the rows tell."""
+    if start == end:
+        return True
+    stamps = series.time.stamps
+    if stamps[rows[0]] != stamps[rows[1]]:
+        return False
+    first, last = _stamps(start, end, series)
+    return first == last
+
+
+def _beyond(start: object, end: object, rows: tuple[int, int], series: Series) -> str:
     """Where a region that reaches out of the series by more than a sample is cut.
 
     A clock that starts anew within the series writes times that only seem to be before it.
     """
+    if rows[0] > 0 and rows[1] < len(series) - 1:
+        return ""
+    stamps = _stamps(start, end, series)
     low, high = float(series.time.stamps[0]), float(series.time.stamps[-1])
     step = (high - low) / max(len(series) - 1, 1)
-    first, last = series.start_end(0, len(series) - 1)
     cuts = []
     if rows[0] == 0 and stamps[0] < low - step:
-        cuts.append(f"at {first}")
+        cuts.append(f"at {_at(0, series)}")
     if rows[1] == len(series) - 1 and stamps[1] > high + step:
-        cuts.append(f"at {last}")
+        cuts.append(f"at {_at(-1, series)}")
     return " and ".join(cuts)
+
+
+def _at(row: int, series: Series) -> str:
+    """The time of a row as a message has it."""
+    form, stamp = series.time.time_format, float(series.time.stamps[row])
+    return form.format(stamp) if form else f"{stamp:.15g}"
 
 
 def _guess(stamps: tuple[float, float], series: Series) -> str:

@@ -63,8 +63,8 @@ def read_annotation(annotation: Mapping[str, object], pair: LabelPair, series: S
     results = annotation.get("result")
     if not isinstance(results, list):
         raise SeriesError(
-            f"annotation {annotation.get('id')} has {shown(results)} in place of a list of results; "
-            "export the project as JSON, with its annotations"
+            f"annotation {annotation.get('id')} has {'null' if results is None else shown(results)} in place "
+            "of a list of results; export the project as JSON, with its annotations"
         )
     if len(results) > MOST_REGIONS:
         raise SeriesError(

@@ -1,7 +1,7 @@
 """A labelled task as an example to learn from, or to measure against, and how a project's are read."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class LabelledTask:
                 dict.fromkeys([*pair.labels, *(name for one in annotated.segments for name in one.labels)])
             ),
             number if isinstance(number, int) else None,
-            tuple(f"Task {name}: {remark}" for remark in annotated.remarks),
+            tuple(f"Task {name}: {remark}" for remark in (*_empty_channels(read), *annotated.remarks)),
         )
 
     def example(self, label_sets: Sequence[LabelSet]) -> Example:
@@ -139,6 +139,11 @@ def read_labelled_tasks(
         if reasons:
             left_out(task, _joined(reasons, len(config.pairs)))
     return labelled
+
+
+def _empty_channels(series: Series) -> Iterator[str]:
+    for channel in series.empty_channels:
+        yield f'the channel "{channel}" has no value in any row, and counts as average; correct the file'
 
 
 def _joined(reasons: Mapping[str, Sequence[str]], pairs: int) -> str:
