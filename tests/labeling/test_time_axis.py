@@ -117,6 +117,13 @@ def test_a_region_outside_of_the_series_stays_outside():
     assert times.rows("10:00", "20:00") is None
 
 
+@pytest.mark.parametrize("time_format", ["%a", "%u", "%Z", "%A %Z", "%p"])
+def test_a_format_that_tells_no_time_has_a_place_too(time_format):
+    stamps = TimeFormat(time_format).parse([TimeFormat(time_format).format(YEAR_1900)] * 3).astype(float)
+    times = TimeAxis(stamps, TimeFormat(time_format))
+    assert times.rows(*times.start_end(0, 2)) == (0, 2)
+
+
 FORMATS = ["%M:%S", "%H:%M:%S", "%H:%M", "%I:%M:%S", "%S.%L", "%d %H:%M:%S", "%m-%d %H:%M", "%y-%m-%d", "%j"]
 
 

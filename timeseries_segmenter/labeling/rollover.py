@@ -42,10 +42,10 @@ def written_alike(form: TimeFormat, stamp: float, first: float, last: float) -> 
 def _repeats(form: TimeFormat) -> tuple[str, int] | None:
     """After which time the format writes the same again: the finest unit that it leaves out."""
     told = [not form.directives.isdisjoint(directives) for _, _, directives in _UNITS]
-    for (kind, size, _), known in list(zip(_UNITS, told, strict=True))[told.index(True) :]:
-        if not known:
-            return kind, size
-    return None
+    finest = told.index(True) if any(told) else len(told)  # a day of the week alone tells no time
+    return next(
+        (unit[:2] for unit, known in zip(_UNITS[finest:], told[finest:], strict=True) if not known), None
+    )
 
 
 def _fixed(stamp: float, step: int, first: float, last: float) -> Iterator[float]:
