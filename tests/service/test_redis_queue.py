@@ -310,3 +310,15 @@ def test_redis_holds_no_token_and_nothing_that_is_run_when_read(queue: TrainingQ
         assert job.data.startswith(b"[")  # JSON
     finally:
         rq.empty()
+
+
+def test_made_up_projects_are_forgotten_and_hold_up_no_real_one(
+    queue: TrainingQueue, start_worker: StartWorker, tmp_path: Path
+):
+    for project in range(1000, 1150):
+        queue.count(project, CREATED)
+    queue.count(3, CREATED)
+    start_worker()
+    assert in_state(queue, State.FINISHED).version
+    wait_for(lambda: queue.states.projects() == [3], 60)
+    assert "training 1000-" not in (tmp_path / "worker.log").read_text()

@@ -61,6 +61,16 @@ class KnownProjects:
         known = [project for project in waiting if self.is_known(project)]
         return known if self._answers else [*known, *(set(waiting) - set(known))]
 
+    def all_first(self, seconds: float) -> list[int]:
+        """What `first` gives of all that wait, once nothing unknown is left of them or `seconds` are over."""
+        until = time.monotonic() + seconds
+        while True:
+            waiting = self._states.waiting()
+            order = self.first(waiting)
+            if len(order) == len(waiting) or time.monotonic() > until:
+                return order
+            time.sleep(0.02)
+
     def _ask(self, projects: Sequence[int]) -> None:
         asked = time.time()
         try:

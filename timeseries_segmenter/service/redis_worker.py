@@ -11,8 +11,10 @@ from rq.job import Job
 
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.service.job_runner import JobRunner
+from timeseries_segmenter.service.known_projects import KnownProjects
 from timeseries_segmenter.service.redis_queue import RedisQueue, is_training
 from timeseries_segmenter.service.told_once import ToldOnce
+from timeseries_segmenter.service.training_job import State
 from timeseries_segmenter.service.training_state import TrainingStates
 from timeseries_segmenter.settings import Settings, read_settings
 
@@ -64,12 +66,16 @@ class TrainingWorker(Worker):
         self.told_to_end = False
         self._training_queue = queue
         self._states = TrainingStates(settings.model_dir)
+        self._known = KnownProjects(settings, self._states)
         self._tell = ToldOnce(logger)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a training and nothing else, whatever stands in Redis."""
         if is_training(job):
-            super().execute_job(job, queue)
+            if self._states.read(job.args[0]).job_in(State.QUEUED) is None:
+                job.delete()  # forgotten, or trained already: no process for it
+            else:
+                super().execute_job(job, queue)
         else:
             logger.error("the job %.60r in Redis is no training; it is removed", job.id)
             job.delete()
@@ -79,7 +85,7 @@ class TrainingWorker(Worker):
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         try:
             self._states.take_up()
-            self._training_queue.look_after(self._states.waiting())
+            self._training_queue.look_after(self._known.all_first(INTERVAL))
         except OSError as error:
             self._tell(self, f"MODEL_DIR can't be used: {error}; trainings wait")
         else:
