@@ -129,6 +129,7 @@ def test_a_training_outlives_the_death_of_everything_and_its_model_is_served(
     assert requests.get(f"{url}/versions", timeout=60).json() == {"versions": [version]}
     predict = recorded.body("predict_test_single_task")
     predict["tasks"][0]["data"]["csv_url"] = "one.csv"
+    studio.vouch(predict)
     (result,) = requests.post(f"{url}/predict", json=predict, timeout=60).json()["results"]
     assert result["model_version"] == version
     assert (tmp_path / "models" / "model_project_3.pt").is_file()
