@@ -45,7 +45,7 @@ READ_ALL_THE_SAME = (
         kinds="blank lines|blanks behind cells|cells padded",
     ),
     Difference(
-        "Blanks behind a time that has a `timeFormat`.",
+        "Blanks or quotation marks around a time that has a `timeFormat`.",
         words="cannot be parsed|must be incremental",
         kinds="blanks behind cells",
     ),
@@ -117,7 +117,7 @@ REFUSED_ALL_THE_SAME = (
         words="no channel has a value in any row",
     ),
     Difference(
-        "A line with fewer cells than the first: the editor moves the cells below it up.",
+        "A line with fewer cells than the first, other than a last one cut off: the editor moves cells up.",
         words=r"has \d+ cells, and the first line",
     ),
     Difference(
@@ -131,12 +131,12 @@ REFUSED_ALL_THE_SAME = (
         kinds=r"damaged|epoch seconds with a fraction|ends with '\\n(1|\\x1a)'",
     ),
     Difference(
-        "Two columns of one name: the editor mixes their cells.",
+        "Two columns of one name that a channel or the time has: the editor mixes their cells.",
         words="several columns are called",
         kinds="two columns of one name|no header",
     ),
     Difference(
-        'Numbers of columns between `sep="|"`: the editor counts an empty column behind each.',
+        'Columns by number with `sep="|"` or `sep="."`: the editor counts an empty column behind each.',
         words="counts columns otherwise",
         kinds=r"sep '\|'",
     ),
