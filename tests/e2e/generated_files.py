@@ -68,7 +68,7 @@ def _choose_separator(random: Random, file: File) -> None:
     """One that is in no cell, by one of its names; now and then it is left to be guessed."""
     cells = {cell for column in file.columns for cell in column.cells}
     free = [each for each in ",,,;\t |" if not any(each in cell for cell in cells)] or [","]
-    if "" in cells:  # which the editor loses count of between these
+    if any(not cell.strip() for cell in cells):  # which the editor loses count of between these
         free = [each for each in free if each not in " |"] or [","]
     file.separator = random.choice(free)
     names = {",": ["", "", ",", "comma"], ";": [";", "; "], "\t": ["tab", "\\t", "\t"], " ": ["space", " "]}
