@@ -1,4 +1,4 @@
-"""What a request without a password may read: what Label Studio names, and the public internet."""
+"""For which files the token is sent where no password is set: those that Label Studio vouches for."""
 
 import json
 from collections.abc import Callable
@@ -14,15 +14,11 @@ from models import of_one_pair
 from pydantic import SecretStr
 
 import _wsgi
-from timeseries_segmenter.errors import DownloadError
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service import vouching
 from timeseries_segmenter.service.backend import Backend
-from timeseries_segmenter.service.downloads import Download, Downloader
-from timeseries_segmenter.service.hosts import Hosts, _Trusted
 from timeseries_segmenter.service.label_studio import LabelStudioClient
-from timeseries_segmenter.service.patience import Patience
 from timeseries_segmenter.service.vouching import Vouching
 from timeseries_segmenter.settings import Settings
 
@@ -83,36 +79,63 @@ def asked(studio: LabelStudioServer, path: str) -> list[Request]:
     return [request for request in studio.requests if request.path == path]
 
 
+def tokens(studio: LabelStudioServer) -> list[Request]:
+    """Requests for files that brought the token."""
+    files = [request for request in studio.requests if not request.path.startswith("/api/")]
+    return [request for request in files if request.headers["Authorization"]]
+
+
 def test_what_label_studio_names_is_read(regions: Regions, honest: dict[str, Any]):
     assert regions(honest) == [3]
 
 
-@pytest.mark.parametrize(
-    "source",
-    [SECRET, "{studio}" + SECRET, "s3://bucket/x.csv", "local.csv", "{other}/x.csv", "{studio}/x.csv"],
-)
-def test_another_address_than_that_of_the_task_is_not_read(
+@pytest.mark.parametrize("source", [SECRET, "{studio}" + SECRET, "s3://bucket/x.csv"])
+def test_another_address_than_that_of_the_task_is_asked_for_without_the_token(
     regions: Regions,
     honest: dict[str, Any],
     studio: LabelStudioServer,
-    other_host: HttpServer,
     source: str,
     caplog: pytest.LogCaptureFixture,
 ):
-    other_host.serve("/x.csv", recorded.csv("index"))
-    source = source.format(studio=studio.url, other=other_host.url)
+    source = source.format(studio=studio.url)
     forged = deepcopy(honest)
     forged["tasks"][0]["data"]["csv_url"] = source
     assert regions(forged) == [0]
-    assert asked(studio, SECRET) == asked(studio, "/x.csv") == other_host.requests == []
-    assert not [request for request in studio.requests if "presign" in request.path]
+    assert tokens(studio) == []
     assert "task 1 of project 3 in Label Studio does not name it" in caplog.text
     assert "BASIC_AUTH_USER" in caplog.text
     studio.vouch(request_for(source) | {"project": "4"})  # it is that of another project
     assert regions(forged) == [0]
+    assert tokens(studio) == []
     studio.tasks[PROJECT][0]["data"] = {"csv_url": source}
-    if source != f"{studio.url}/x.csv":  # which is not there
-        assert regions(forged) == [3]
+    assert regions(forged) == [3]
+
+
+def test_what_label_studio_gives_anybody_and_what_is_opened_by_settings_needs_no_word_of_it(
+    regions: Regions, studio: LabelStudioServer, other_host: HttpServer
+):
+    studio.serve("/samples/time-series.csv", recorded.csv("index"))
+    sources = ["/samples/time-series.csv", other_host.serve("/x.csv", recorded.csv("index")), "local.csv"]
+    forged = request_for(*sources)
+    assert regions(forged) == [3, 3, 3]
+    assert tokens(studio) == []
+
+
+def test_what_the_token_brought_is_not_kept_for_those_who_come_without(
+    regions: Regions, honest: dict[str, Any], studio: LabelStudioServer
+):
+    def unchanged(request: Request) -> Reply:
+        """A server that looks at validators before it looks at tokens."""
+        if request.headers["If-None-Match"]:
+            return Reply(status=304)
+        if request.headers["Authorization"] not in studio.authorizations:
+            return Reply(status=401)
+        return Reply(recorded.csv("index"), headers={"ETag": '"1"'})
+
+    studio.routes[UPLOAD] = unchanged
+    assert regions(honest) == [3]
+    honest["tasks"][0]["id"] = 2
+    assert regions(honest) == [0]
 
 
 def test_another_labeling_config_than_the_projects_reads_nothing(
@@ -122,7 +145,7 @@ def test_another_labeling_config_than_the_projects_reads_nothing(
     forged["label_config"] = honest["label_config"].replace("<TimeSeries ", '<TimeSeries timeColumn="value" ')
     assert forged["label_config"] != honest["label_config"]
     assert regions(forged) == [0]
-    assert asked(studio, UPLOAD) == []
+    assert tokens(studio) == []
     assert "its labeling config is not the one that project 3 has" in caplog.text
     assert regions(honest) == [3]
     assert regions(forged) == [0]  # also after the honest one is known
@@ -156,7 +179,7 @@ def test_a_request_that_names_nothing_of_label_studio_reads_nothing(
     if "project" in change:  # else that of the task counts
         task["project"] = None
     assert set(regions(honest | forged)) == {0}
-    assert asked(studio, UPLOAD) == asked(studio, SECRET) == []
+    assert tokens(studio) == []
     assert reason in caplog.text
 
 
@@ -174,18 +197,17 @@ def test_a_secret_for_webhooks_is_no_password_for_predictions(
 ):
     honest["tasks"][0]["data"]["csv_url"] = SECRET
     assert regions(honest, webhook_secret=SecretStr("s")) == [0]
-    assert asked(studio, SECRET) == []
+    assert tokens(studio) == []
 
 
 @pytest.mark.parametrize("failure", ["no token", "away"])
-def test_where_label_studio_can_not_be_asked_nothing_is_read(
+def test_where_label_studio_can_not_be_asked_the_token_is_not_sent(
     regions: Regions,
     honest: dict[str, Any],
     studio: LabelStudioServer,
     failure: str,
     caplog: pytest.LogCaptureFixture,
 ):
-    honest["tasks"][0]["data"]["csv_url"] = "local.csv"
     if failure == "away":
         studio.routes[f"/api/projects/{PROJECT}/"] = lambda _: Reply(b"", 403)
     assert regions(honest, **({"label_studio_api_key": SecretStr("")} if failure == "no token" else {})) == [
@@ -195,47 +217,10 @@ def test_where_label_studio_can_not_be_asked_nothing_is_read(
     assert ("LABEL_STUDIO_API_KEY" if failure == "no token" else "answered 403") in caplog.text
 
 
-def test_inline_series_and_public_hosts_need_no_word_of_label_studio(
-    regions: Regions,
-    honest: dict[str, Any],
-    studio: LabelStudioServer,
-    other_host: HttpServer,
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_inline_series_need_no_word_of_label_studio(regions: Regions, studio: LabelStudioServer):
     inline = recorded.body("predict_json_inline")
     assert set(regions(inline | {"project": "5"})) == {3}
-    # the host of this test stands for a public one
-    monkeypatch.setattr(Hosts, "trusts", lambda _, url: not url.startswith(other_host.url))
-    monkeypatch.setattr(Hosts, "adapter", lambda *_: _Trusted())
-    honest["tasks"][0]["data"]["csv_url"] = other_host.serve("/x.csv", recorded.csv("index"))
-    assert regions(honest) == [3]
-    assert not [request for request in studio.requests if request.path.startswith("/api/")]
-    # but it may not lead to a private one
-    other_host.routes["/x.csv"] = lambda _: Reply(status=302, headers={"Location": studio.url + "/y.csv"})
-    assert regions(honest) == [0]
-    assert asked(studio, "/y.csv") == []
-
-
-def test_what_is_kept_of_a_redirect_to_a_private_host_is_not_for_everybody(
-    settings: Settings, other_host: HttpServer, studio: LabelStudioServer
-):
-    """The public host decides what is unchanged; it may not hand a private file out by that."""
-
-    label_studio = LabelStudioClient(settings)
-    downloader = Downloader(settings, label_studio)
-    studio.routes["/private.csv"] = lambda _: Reply(b"value\n7\n", headers={"ETag": '"1"'})
-    redirect = Reply(status=302, headers={"Location": f"{studio.url}/private.csv"})
-    other_host.routes["/x.csv"] = lambda _: redirect
-    assert downloader.fetch(f"{other_host.url}/x.csv", 1) == b"value\n7\n"
-    other_host.routes["/x.csv"] = lambda _: Reply(status=304)
-    config = parse_label_config(recorded.body("predict_test_single_task")["label_config"])
-    voucher = Vouching(settings, label_studio).of_request(PROJECT, config, [])
-    assert voucher
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(downloader._hosts, "trusts", lambda url: not url.startswith(other_host.url))
-        patch.setattr(downloader._hosts, "adapter", lambda _: _Trusted())
-        with pytest.raises(DownloadError, match="answered 304"):
-            downloader.fetch(f"{other_host.url}/x.csv", 1, Download(1, Patience(), voucher=voucher))
+    assert studio.requests == []
 
 
 def test_label_studio_is_asked_once_for_a_batch_and_its_word_is_remembered(

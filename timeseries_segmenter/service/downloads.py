@@ -59,13 +59,8 @@ class Download:
     moved: float = field(default_factory=monotonic)
     stalled: str = ""  # the host that the newest try waited for in vain
     insists: bool = False  # on a host that was waited for in vain
-    voucher: Voucher | None = None  # says what may be read beside the public internet; None: everything
-    source: str = ""  # what the task names
-
-    def check(self, shown: str) -> None:
-        """Raise DownloadError where nobody vouches for a file that not everybody can read."""
-        if self.voucher and (objection := self.voucher.objection(self.task, self.source)):
-            raise DownloadError(f"Task {self.task}: {shown} is not read: {objection}")
+    voucher: Voucher | None = None  # says for what the token may be sent; None: for everything
+    withheld: str = ""  # why the token is not sent
 
     def move(self) -> None:
         """Note that something moves. Raises TimeoutError where nobody takes the outcome any more."""
@@ -116,29 +111,27 @@ class Downloader:
         TooLargeAheadError.
         """
         download = download or Download(task, Patience())
-        download.source = source
         try:
             scheme = urlsplit(source).scheme.lower()
         except ValueError as error:
             raise _no_address(source, task, error) from error
         if scheme in ("http", "https"):
-            return self._get(source, download)
+            return self._get(source, source, download)
         if scheme in STORAGE_SCHEMES:
             uri = base64.urlsafe_b64encode(source.encode()).decode()
             path = f"/tasks/{quote(str(task), safe='')}/presign/?fileuri={quote(uri)}"
-            return self._get(self._label_studio.host + path, download)
+            return self._get(self._label_studio.host + path, source, download)
         address = self._studio.of(source)
-        if address:
-            return self._get(address, download)
-        download.check(f"{source!r:.300}")
-        return self._local_files.read(source, task)
+        return self._get(address, source, download) if address else self._local_files.read(source, task)
 
-    def _get(self, url: str, download: Download) -> bytes:
+    def _get(self, url: str, source: str, download: Download) -> bytes:
         try:
             host = str(origin(prepare(url).url))
             retries = self._studio_retries if self._studio.owns(url) else self._retries
         except (requests.RequestException, ValueError) as error:
             raise _no_address(url, download.task, error) from error
+        if download.voucher and self._studio.wants_token(url):
+            download.withheld = download.voucher.objection(download.task, source) or ""
         download.insists = retries is not self._retries
         began = monotonic()
         try:
@@ -151,8 +144,7 @@ class Downloader:
     def _try(self, url: str, download: Download) -> bytes:
         """One try; raises TemporaryError where another may do better."""
         download.stalled = ""
-        # a file that came from a private host by a redirect is not for those who may not go there
-        key = f"public {url}" if download.voucher else url
+        key = f"without token {url}" if download.withheld else url  # what the token brought is not for all
         if download.most_bytes is not None and self._cache.size(key) > download.most_bytes:
             raise TooLargeAheadError
         conditions = self._cache.conditions(key)
@@ -173,7 +165,7 @@ class Downloader:
         self, url: str, conditions: dict[str, str], download: Download
     ) -> tuple[bytes, requests.structures.CaseInsensitiveDict[str]] | None:
         """Body and headers from the end of the redirects; None where the conditions hold."""
-        with_token = True
+        with_token = not download.withheld
         renewed = False
         task = download.task
         ends = monotonic() + CONNECT_TIMEOUT + self._settings.download_timeout  # of all redirects
@@ -256,9 +248,10 @@ class Downloader:
         except (requests.RequestException, ValueError) as error:
             raise _no_address(url, task, error) from error
         if objection:
-            raise DownloadError(f"Task {task}: {_shown(url)} is not fetched from Label Studio: {objection}")
-        if self._hosts.trusts(request.url):
-            download.check(_shown(url))
+            raise DownloadError(
+                f"Task {task}: {_shown(url)} is not fetched from Label Studio: {objection}"
+                f"{_without_token(download)}"
+            )
         if with_token and self._studio.wants_token(request.url):
             request.headers["Authorization"] = self._label_studio.authorization()
         return request
@@ -273,7 +266,8 @@ class Downloader:
         if status not in (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION):
             download.patience.answered(host)
             failure = DownloadError(
-                f"Task {task}: {shown} answered {status} {_phrase(status)}{_advice(status)}"
+                f"Task {task}: {shown} answered {status} {_phrase(status)}"
+                f"{_without_token(download) or _advice(status)}"
             )
             if status in STATUSES:
                 raise TemporaryError(failure, response.headers.get("Retry-After"))
@@ -328,6 +322,10 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""  # and not what the server calls it
+
+
+def _without_token(download: Download) -> str:
+    return f"; it was asked for without the token: {download.withheld}" if download.withheld else ""
 
 
 def _advice(status: int) -> str:

@@ -73,9 +73,11 @@ def configure_logging(settings: Settings) -> None:
 def log_missing_password(settings: Settings) -> None:
     """Tell that everybody may ask, where that is so."""
     if not settings.basic_auth_user and not settings.webhook_secret.get_secret_value():
+        opened = [name for name in ("data_allowed_hosts", "local_files_dir") if getattr(settings, name)]
         logger.warning(
-            "no password is set: whoever reaches this service can read predictions and have it train; set "
-            "BASIC_AUTH_USER and BASIC_AUTH_PASS, and give the webhook a header (docs/how-to/securing.md)"
+            "no password is set: whoever reaches this service can read predictions%s and have it train; set "
+            "BASIC_AUTH_USER and BASIC_AUTH_PASS, and give the webhook a header (docs/how-to/securing.md)",
+            "".join(f", series of {name.upper()}" for name in opened),
         )
 
 

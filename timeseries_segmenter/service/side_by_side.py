@@ -63,7 +63,7 @@ class SideBySide:
                 pass
             finally:
                 self._in_all.release()
-        if not self._voucher and not self._downloader.is_remote(source):
+        if not self._downloader.is_remote(source):
             return self._downloader.fetch(source, task)
         self._patience.check(task)
         return self._take(self._start(source, task), source)

@@ -1,8 +1,8 @@
-"""Which files are fetched for a request whose sender gave no password: those that Label Studio vouches for.
+"""For which files the token is sent where no password is set: those that Label Studio vouches for.
 
-Whoever reaches the port may send any labeling config and any address. What the service can read and the
-sender might not, are files that ask for the token, those of hosts in DATA_ALLOWED_HOSTS and of
-LOCAL_FILES_DIR; the ends of predicted regions would show their cells.
+Whoever reaches the port may send any labeling config and any address, and the ends of predicted regions
+show cells of the file. With the token, that would be everybody's uploads; without it, a request gets what
+Label Studio gives anybody.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ from timeseries_segmenter.settings import Settings
 REMEMBERED = 600.0  # seconds for which Label Studio's word counts
 MOST_REMEMBERED = 20_000  # configs and tasks
 ADVICE = (
-    "without a password, only what Label Studio itself names is read from there: set BASIC_AUTH_USER and "
-    "BASIC_AUTH_PASS"
+    "where no password is set, the token is sent only for what Label Studio itself names: set "
+    "BASIC_AUTH_USER and BASIC_AUTH_PASS"
 )
 
 Key = tuple[int, int, str]  # project, task or 0 for the config, digest
@@ -39,7 +39,7 @@ class Vouching:
     def of_request(
         self, project: int, config: LabelConfig, tasks: Sequence[Mapping[str, Any]]
     ) -> "Voucher | None":
-        """What says for each file of a request whether it may be read; None where all may."""
+        """What says for each file of a request whether the token may be sent; None where it always may."""
         return Voucher(self, project, config, tasks) if self._needed else None
 
     def knows_config(self, project: int, config: LabelConfig) -> bool:
@@ -90,7 +90,7 @@ class Voucher:
         self._named: dict[int, list[str]] | None = None  # addresses by task that Label Studio knows
 
     def objection(self, task: int | str, source: str) -> str | None:
-        """Why a file that a task names is not read; None if it may be."""
+        """Why the token is not sent for a file that a task names; None if it may be."""
         with self._lock:
             if self._named is None:
                 self._named = self._look_up()
