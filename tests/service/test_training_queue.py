@@ -337,6 +337,20 @@ def test_an_event_whose_project_is_locked_is_kept_and_counted_once(
 
 
 @pytest.mark.usefixtures("without_worker")
+def test_what_a_killed_writer_left_of_a_late_event_is_removed_and_counts_for_nothing(settings: Settings):
+    queue = every(1, settings)
+    events = queue.states.folder / "events"
+    events.mkdir(parents=True)
+    left, written = events / ".3.1f.unfinished", events / ".3.2f.unfinished"
+    for path in (left, written):
+        path.write_text(CREATED)
+    os.utime(left, (time.time() - 2 * 3600,) * 2)
+    queue.look()
+    assert list(events.iterdir()) == [written]  # its writer may live
+    assert queue.states.projects() == []
+
+
+@pytest.mark.usefixtures("without_worker")
 def test_a_stray_file_among_late_events_is_left_alone(settings: Settings, caplog: pytest.LogCaptureFixture):
     queue = every(1, settings)
     folder = queue.states.folder / "events"

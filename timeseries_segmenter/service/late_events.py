@@ -1,16 +1,19 @@
 """Events whose project's state could not be locked in time: a file each, until they are counted."""
 
 import logging
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from timeseries_segmenter.service.files import make_folder, replace_file
+from timeseries_segmenter.service.files import UNFINISHED, make_folder, replace_file
 from timeseries_segmenter.service.told_once import ToldOnce
 from timeseries_segmenter.service.training_state import NUMBER
 
 logger = logging.getLogger(__name__)
+
+LONGEST_WRITE = 3600.0  # seconds after which a file's writer is dead, whatever clock its disk has
 
 
 class LateEvents:
@@ -28,6 +31,14 @@ class LateEvents:
     def projects(self) -> set[int]:
         """Projects whose events wait to be counted."""
         return {int(path.name.partition(".")[0]) for path in self._paths()}
+
+    def remove_unfinished(self) -> None:
+        """Remove what killed processes left of events that nobody acknowledged. Raises OSError."""
+        for path in self.folder.glob(f".*.{UNFINISHED}"):
+            with suppress(FileNotFoundError):  # its writer lives, and came to its end
+                if path.stat().st_mtime < time.time() - LONGEST_WRITE:
+                    path.unlink()
+                    logger.info("%s was left by a process that was killed, and is removed", path.name)
 
     @contextmanager
     def taken(self, project: int) -> Iterator[list[str]]:

@@ -91,6 +91,7 @@ class TrainingQueue:
 
     def look(self) -> None:
         """Find what was forgotten: late events, interrupted jobs, and jobs whose wake-up was lost."""
+        self._remove_unfinished()
         for project in self._late.projects():
             try:
                 self._count(project, [], PATIENCE)
@@ -99,6 +100,13 @@ class TrainingQueue:
                 self._tell(project, f"project {project}: its late events can't be counted yet: {error}")
         self.states.take_up()
         self.workers.look_after(self.states.waiting())
+
+    def _remove_unfinished(self) -> None:
+        try:
+            self._late.remove_unfinished()
+            self._tell.forget(self._late)
+        except OSError as error:
+            self._tell(self._late, f"unfinished files in {self._late.folder} stay: {error}")
 
     def _count(self, project: int, events: Sequence[str], patience: float) -> Job | None:
         job = None
