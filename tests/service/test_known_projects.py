@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +12,7 @@ from flask.testing import FlaskClient
 from http_server import Reply, Request
 from label_studio_server import LabelStudioServer, failure, ok
 from models import of_one_pair
-from processes import wait_for
+from processes import kill, wait_for, workers
 
 from timeseries_segmenter.errors import LabelStudioError
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -156,6 +159,32 @@ def test_an_event_that_comes_while_label_studio_answers_is_not_forgotten(
     assert queue.states.read(1000).job_in(State.QUEUED).updates == 2
 
 
+HOLDER = """
+import os, sys
+from pathlib import Path
+from timeseries_segmenter.service.training_state import TrainingStates
+
+states, held = TrainingStates(Path(sys.argv[1])), Path(sys.argv[2])
+for _ in range(400):
+    with states.only_one(1000, 60), states.locked(1000, 60):
+        os.close(os.open(held, os.O_CREAT | os.O_EXCL))  # fails while another holds the locks
+        held.unlink()
+"""
+
+
+def test_no_two_hold_a_lock_whose_project_is_forgotten_meanwhile(
+    known: KnownProjects, settings: Settings, tmp_path: Path
+):
+    command = [sys.executable, "-c", HOLDER, settings.model_dir, tmp_path / "held"]
+    holders = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    forgotten = 0
+    while any(holder.poll() is None for holder in holders):
+        forgotten += known._forget(1000, time.time() + 60)
+        time.sleep(0.001)
+    assert [(holder.returncode, holder.communicate()[1]) for holder in holders] == [(0, b"")] * 3
+    assert forgotten
+
+
 def test_an_unknown_project_whose_files_cannot_be_removed_costs_itself_alone(
     queue: TrainingQueue, known: KnownProjects, caplog: pytest.LogCaptureFixture
 ):
@@ -203,9 +232,14 @@ def test_the_process_that_trains_forgets_made_up_projects_and_trains_the_real_on
     monkeypatch.setattr(WorkerProcess, "wake", wake)
     queue.workers.wake(3)
     states = queue.states
-    wait_for(lambda: states.read(3).newest.ended_at, 120)
-    assert states.read(3).newest.state is State.FINISHED, states.read(3).newest.error
-    wait_for(lambda: states.projects() == [3], 60)
+    try:
+        wait_for(lambda: states.read(3).newest.ended_at, 120)
+        assert states.read(3).newest.state is State.FINISHED, states.read(3).newest.error
+        wait_for(lambda: states.projects() == [3], 60)
+    finally:  # else other tests take its process for theirs
+        for worker in workers(os.getpid()):
+            kill(worker)
+        wait_for(lambda: queue.workers._supervisor is None)
 
 
 def test_the_recorded_list_of_projects_is_understood(studio: LabelStudioServer, settings: Settings):

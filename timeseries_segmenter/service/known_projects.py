@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from timeseries_segmenter.errors import LabelStudioError, QueueError
 from timeseries_segmenter.service.files import model_path
@@ -23,6 +23,7 @@ TIMEOUT = 5  # seconds for an answer of Label Studio
 PAUSE = 30.0  # seconds before a Label Studio that did not answer is asked again
 SWEEP = 60.0  # seconds between two looks at projects that wait for nothing
 RECOUNT = 5.0  # seconds
+FORGET_PATIENCE = 1.0  # seconds for the lock on a project's state
 NAMED = 10  # projects in one line of the log
 
 
@@ -101,12 +102,16 @@ class KnownProjects:
         return self._studio
 
     def _forget(self, project: int, asked: float) -> bool:
-        """Remove a project's files, unless an event came after Label Studio was asked."""
+        """Remove a project's files, unless an event came after Label Studio was asked.
+
+        Who waits for a lock that is removed takes the one of the same name that comes after it: filelock
+        opens the file for each try, and lets go of one that has no name left.
+        """
         folder = self._states.folder
         state = folder / f"project_{project}.json"
         lock, training_lock = state.with_suffix(".lock"), state.with_suffix(".training.lock")
         try:
-            with self._states.only_one(project), FileLock(lock, timeout=1):
+            with self._states.only_one(project), self._states.locked(project, FORGET_PATIENCE):
                 if state.exists() and state.stat().st_mtime > asked:
                     return False
                 if self._states.read(project).problem:  # a newer release may need it
