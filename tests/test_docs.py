@@ -264,7 +264,11 @@ def test_the_metadata_of_a_model_is_documented(model: Path) -> None:
     told = re.findall(r"^\| `([\w.{}]+)` \|", section, re.MULTILINE)
     metadata = read_metadata(model)
     (pair,) = metadata.pop("pairs").values()
-    assert {*metadata, *(f"pairs.{{name}}.{key}" for key in pair)} == {*told} - {"project", "restored"}
+    assert {*metadata, *(f"pairs.{{name}}.{key}" for key in pair)} == {*told} - {
+        "project",
+        "restored",
+        "left_out",
+    }
     training = re.search(r"`pairs.{name}.training` \| (.*),", section)
     assert training is not None
     own = set(re.findall(r"`(\w+)`", training[1]))

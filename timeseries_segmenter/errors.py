@@ -34,7 +34,13 @@ class DownloadError(SegmenterError):
     """A task's series can't be fetched, or may not be."""
 
 
-class OutOfTimeError(DownloadError):
+class PassingDownloadError(DownloadError):
+    """A task's series can't be fetched now: its host does not answer, is too slow, or is not asked again."""
+
+    passing = True
+
+
+class OutOfTimeError(PassingDownloadError):
     """A task's series was not fetched, because the request has no time left for it."""
 
 

@@ -29,6 +29,7 @@ from timeseries_segmenter.service.labelled_task import (
     shortened,
     task_ids,
 )
+from timeseries_segmenter.service.left_out import LeftOut
 from timeseries_segmenter.service.model_store import Model
 from timeseries_segmenter.service.prediction import Complaints, PairSegmenter, draw, pair_segmenters
 from timeseries_segmenter.service.task_series import TaskSeries
@@ -187,9 +188,9 @@ def _labelled(
     listed = list(tasks)
     reasons: list[str] = []
 
-    def left_out(_: Mapping[str, Any], reason: str) -> None:
-        reasons.append(reason)
-        logger.warning("left out: %s", reason)
+    def left_out(task: LeftOut) -> None:
+        reasons.append(task.reason)
+        logger.warning("left out: %s", task.reason)
 
     labelled = read_labelled_tasks(listed, config, series, (SegmenterError,), left_out)
     if not any(labelled.values()):

@@ -26,6 +26,7 @@ from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.downloads import Download, Downloader
 from timeseries_segmenter.service.label_studio import LabelStudioClient
 from timeseries_segmenter.service.labelled_task import read_labelled_tasks
+from timeseries_segmenter.service.left_out import LeftOut
 from timeseries_segmenter.service.patience import MOST_STALLS, Crowd, Patience
 from timeseries_segmenter.service.retries import RetryPolicy
 from timeseries_segmenter.service.side_by_side import AHEAD
@@ -321,7 +322,7 @@ def test_hanging_hosts_cost_a_training_run_one_wait_each_and_the_others_are_read
 ):
     hung = other_host.hang("/hung.csv")
     config = parse_label_config(CONFIG)
-    left_out: list[tuple[int, str]] = []
+    left_out: list[LeftOut] = []
     with HttpServer() as healthy:
         good = healthy.serve("/x.csv", SERIES)
         tasks = [
@@ -337,12 +338,13 @@ def test_hanging_hosts_cost_a_training_run_one_wait_each_and_the_others_are_read
             config,
             TaskSeries.of(settings),
             (DownloadError,),
-            lambda task, reason: left_out.append((task["id"], reason)),
+            left_out.append,
         )
     assert [task.task for task in labelled[config.pairs[0].name]] == list(range(0, 40, 4))
-    assert [number for number, _ in left_out] == [number for number in range(40) if number % 4]
+    assert all(each.passing for each in left_out)
+    assert [each.task for each in left_out] == [number for number in range(40) if number % 4]
     assert 1 <= len(other_host.requests) <= AHEAD
-    assert left_out[-1][1].endswith("did not answer in time before, and is asked no more this time")
+    assert left_out[-1].reason.endswith("did not answer in time before, and is asked no more this time")
 
 
 def test_hosts_that_answer_are_asked_on_after_many_others_hung():

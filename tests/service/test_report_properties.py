@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.model_file import TrainedModel
 from timeseries_segmenter.service.labelled_task import LabelledTask, read_labelled_tasks
+from timeseries_segmenter.service.left_out import LeftOut
 from timeseries_segmenter.service.model_training import train_model
 from timeseries_segmenter.service.report.content import Report
 from timeseries_segmenter.service.report.from_training import reported
@@ -85,8 +86,8 @@ def projects(draw: st.DrawFn) -> tuple[LabelConfig, list[dict[str, Any]]]:
     return parse_label_config(xml), drawn
 
 
-def fail(task: Any, reason: str) -> None:
-    raise AssertionError(f"{task}: {reason}")
+def fail(task: LeftOut) -> None:
+    raise AssertionError(f"{task}")
 
 
 @settings(

@@ -11,7 +11,12 @@ from urllib.parse import quote, urljoin, urlsplit
 import requests
 import urllib3
 
-from timeseries_segmenter.errors import DownloadError, LabelStudioError, SegmenterError
+from timeseries_segmenter.errors import (
+    DownloadError,
+    LabelStudioError,
+    PassingDownloadError,
+    SegmenterError,
+)
 from timeseries_segmenter.service.download_body import CODINGS, TooLargeError, read_body
 from timeseries_segmenter.service.download_cache import DownloadCache
 from timeseries_segmenter.service.hosts import (
@@ -172,7 +177,7 @@ class Downloader:
         for _ in range(MOST_REDIRECTS + 1):
             shown, host = _shown(url), host_of(url)
             if objection := download.patience.objection(host):
-                raise DownloadError(f"Task {task}: {shown} is not fetched: {objection}")
+                raise PassingDownloadError(f"Task {task}: {shown} is not fetched: {objection}")
             began = monotonic()
             try:
                 request = self._request(url, conditions, with_token, download)
@@ -207,7 +212,7 @@ class Downloader:
                 ) from error
             except TimeoutError as error:
                 download.stalled = host
-                raise DownloadError(
+                raise PassingDownloadError(
                     f"Task {task}: {shown} is too slow; raise DOWNLOAD_TIMEOUT if it can't be faster"
                 ) from error
             except LabelStudioError:
@@ -218,12 +223,12 @@ class Downloader:
                 slow = isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError)
                 if slow or monotonic() - began >= CONNECT_TIMEOUT:
                     download.stalled = host
-                failure = DownloadError(
-                    f"Task {task}: {shown} can't be fetched ({type(error).__name__}); check that this "
-                    "service can reach it"
-                )
                 passes = isinstance(error, TRANSPORT_ERRORS) and not isinstance(
                     error, requests.exceptions.SSLError
+                )
+                failure = (PassingDownloadError if passes else DownloadError)(
+                    f"Task {task}: {shown} can't be fetched ({type(error).__name__}); check that this "
+                    "service can reach it"
                 )
                 if passes and (download.insists or not download.stalled):
                     raise TemporaryError(failure) from error

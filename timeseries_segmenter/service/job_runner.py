@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
@@ -21,6 +22,9 @@ from timeseries_segmenter.service.training_state import PATIENCE as STATE_PATIEN
 from timeseries_segmenter.service.training_state import TrainingStates, worker_name
 from timeseries_segmenter.service.training_stop import TrainingStopped, stopped_by
 from timeseries_segmenter.settings import Settings
+
+if TYPE_CHECKING:
+    from timeseries_segmenter.service.project_training import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +89,7 @@ class JobRunner:
                     lambda progress: self._show(project, job, progress),
                     job.from_scratch,
                     lambda step: self._show_step(project, job, step),
+                    job.waits_for_tasks,
                 )
         except TrainingStopped as stopped:
             if stopped.reason is None:
@@ -103,10 +108,21 @@ class JobRunner:
             logger.exception("project %d: training %s broke", project, job.id)
             self._try_again(project, job, f"{type(error).__name__}: {error}; see the log", began)
         else:
-            seconds = time.monotonic() - began
-            with self._changing(project, job) as (trainings, ended):
-                trainings.finish(ended, outcome.version, outcome.skipped, seconds)
+            self._finish(project, job, outcome, time.monotonic() - began)
         return True
+
+    def _finish(self, project: int, job: Job, outcome: "Outcome", seconds: float) -> None:
+        later: Job | None = None
+        with self._changing(project, job) as (trainings, ended):
+            if outcome.away and not (outcome.is_new or ended.cancelled or trainings.job_in(State.QUEUED)):
+                trainings.look_again(ended, outcome.away, seconds)
+                later = ended
+            else:
+                trainings.finish(ended, outcome.version, outcome.skipped, seconds)
+                if outcome.away:
+                    later = trainings.follow_up(ended, outcome.away, outcome.further_away)
+        if later:
+            logger.warning("project %d: next try %s: %s", project, _moment(later), outcome.away)
 
     def _fail(self, project: int, job: Job, error: str, began: float) -> None:
         logger.error("project %d: training %s failed: %s", project, job.id, error)
@@ -119,8 +135,9 @@ class JobRunner:
         with self._changing(project, job) as (trainings, ended):
             trainings.try_again(ended, error, pauses, time.monotonic() - began)
         if ended.not_before:
-            moment = f"{ended.not_before:%Y-%m-%d %H:%M:%S} UTC"
-            logger.error("project %d: training %s failed, next try %s: %s", project, job.id, moment, error)
+            logger.error(
+                "project %d: training %s failed, next try %s: %s", project, job.id, _moment(ended), error
+            )
         else:
             logger.error("project %d: training %s failed: %s", project, job.id, ended.error)
 
@@ -154,3 +171,7 @@ class JobRunner:
             known = trainings.job(job.id)
             # its state file was damaged meanwhile, and set aside
             yield (trainings, known) if known else (ProjectTrainings(project=project), job)
+
+
+def _moment(job: Job) -> str:
+    return f"{job.due:%Y-%m-%d %H:%M:%S} UTC"

@@ -15,6 +15,7 @@ from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.targets import choose_annotation, class_indices, read_annotation
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.segment import LabelSet, Segment
+from timeseries_segmenter.service.left_out import LeftOut
 from timeseries_segmenter.service.task_series import SeriesOfTask, TaskSeries, task_name
 
 logger = logging.getLogger(__name__)
@@ -105,15 +106,12 @@ def shortened(sentences: Sequence[str]) -> list[str]:
     return [*sentences[:MOST_TOLD], *([f"{more} more, for reasons such as these."] if more > 0 else [])]
 
 
-LeftOut = Callable[[Mapping[str, Any], str], None]  # a task, and why
-
-
 def read_labelled_tasks(
     tasks: Iterable[Mapping[str, Any]],
     config: LabelConfig,
     series: TaskSeries,
     errors: tuple[type[SegmenterError], ...],
-    left_out: LeftOut,
+    left_out: Callable[[LeftOut], None],
 ) -> dict[str, list[LabelledTask]]:
     """The annotated tasks of each pair, by its name.
 
@@ -123,6 +121,7 @@ def read_labelled_tasks(
     labelled: dict[str, list[LabelledTask]] = {pair.name: [] for pair in config.pairs}
     for task, of_task in series.of_tasks(tasks, config.pairs):
         reasons: dict[str, list[str]] = {}
+        passing = False
         for pair in config.pairs:
             try:
                 if read := LabelledTask.read(task, pair, of_task):
@@ -130,14 +129,17 @@ def read_labelled_tasks(
                 continue
             except errors as error:
                 reason = str(error)
+                passing |= error.passing
             except SegmenterError:
                 raise
             except Exception as error:  # one bad task must not cost the rest
                 logger.exception("task %s can't be read", task_name(task))
                 reason = f"Task {task_name(task)}: {type(error).__name__}; see the log"
+                passing |= isinstance(error, OSError | MemoryError)
             reasons.setdefault(reason, []).append(pair.name)
         if reasons:
-            left_out(task, _joined(reasons, len(config.pairs)))
+            pairs = tuple(name for names in reasons.values() for name in names)
+            left_out(LeftOut(task["id"], _joined(reasons, len(config.pairs)), pairs, passing))
     return labelled
 
 

@@ -1,7 +1,13 @@
 """Series in the one folder of this machine that tasks may name files of."""
 
-from timeseries_segmenter.errors import DownloadError
+import errno
+
+from timeseries_segmenter.errors import DownloadError, PassingDownloadError
 from timeseries_segmenter.settings import Settings
+
+LASTING = frozenset(  # the others, such as those of a network disk that is away, may pass by themselves
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
+)
 
 
 class LocalFiles:
@@ -34,6 +40,7 @@ class LocalFiles:
                 )
             return path.read_bytes()
         except OSError as error:
-            raise DownloadError(f"Task {task}: {source!r:.300} can't be read: {error.strerror}") from error
+            kind = DownloadError if error.errno in LASTING else PassingDownloadError
+            raise kind(f"Task {task}: {source!r:.300} can't be read: {error.strerror}") from error
         except ValueError as error:
             raise DownloadError(f"Task {task}: {source!r:.300} is no path: {error}") from error

@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from time import monotonic
 from urllib.parse import urlsplit
 
-from timeseries_segmenter.errors import DownloadError, OutOfTimeError
+from timeseries_segmenter.errors import OutOfTimeError, PassingDownloadError
 
 SLICE = 0.25  # seconds between two looks at whether the wait is still worth it
 SILENT = 2.0  # seconds without a byte after which a wait counts as one for a silent host
@@ -143,7 +143,7 @@ class Patience:
                     place = self._crowd.join() if place is None else place
                     if self._crowd.is_full_before(place):
                         self.stalled(host, began)
-                        raise DownloadError(
+                        raise PassingDownloadError(
                             f"Task {task}: {host} sends nothing, and other requests wait in the same way; "
                             "try again later"
                         )

@@ -25,6 +25,7 @@ from timeseries_segmenter.service.labelled_task import (
     shortened,
     task_ids,
 )
+from timeseries_segmenter.service.left_out import MOST_NAMED, LeftOut, lacked, lacking, reasons, why_away
 from timeseries_segmenter.service.logs import log_unknown_settings
 from timeseries_segmenter.service.model_store import Model, ModelStore
 from timeseries_segmenter.service.model_training import ModelTraining, Start, train_model
@@ -46,15 +47,21 @@ from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-MOST_IN_ERROR = 3  # tasks that the error of a training run names
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The version a training made, and the tasks it had to leave out, each with the reason."""
+    """The version a training made, and the tasks it had to leave out, each with the reason.
+
+    `is_new`: made it, else the version is the one from before. `away`: why some tasks may be read later;
+    empty where none is left out for such a reason. `further_away`: the version before didn't lack all
+    of them.
+    """
 
     version: str
     skipped: list[str]
+    is_new: bool = True
+    away: str = ""
+    further_away: bool = False
 
 
 class ProjectTraining:
@@ -72,8 +79,11 @@ class ProjectTraining:
         show: Callable[[Progress], None],
         from_scratch: bool = False,
         show_step: Callable[[str], None] = lambda _: None,
+        only_for_tasks: bool = False,
     ) -> Outcome:
         """Fetch, learn and save. Raises LabelStudioError, LabelConfigError, TrainingError.
+
+        `only_for_tasks`: learn only where tasks can be read that the project's model lacks.
 
         Training goes on from the project's model where it can, unless `from_scratch`. A task that
         can't be read is left out, and named in the outcome. `show_step` is told what is being done.
@@ -86,9 +96,14 @@ class ProjectTraining:
         log_unknown_settings(project, config)
         before = self._before(project)
         labelled, left_out = self._labelled(project, config)
-        tasks, skipped = task_ids(labelled), shortened(left_out)
+        tasks, skipped = task_ids(labelled), shortened(reasons(left_out))
         remarks = shortened([*config.unusable, *remarks_on(labelled)])
         metadata_before = before.model.metadata if before else {}
+        lacked_before, lacks = lacked(metadata_before), lacking(left_out)
+        away = why_away(left_out)
+        if only_for_tasks and before and lacked_before is not None and lacks >= lacked_before:
+            logger.info("project %d: no further task can be read; its model stays", project)
+            return Outcome(before.model.version, skipped, is_new=False, away=away)
         log_news(project, "left out of the training", skipped, metadata_before.get("skipped"))
         log_news(project, "learned as far as possible", remarks, metadata_before.get("remarks"))
         fetched = time.monotonic()
@@ -99,14 +114,17 @@ class ProjectTraining:
             step(Step.TRAINING)
             show_progress(recipe, epoch)
 
-        training = train_model(
-            labelled,
-            config,
-            self._settings,
-            None if from_scratch or not self._settings.warm_start else before,
-            show_epoch,
-            lambda *_: step(Step.CHECKING),
-        )
+        try:
+            training = train_model(
+                labelled,
+                config,
+                self._settings,
+                None if from_scratch or not self._settings.warm_start else before,
+                show_epoch,
+                lambda *_: step(Step.CHECKING),
+            )
+        except TrainingError as error:
+            raise _with_those_away(error, away) from error
         trained = time.monotonic()
         fitting = trained - fetched - training.check_seconds
         epochs = sum(len(each.epochs) for each in training.pairs.values())
@@ -129,14 +147,19 @@ class ProjectTraining:
         told = time.monotonic()
         log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", told - trained)
         step(Step.SAVING)
-        version = self._store.save(project, model, metadata | {"label_config": studio_project.label_config})
+        metadata |= {
+            "label_config": studio_project.label_config,
+            "left_out": sorted(map(list, lacks), key=str),
+        }
+        version = self._store.save(project, model, metadata)
         log_step(project, "save", version, time.monotonic() - told, version=version)
         for name, each in training.pairs.items():
             log_fitted(project, version, name, each.fitted, metadata["pairs"][name]["held_out"])
         for name, reason in training.unlearned.items():
             logger.warning("project %d: nothing is drawn for %s yet: %s", project, name, reason)
         log_training(project, version, len(tasks), time.monotonic() - began)
-        return Outcome(version, skipped)
+        further = not lacking(each for each in left_out if each.passing) <= (lacked_before or set())
+        return Outcome(version, skipped, away=away, further_away=further)
 
     def _before(self, project: int) -> Start | None:
         """The project's model, with what the training may go on from."""
@@ -157,23 +180,33 @@ class ProjectTraining:
         series = TaskSeries(Downloader(settings, label_studio, policy=ONE_TRY))
         return lowest_scores(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
 
-    def _labelled(self, project: int, config: LabelConfig) -> tuple[dict[str, list[LabelledTask]], list[str]]:
+    def _labelled(
+        self, project: int, config: LabelConfig
+    ) -> tuple[dict[str, list[LabelledTask]], list[LeftOut]]:
         """Annotated tasks of each pair, and why others are left out. Raises TrainingError for none."""
-        skipped: list[str] = []
+        left_out: list[LeftOut] = []
         tasks = self._label_studio.labelled_tasks(project)
         # without Label Studio nothing can be read: the training fails, and is tried again
         errors = (SeriesError, DownloadError)
-        labelled = read_labelled_tasks(
-            tasks, config, self._series, errors, lambda _, reason: skipped.append(reason)
-        )
+        labelled = read_labelled_tasks(tasks, config, self._series, errors, left_out.append)
         if not any(labelled.values()):
+            skipped = reasons(left_out)
             log_news(project, "left out of the training", shortened(skipped))
-            raise TrainingError(
+            failure = TrainingError(
                 f"no annotated task of project {project} can be learned from"
                 + (
-                    f"; the first of {len(skipped)}: {' '.join(skipped[:MOST_IN_ERROR])}"
+                    f"; the first of {len(skipped)}: {' '.join(skipped[:MOST_NAMED])}"
                     if skipped
                     else ": annotate and submit at least one"
                 )
             )
-        return labelled, skipped
+            failure.passing = any(each.passing for each in left_out)
+            raise failure
+        return labelled, left_out
+
+
+def _with_those_away(error: TrainingError, away: str) -> TrainingError:
+    """Why what could be read was not enough; worth another try where some could not be."""
+    failure = TrainingError(f"{error}; {away}" if away else str(error))
+    failure.passing = bool(away)
+    return failure

@@ -91,9 +91,9 @@ class TaskSeries:
         try:
             content = self._source.fetch(source, number)
         except LabelStudioError as error:
-            raise LabelStudioError(
-                f"Task {number}: {source!r:.300} is a file of Label Studio: {error}"
-            ) from error
+            failure = LabelStudioError(f"Task {number}: {source!r:.300} is a file of Label Studio: {error}")
+            failure.passing = error.passing
+            raise failure from error
         if kind := unreadable_kind(content):
             raise SeriesError(f"{source!r:.300} is {kind}")
         return content

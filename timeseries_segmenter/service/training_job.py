@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 
 FORMAT = 2  # of state files; those before had no number, and are read as well
 START_TRAINING = "START_TRAINING"  # the event of a person who asks for a training
+LEFT_OUT = "TASKS_LEFT_OUT"  # the event of a job that waits for tasks that could not be read
 CANCELLED = "cancelled"  # the error of a job that a person took back
 JOBS_KEPT = 20
 
@@ -55,7 +56,8 @@ class Job(BaseModel):
     `updates` counts the events that it answers. `attempts` counts the processes that took it up,
     without those that put it back. `step` tells what a running training is at, in words. A job that
     is tried again is queued: `error` is why the last try failed, at `failed_at`, and no try begins
-    before `not_before`.
+    before `not_before`. `left_out_tries` counts the runs in a row that had to leave the same tasks out,
+    for a reason that may pass.
     """
 
     id: str
@@ -75,6 +77,12 @@ class Job(BaseModel):
     version: str | None = None
     error: str | None = None
     skipped: list[str] = Field(default_factory=list)
+    left_out_tries: int = 0
+
+    @property
+    def waits_for_tasks(self) -> bool:
+        """Whether the job is there for tasks alone that the run before could not read."""
+        return self.event == LEFT_OUT
 
     @property
     def from_scratch(self) -> bool:
@@ -108,6 +116,8 @@ class Job(BaseModel):
         """A new event shortens the pause before the next try; a person who asks ends it."""
         if event == START_TRAINING:
             self.not_before = None
+        elif self.waits_for_tasks and not self.attempts:  # the last run ended well
+            self.error = self.not_before = self.failed_at = None
         elif self.not_before and self.failed_at:
             self.not_before = min(self.not_before, self.failed_at + timedelta(seconds=AFTER_EVENT))
 
@@ -156,11 +166,11 @@ class ProjectTrainings(BaseModel):
         """A queued job: the one that is waiting already, or a new one."""
         job = self.job_in(State.QUEUED)
         if job is None:
-            job = Job(id=f"{self.project}-{uuid4().hex[:12]}", event=event, queued_at=_now())
-            self.jobs = [*self.jobs[1 - JOBS_KEPT :], job]
+            job = self._append(event)
         else:
-            job.event = START_TRAINING if event == START_TRAINING else job.event
             job.hurry(event)
+            if event == START_TRAINING or job.waits_for_tasks:
+                job.event = event
         job.updates += self.updates
         self.updates = 0
         return job
@@ -178,6 +188,31 @@ class ProjectTrainings(BaseModel):
         """The training made a model, in so many seconds."""
         job.version, job.skipped = version, skipped
         self._end(job, State.FINISHED, seconds)
+
+    def follow_up(self, job: Job, reason: str, anew: bool) -> Job | None:
+        """Queue a job for tasks that a finished one left out for a `reason` that may pass.
+
+        The pause grows with each run that leaves the same ones out; `anew`: further ones are away. None
+        where a job waits already: it reads them as well.
+        """
+        if job.cancelled:
+            return None
+        tries = 1 if anew else job.left_out_tries + 1
+        behind = self.job_in(State.QUEUED)
+        if behind:
+            behind.left_out_tries = tries
+            return None
+        later = self._append(LEFT_OUT)
+        later.left_out_tries = tries
+        later.wait(reason, pause_after(tries, AFTER_FAILURE))
+        return later
+
+    def look_again(self, job: Job, reason: str, seconds: float) -> None:
+        """Queue a job again that found the tasks it waits for still away; no job is to wait behind it."""
+        self.seconds += seconds
+        job.attempts = 0
+        job.left_out_tries += 1
+        job.wait(reason, pause_after(job.left_out_tries, AFTER_FAILURE))
 
     def fail(self, job: Job, error: str, seconds: float = 0) -> None:
         """The training made no model, and why. Its events count again, so that the next one trains."""
@@ -201,7 +236,7 @@ class ProjectTrainings(BaseModel):
         if job.cancelled:
             self.fail(job, CANCELLED, seconds)
             return
-        pause = pauses[min(max(job.attempts, 1), len(pauses)) - 1]
+        pause = pause_after(job.attempts, pauses)
         behind = self.job_in(State.QUEUED)
         if behind is None:
             self.seconds += seconds
@@ -211,6 +246,11 @@ class ProjectTrainings(BaseModel):
         # it came by an event of its own
         behind.wait(error, 0 if behind.from_scratch else min(pause, AFTER_EVENT))
         self._hand_over(job, error, seconds)
+
+    def _append(self, event: str) -> Job:
+        job = Job(id=f"{self.project}-{uuid4().hex[:12]}", event=event, queued_at=_now())
+        self.jobs = [*self.jobs[1 - JOBS_KEPT :], job]
+        return job
 
     def _hand_over(self, job: Job, error: str, seconds: float = 0) -> None:
         behind = self.job_in(State.QUEUED)
@@ -224,6 +264,11 @@ class ProjectTrainings(BaseModel):
         job.state, job.step, job.ended_at = state, None, _now()
         self.outcomes[CANCELLED if job.cancelled and state is State.FAILED else state.value] += 1
         self.seconds += seconds
+
+
+def pause_after(tries: int, pauses: Sequence[float]) -> float:
+    """Seconds before the next try, after so many in vain."""
+    return pauses[min(max(tries, 1), len(pauses)) - 1]
 
 
 def _now() -> datetime:
