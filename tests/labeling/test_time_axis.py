@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timeseries_segmenter.errors import SeriesError
+from timeseries_segmenter.labeling.rollover import shortest_gap
 from timeseries_segmenter.labeling.time_axis import TimeAxis
 from timeseries_segmenter.labeling.time_format import TimeFormat
 
@@ -122,6 +123,49 @@ def test_a_format_that_tells_no_time_has_a_place_too(time_format):
     stamps = TimeFormat(time_format).parse([TimeFormat(time_format).format(YEAR_1900)] * 3).astype(float)
     times = TimeAxis(stamps, TimeFormat(time_format))
     assert times.rows(*times.start_end(0, 2)) == (0, 2)
+
+
+def test_regions_read_and_written_together_are_those_read_and_written_one_by_one():
+    axes = [
+        axis("%M:%S", YEAR_1900, MINUTE, 180),
+        axis("%H:%M:%S", YEAR_1900 + 22 * HOUR, 3 * MINUTE),
+        axis("%V %H:%M", at("2024-05-01"), HOUR),
+        axis("%q", YEAR_1900, DAY, 40),
+        axis("%Y-%m-%d %H:%M:%S", at("2024-02-28T23:00:00"), MINUTE),
+    ]
+    for times in axes:
+        rows = [(0, 3), (5, 5), (len(times) - 2, len(times) - 1)]
+        ends = times.start_ends(rows)
+        assert ends == [times.start_end(*each) for each in rows]
+        known = times.having_read([text for each in ends for text in each if isinstance(text, str)])
+        assert [known.rows(*each) for each in ends] == [times.rows(*each) for each in ends]
+        assert all(isinstance(start, str) == isinstance(end, str) for start, end in ends)
+
+
+def test_texts_that_stand_for_no_time_harm_no_others_read_with_them():
+    times = axis("%Y-%m-%d %H:%M:%S", at("2024-05-01"), MINUTE)
+    number = str(int(at("2024-05-01T00:07:00")))
+    known = times.having_read(["2024-05-01 00:05:00", "yesterday", number, "2024-05-01 00:09:00é", ""])
+    assert known.rows("2024-05-01 00:05:00", number) == (5, 7)
+    for text in ("yesterday", "2024-05-01 00:09:00é", ""):
+        with pytest.raises(SeriesError, match="is no time of the form"):
+            known.rows(text, number)
+
+
+@pytest.mark.parametrize(
+    ("time_format", "gap"),
+    [
+        ("%Y-%m-%d", np.inf),
+        ("%M:%S", HOUR),
+        ("%H:%M", DAY),
+        ("%m-%d", 28 * DAY),
+        ("%d %H", 28 * DAY),
+        ("%V %H", 0),
+        ("%m", 0),
+    ],
+)
+def test_how_close_times_that_are_written_alike_can_be(time_format, gap):
+    assert shortest_gap(TimeFormat(time_format)) == gap
 
 
 FORMATS = ["%M:%S", "%H:%M:%S", "%H:%M", "%I:%M:%S", "%S.%L", "%d %H:%M:%S", "%m-%d %H:%M", "%y-%m-%d", "%j"]

@@ -129,7 +129,7 @@ def _labels(names: object, pair: LabelPair) -> tuple[LabelSet, str]:
         new = [name for name in names if isinstance(name, str) and name and not pair.label_set([name])]
         pair = replace(pair, labels=(*pair.labels, *dict.fromkeys(new)))
     labels = pair.label_set(names)
-    unknown = [name for name in names if not pair.label_set([name])]
+    unknown = [name for name in names if name not in pair.labels and not pair.label_set([name])]
     if not names:
         raise RegionError("has no label; give it one, or delete it")
     if not labels:

@@ -1,6 +1,7 @@
 """One time, in the parts that a time format prints."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -74,10 +75,7 @@ class Moment:
                 return weekday or 7
         # An ISO week belongs to the year of its Thursday.
         day = self.days - (weekday - 1) % 7 + 3 if directive in "gGV" else self.days
-        date = np.datetime64(day, "D")
-        year = int(date.astype("datetime64[Y]").astype(np.int64)) + 1970
-        in_year = day - int(np.datetime64(year - 1970, "Y").astype("datetime64[D]").astype(np.int64))
-        month = int(date.astype("datetime64[M]").astype(np.int64)) % 12
+        year, month, in_year, in_month = _date(day)
         match directive:
             case "Y" | "G":
                 return int(math.fmod(year, 10_000))
@@ -97,5 +95,15 @@ class Moment:
                 return (in_year + 7 - weekday) // 7
             case "W":
                 return (in_year + 7 - (weekday - 1) % 7) // 7
-        first = date.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-        return day - int(first) + 1
+        return in_month + 1
+
+
+@lru_cache(maxsize=1024)
+def _date(day: int) -> tuple[int, int, int, int]:
+    """The year of a day since 1970, and month, day of the year and day of the month, from 0."""
+    date = np.datetime64(day, "D")
+    month, first, new_year = (
+        date.astype(unit).astype(kind).astype(np.int64)
+        for unit, kind in (("M8[M]", "M8[M]"), ("M8[M]", "M8[D]"), ("M8[Y]", "M8[D]"))
+    )
+    return int(month) // 12 + 1970, int(month) % 12, day - int(new_year), day - int(first)

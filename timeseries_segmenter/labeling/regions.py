@@ -51,8 +51,9 @@ def to_regions(segments: Iterable[Segment], pair: LabelPair, series: Series) -> 
     Which ones are drawn tells `drawn_segments`. The same segments have the same ids each time.
     """
     regions: dict[str, dict[str, object]] = {}
-    for segment in drawn_segments(segments, pair):
-        start, end = series.start_end(segment.first, segment.last)
+    drawn = drawn_segments(segments, pair)
+    ends = series.time.start_ends([(segment.first, segment.last) for segment in drawn])
+    for segment, (start, end) in zip(drawn, ends, strict=True):
         identity = _identity(segment, pair, regions)
         regions[identity] = {
             "id": identity,

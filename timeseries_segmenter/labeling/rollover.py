@@ -39,6 +39,18 @@ def written_alike(form: TimeFormat, stamp: float, first: float, last: float) -> 
     return sorted({time for time in steps if first <= time <= last and form.format(time) == text})
 
 
+def shortest_gap(form: TimeFormat) -> float:
+    """No two times that are written alike lie closer than this, in ms; infinite where all are told apart."""
+    repeats = _repeats(form)
+    if repeats is None:
+        return np.inf
+    kind, step = repeats
+    if kind == "ms":
+        return step
+    has_day = not form.directives.isdisjoint("dej") and form.directives.isdisjoint("VUW")
+    return 28 * DAY if has_day else 0
+
+
 def _repeats(form: TimeFormat) -> tuple[str, int] | None:
     """After which time the format writes the same again: the finest unit that it leaves out."""
     told = [not form.directives.isdisjoint(directives) for _, _, directives in _UNITS]

@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -47,12 +47,17 @@ class Series:
         empty = np.isnan(self.values[0])  # what is missing has its neighbour's value, where there is one
         return tuple(name for name, missing in zip(self.channels, empty, strict=True) if missing)
 
+    def having_read(self, texts: Iterable[str]) -> "Series":
+        """The same series, for which these starts and ends are read; see `TimeAxis.having_read`."""
+        time = self.time.having_read(texts)
+        return self if time is self.time else replace(self, time=time)
+
     def rows(self, start: object, end: object) -> tuple[int, int] | None:
         """The first and last row, both inclusive, of a region; see `TimeAxis.rows`."""
         return self.time.rows(start, end)
 
     def start_end(self, first: int, last: int) -> tuple[Time, Time]:
-        """The start and end of a region over these rows; see `TimeAxis.start_end`."""
+        """The start and end of a region over these rows; see `TimeAxis.start_ends`."""
         return self.time.start_end(first, last)
 
 

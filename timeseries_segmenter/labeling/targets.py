@@ -71,6 +71,7 @@ def read_annotation(annotation: Mapping[str, object], pair: LabelPair, series: S
             f"annotation {annotation.get('id')} has {len(results)} results, and at most {MOST_REGIONS} are "
             "read; split the series into several tasks"
         )
+    series = series.having_read(_texts(results, pair))
     segments: list[Segment] = []
     remarks: dict[str, list[str]] = {}
     problems: dict[str, list[str]] = {}
@@ -126,6 +127,15 @@ def class_indices(
         if segment.labels in numbers:
             classes[segment.first : segment.last + 1] = numbers[segment.labels]
     return classes
+
+
+def _texts(results: Iterable[object], pair: LabelPair) -> Iterator[str]:
+    """The starts and ends of the pair's regions that are text."""
+    for result in results:
+        if isinstance(result, Mapping) and result.get("to_name") == pair.to_name:
+            value = result.get("value")
+            if isinstance(value, Mapping):
+                yield from (time for time in map(value.get, ("start", "end")) if isinstance(time, str))
 
 
 def _sentences(regions: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -1,13 +1,14 @@
 """The time of a series: where a region's start and end lie, and how they are written."""
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
-from timeseries_segmenter.errors import SeriesError, TimeFormatError
+from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.cells import Floats, shown
-from timeseries_segmenter.labeling.rollover import written_alike
+from timeseries_segmenter.labeling.rollover import shortest_gap, written_alike
 from timeseries_segmenter.labeling.time_format import Reading, TimeFormat
 
 Time = int | float | str
@@ -26,6 +27,16 @@ class TimeAxis:
     def __init__(self, stamps: Floats, time_format: TimeFormat | None = None) -> None:
         self.stamps = stamps
         self.time_format = time_format
+        self._read: Mapping[str, float] = {}
+
+    def having_read(self, texts: Iterable[str]) -> "TimeAxis":
+        """The same axis, which has read these starts and ends: many at once cost little more than one."""
+        distinct = list(dict.fromkeys(texts))
+        if not distinct:
+            return self
+        axis = TimeAxis(self.stamps, self.time_format)
+        axis._read = dict(zip(distinct, self._parse(distinct).tolist(), strict=True))
+        return axis
 
     def __len__(self) -> int:
         return len(self.stamps)
@@ -39,7 +50,7 @@ class TimeAxis:
         """
         stamp = np.nan
         if isinstance(time, str):
-            stamp = self._parse(time)
+            stamp = self._read[time] if time in self._read else float(self._parse([time])[0])
         elif isinstance(time, int | float) and not isinstance(time, bool):
             stamp = float(time) if abs(time) < 1e300 else np.nan
         if not np.isfinite(stamp):
@@ -68,20 +79,33 @@ class TimeAxis:
         return rows
 
     def start_end(self, first: int, last: int) -> tuple[Time, Time]:
-        """Start and end of a region over these rows, both inclusive, as Label Studio reads them.
+        """Start and end of a region over these rows, both inclusive; see `start_ends`."""
+        return self.start_ends([(first, last)])[0]
+
+    def start_ends(self, rows: Sequence[tuple[int, int]]) -> list[tuple[Time, Time]]:
+        """Start and end of regions over these rows, first and last, as Label Studio reads them.
 
         Both are text, or both are numbers: the editor reads either by the form of `start`. Text
         that isn't read as the same time again (62:50 is written `02:50`) gives way to milliseconds.
         """
-        stamps = float(self.stamps[first]), float(self.stamps[last])
-        if self.time_format:
-            texts = [self.time_format.format(stamp) for stamp in stamps]
-            if all(map(self._is_read_as, texts, stamps)):
-                return texts[0], texts[1]
-        return _number(stamps[0]), _number(stamps[1])
+        stamps = [(float(self.stamps[first]), float(self.stamps[last])) for first, last in rows]
+        texts = self._texts({stamp for ends in stamps for stamp in ends})
+        return [
+            (texts[start], texts[end]) if start in texts and end in texts else (_number(start), _number(end))
+            for start, end in stamps
+        ]
 
-    def _is_read_as(self, text: str, stamp: float) -> bool:
-        return self._parse(text) == stamp and self._meanings(text) == [stamp]
+    def _texts(self, stamps: Iterable[float]) -> dict[float, str]:
+        """What those of the stamps are written as whose text is read as the same time again."""
+        if self.time_format is None:
+            return {}
+        texts = {stamp: self.time_format.format(stamp) for stamp in stamps}
+        read = self._parse(list(texts.values())).tolist()
+        return {
+            stamp: text
+            for (stamp, text), again in zip(texts.items(), read, strict=True)
+            if again == stamp and (self._is_told(stamp) or self._alike(stamp) == [stamp])
+        }
 
     def _ends(self, start: object, end: object) -> tuple[float, float]:
         pairs = [
@@ -100,20 +124,41 @@ class TimeAxis:
     def _meanings(self, time: object) -> list[float]:
         """The times in the series that a start or end can mean; outside of it, the one that is written."""
         stamp = self.stamp(time)
-        form = self.time_format
-        if form is None or not isinstance(time, str) or self._parse(form.format(stamp)) != stamp:
+        if self.time_format is None or not isinstance(time, str) or self._is_told(stamp):
             return [stamp]
-        margin = self._tolerance
-        first, last = float(self.stamps[0]) - margin, float(self.stamps[-1]) + margin
-        return written_alike(form, stamp, first, last) or [stamp]
+        written = self.time_format.format(stamp)
+        if written != time and self._parse([written])[0] != stamp:
+            return [stamp]
+        return self._alike(stamp)
 
-    def _parse(self, text: str) -> float:
+    def _is_told(self, stamp: float) -> bool:
+        """Whether the series is too short to hold another time that is written alike."""
+        first, last = self._range
+        return self._gap == np.inf or (first <= stamp <= last and last - first < self._gap)
+
+    def _alike(self, stamp: float) -> list[float]:
+        form = self.time_format
+        return (written_alike(form, stamp, *self._range) if form else []) or [stamp]
+
+    @cached_property
+    def _gap(self) -> float:
+        return shortest_gap(self.time_format) if self.time_format else np.inf
+
+    @cached_property
+    def _range(self) -> tuple[float, float]:
+        """From the first to the last time that stands for a sample."""
+        return float(self.stamps[0]) - self._tolerance, float(self.stamps[-1]) + self._tolerance
+
+    def _parse(self, texts: Sequence[str]) -> Floats:
+        """Texts in the unit of `stamps`, NaN where they stand for no time. `(T,)`."""
+        stamps = np.full(len(texts), np.nan)
         if self.time_format:
-            try:
-                return float(self.time_format.parse([text], Reading.REGION)[0])
-            except TimeFormatError:
-                pass
-        return float(text) if _NUMERIC.fullmatch(text) else np.nan
+            times, fits = self.time_format.try_parse(texts, Reading.REGION)
+            stamps[fits] = times[fits]
+        for place in np.flatnonzero(np.isnan(stamps)):
+            if _NUMERIC.fullmatch(texts[place]):
+                stamps[place] = float(texts[place])
+        return stamps
 
     @cached_property
     def _tolerance(self) -> float:

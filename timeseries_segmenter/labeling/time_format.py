@@ -81,14 +81,22 @@ class TimeFormat:
             TimeTextError: a text doesn't match; its `row` is the first such.
 
         """
+        times, fits = self.try_parse(texts, reading)
+        if not fits.all():
+            row = int(np.argmin(fits))
+            raise TimeTextError(row, texts[row], self.text)
+        return times
+
+    def try_parse(
+        self, texts: Sequence[str] | NDArray[np.object_], reading: Reading
+    ) -> tuple[_Numbers, NDArray[np.bool_]]:
+        """Milliseconds since 1970, `(T,)` int64, and which texts match; the times of others mean nothing."""
         times = np.empty(len(texts), dtype=np.int64)
+        fits = np.empty(len(texts), dtype=np.bool_)
         for start in range(0, len(texts), _ROWS):
             part = slice(start, start + _ROWS)
-            times[part], fits = self._read(as_bytes(texts[part], self._width + 1), reading)
-            if not fits.all():
-                row = start + int(np.argmin(fits))
-                raise TimeTextError(row, texts[row], self.text)
-        return times
+            times[part], fits[part] = self._read(as_bytes(texts[part], self._width + 1), reading)
+        return times, fits
 
     def format(self, milliseconds: float) -> str:
         """A time as d3 prints it."""
