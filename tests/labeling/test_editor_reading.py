@@ -61,6 +61,22 @@ def test_lines_are_trimmed(content):
     assert columns(content, sep=" ") == [[1, 3], [2, 4]]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("rare", [" ", "  ", "\t", " \t ", "\u00a0", " \u2003"])
+@pytest.mark.parametrize("mark", ["", '"'])
+def test_lines_that_all_end_in_a_blank_may_have_some_of_other_ends(mark, rare, end):
+    rows = [f"{mark}{row}{mark},{mark}{row + 1}{mark}" for row in range(6)]
+    rows[2], rows[4] = f"{rare}{rows[2]}", f"{rows[4]}{rare}"
+    lines = ["ax,ay", *rows, rare]
+    assert columns(f" {end}".join(lines).encode()) == [[0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6]]
+    assert columns(f"{end} ".join(lines).encode()) == [[0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6]]
+
+
+def test_quoted_separators_and_marks_stand_beside_rows_that_are_quoted_otherwise():
+    lines = ["ax,note,ay", '"1","a,b","2"', '3,"c",4', '"5",d,6', '7,"say ""so"", he",8', '"9","",10']
+    assert columns("\n".join(lines).encode()) == [[1, 3, 5, 7, 9], [2, 4, 6, 8, 10]]
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

@@ -143,8 +143,13 @@ class _Lines:
         return bool(_EDGES[first].any() or _EDGES[last].any())
 
     def _trimmed(self, codes: _Codes) -> _Codes:
-        lines = codes.tobytes().split(b"\n")
         blank = self._separator in " \t"
+        if not blank:  # one at each line is the rule, and soon taken off
+            codes = _without_edges(codes)
+            ends = _ends(codes)
+            if not self._must_be_trimmed(codes, ends, np.diff(ends, prepend=-1) - 1):
+                return codes
+        lines = codes.tobytes().split(b"\n")
         for number, line in enumerate(lines):
             text = line.strip()
             if not text.isascii():
@@ -226,6 +231,14 @@ def _ends(codes: _Codes) -> _Places:
     """Where each line ends, the last one too where it has no end of line."""
     ends = np.flatnonzero(codes == _LF)
     return ends if len(codes) and codes[-1] == _LF else np.append(ends, len(codes))
+
+
+def _without_edges(codes: _Codes) -> _Codes:
+    """Lines without the first of the blanks at either end."""
+    text = b"\n" + codes.tobytes()
+    for edge in (b"\r\n", b" \n", b"\n "):
+        text = text.replace(edge, b"\n")
+    return np.frombuffer(text, dtype=np.uint8)[1:]
 
 
 def _count_cells(text: bytes, separator: str) -> int:

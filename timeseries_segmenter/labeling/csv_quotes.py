@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 QUOTE = ord('"')
 QUOTED_SEPARATOR = "\x01"  # stands for a separator between quotation marks
 STRAY_QUOTE = "\x02"  # stands for a mark that quotes nothing
+_LINE_END = np.array([10], dtype=np.uint8)
 
 _Codes = NDArray[np.uint8]
 
@@ -45,25 +46,27 @@ def editor_cells(line: str, separator: str) -> list[str]:
 def misquoted_lines(codes: _Codes, ends: NDArray[np.int64], separator: int) -> NDArray[np.int64]:
     """The lines whose marks don't stand at both ends of a cell, or that have no other text."""
     marks = np.flatnonzero(codes == QUOTE)
-    line_of = np.searchsorted(ends, marks)
-    counts = np.bincount(line_of, minlength=len(ends))
+    before = np.searchsorted(marks, ends)
+    counts = np.diff(before, prepend=0)
     bad = counts % 2 == 1
     bad |= (counts > 0) & (counts == np.diff(ends, prepend=-1) - 1)
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    opening = (np.arange(len(marks)) - first[line_of]) % 2 == 0
-    beside = np.concatenate([[10], codes, [10]])
-    around = np.where(opening, beside[marks], beside[marks + 2])
+    opening = (np.arange(len(marks)) - np.repeat(before - counts, counts)) % 2 == 0
+    beside = np.concatenate([_LINE_END, codes, _LINE_END])
+    around = beside[marks + 2 * ~opening]
     fits = (around == separator) | (around == 10) | (around == QUOTE) | ((around == 13) & ~opening)
-    bad[line_of[~fits]] = True
+    if not fits.all():
+        bad[np.repeat(np.arange(len(ends)), counts)[~fits]] = True
     return np.flatnonzero(bad)
 
 
 def without_marks(codes: _Codes, separator: int) -> _Codes:
     """Lines that are quoted well, without their quotation marks."""
-    marks = codes == QUOTE
-    inside = np.logical_xor.accumulate(marks) & (codes == separator)
-    cleaned: _Codes = np.where(inside, np.uint8(ord(QUOTED_SEPARATOR)), codes)[~marks]
-    return cleaned
+    separators = np.flatnonzero(codes == separator)
+    inside = separators[np.searchsorted(np.flatnonzero(codes == QUOTE), separators) % 2 == 1]
+    if len(inside):
+        codes = codes.copy()
+        codes[inside] = ord(QUOTED_SEPARATOR)
+    return np.frombuffer(codes.tobytes().translate(None, b'"'), dtype=np.uint8)
 
 
 def mend_line(line: str, separator: str, columns: Collection[int], length: int) -> str | None:
