@@ -654,4 +654,6 @@ def test_regions_of_a_read_table_cover_their_rows_and_those_of_equal_stamps(
     equal = [list(rows) for _, rows in groupby(range(len(series)), key=lambda row: table.stamps[row])]
     first = next(rows[0] for rows in equal if segment.first in rows)
     last = next(rows[-1] for rows in equal if segment.last in rows)
+    if table.stamps[first] == table.stamps[last]:  # Label Studio knows it as an instant
+        first = last = (first + last) // 2
     assert (read.first, read.last, read.labels) == (first, last, ("Run",))
