@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from flask.testing import FlaskClient
 from http_server import Reply, Request
 from label_studio_server import LabelStudioServer, failure, ok
 from models import of_one_pair
-from processes import kill, wait_for, workers
+from processes import wait_for
 
 from timeseries_segmenter.errors import LabelStudioError
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -220,26 +219,25 @@ def test_events_of_too_many_unknown_projects_are_refused_and_those_of_known_ones
 
 
 def test_the_process_that_trains_forgets_made_up_projects_and_trains_the_real_one(
-    settings: Settings, studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    studio: LabelStudioServer,
+    monkeypatch: pytest.MonkeyPatch,
+    endings: list[TrainingQueue],
 ):
     studio.add_task(3, BODY["tasks"][0]["data"], recorded.regions((40, 89, "Run")))
     wake = WorkerProcess.wake
     monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
     queue = TrainingQueue(settings)
+    endings.append(queue)
     for project in range(1000, 1200):
         queue.count(project, CREATED)
     queue.count(3, CREATED)
     monkeypatch.setattr(WorkerProcess, "wake", wake)
     queue.workers.wake(3)
     states = queue.states
-    try:
-        wait_for(lambda: states.read(3).newest.ended_at, 120)
-        assert states.read(3).newest.state is State.FINISHED, states.read(3).newest.error
-        wait_for(lambda: states.projects() == [3], 60)
-    finally:  # else other tests take its process for theirs
-        for worker in workers(os.getpid()):
-            kill(worker)
-        wait_for(lambda: queue.workers._supervisor is None)
+    wait_for(lambda: states.read(3).newest.ended_at)
+    assert states.read(3).newest.state is State.FINISHED, states.read(3).newest.error
+    wait_for(lambda: states.projects() == [3])
 
 
 def test_the_recorded_list_of_projects_is_understood(studio: LabelStudioServer, settings: Settings):

@@ -14,6 +14,7 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.service import worker_process
 from timeseries_segmenter.service.backend import Backend
 from timeseries_segmenter.service.training_job import Job, Progress, State
+from timeseries_segmenter.service.training_queue import TrainingQueue
 from timeseries_segmenter.settings import Settings
 
 START = recorded.body("webhook_start_training")
@@ -225,10 +226,11 @@ def test_a_service_whose_queue_is_stuck_is_not_ready(client: FlaskClient, backen
 
 
 def test_a_service_whose_training_process_cannot_start_is_not_ready_until_it_can(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, endings: list[TrainingQueue]
 ):
     app = _wsgi.init_app(settings=settings)
     backend: Backend = app.extensions["timeseries_segmenter"]
+    endings.append(backend.queue)
     client = app.test_client()
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", "/nowhere/python")
