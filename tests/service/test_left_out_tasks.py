@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import recorded
+from flask.testing import FlaskClient
 from http_server import HttpServer, Reply
 from label_studio_server import LabelStudioServer
 
@@ -209,6 +210,24 @@ def test_a_task_that_only_a_person_can_mend_is_not_tried_again(
     happen(states)
     (job,) = train(settings, states).jobs
     assert (job.state, len(job.skipped), states.queued()) == (State.FINISHED, 1, [])
+
+
+def test_the_dashboard_shows_which_tasks_the_model_lacks_and_why(
+    settings: Settings,
+    states: TrainingStates,
+    studio: LabelStudioServer,
+    other_host: HttpServer,
+    client: FlaskClient,
+):
+    annotate(studio, "/data/upload/3/here.csv")
+    there = annotate(studio, overload(other_host, studio))
+    happen(states)
+    later = train(settings, states).jobs[-1]
+    page = client.get("/projects", headers={"Accept": "text/html"}).text
+    assert "The model lacks tasks" in page
+    assert f"Task {there}: {other_host.url}{PATH} answered 503" in page
+    told = client.get("/projects/3/training").json
+    assert (told["state"], told["error"]) == ("queued", later.error)
 
 
 def test_a_job_that_waits_for_tasks_can_be_cancelled(
