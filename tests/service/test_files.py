@@ -17,6 +17,7 @@ from timeseries_segmenter.service.download_cache import DownloadCache
 from timeseries_segmenter.service.files import replace_file
 from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.service.training_job import START_TRAINING
+from timeseries_segmenter.service.training_queue import TrainingQueue
 from timeseries_segmenter.settings import Settings
 
 NOBODY = 65534
@@ -137,7 +138,7 @@ def owners(folder: Path) -> dict[str, int]:
 
 @needs_root
 def test_what_root_makes_belongs_to_the_owner_of_the_folder(
-    model_dir: Path, settings: Settings, run_walk: Segmenter
+    model_dir: Path, settings: Settings, run_walk: Segmenter, endings: list[TrainingQueue]
 ):
     settings = settings.model_copy(update={"model_dir": model_dir})
     store = ModelStore(settings)
@@ -146,6 +147,7 @@ def test_what_root_makes_belongs_to_the_owner_of_the_folder(
     command = [sys.executable, "-m", "timeseries_segmenter", "rollback", "--project", "3"]
     subprocess.run(command, check=True, env=os.environ | {"MODEL_DIR": str(model_dir)})
     backend = Backend(settings)
+    endings.append(backend.queue)
     backend.handle(3, START_TRAINING)
     with backend.queue.states.only_one(3):
         pass
