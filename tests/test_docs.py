@@ -38,6 +38,7 @@ OTHER_PATHS = ("/api/", "/data/", "/user/", "/samples/", "/train", "/is_training
 OTHER_OPTIONS = {
     "--build",
     "--build-arg",
+    "--no-cache",
     "--profile",
     "--scale",
     "--no-deps",
