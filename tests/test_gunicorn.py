@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 import pytest
 import recorded
 import requests
+from counted_requests import counted
 from http_server import Reply, Request
 from label_studio_server import TOKEN, LabelStudioServer
 from models import of_one_pair
 from processes import children, kill, lives, wait_for, workers
-from prometheus_client.parser import text_string_to_metric_families
 
 from demo.processes import free_port
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -167,16 +167,6 @@ def test_metrics_are_those_of_all_processes(start: StartGunicorn, log: Path, tmp
     master.terminate()
     assert master.wait(180) == 0
     assert not list(tmp_path.glob("timeseries-segmenter-metrics-*"))
-
-
-def counted(url: str) -> float:
-    text = requests.get(f"{url}/metrics", timeout=60).text
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == "timeseries_segmenter_requests_total" and sample.labels["route"] == "/setup"
-    )
 
 
 def test_of_several_processes_one_trains_at_a_time_and_events_become_two_trainings(

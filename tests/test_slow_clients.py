@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import recorded
 import requests
+from counted_requests import counted
 from http_server import HttpServer, Reply, Request
 from models import of_one_pair
 from processes import children, lives, small_disk, wait_for, workers
-from prometheus_client.parser import text_string_to_metric_families
 
 from demo.processes import free_port
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -327,16 +327,6 @@ def test_preloaded_processes_are_counted_together_and_the_missing_password_is_to
         assert found == {40.0}
         assert started.log.count("no password is set") == 1
     assert not list(tmp_path.glob("timeseries-segmenter-metrics-*"))
-
-
-def counted(url: str) -> float:
-    text = requests.get(f"{url}/metrics", timeout=60).text
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == "timeseries_segmenter_requests_total" and sample.labels["route"] == "/setup"
-    )
 
 
 def test_tls_is_refused_rather_than_left_out(tmp_path: Path):
