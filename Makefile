@@ -46,9 +46,8 @@ test: install ## run the tests that need no Label Studio
 	@$(BIN)/python -m pytest -m "not e2e and not image"
 
 # what label-studio-ml has a part in: requests, authentication, answers, the ways to start
-TESTS_2X := tests/test_wsgi.py tests/test_model.py tests/test_gunicorn.py \
-	$(patsubst %,tests/service/test_%.py,web routes authentication fuzz predict predict_pairs dashboard \
-	cross_origin logs prometheus_metrics)
+TESTS_2X := tests/test_wsgi.py tests/test_model.py tests/test_logs.py tests/web/test_gunicorn.py \
+	$(patsubst %,tests/web/test_%.py,app routes authentication fuzz predict predict_pairs dashboard cross_origin metrics)
 
 test-2x: checkout-2x $(INSTALLED_2X) ## run the tests that it has a part in under label-studio-ml 2.x (LABEL_STUDIO_ML=checkout)
 	@echo "$(abspath $(LABEL_STUDIO_ML))" > "$$(.venv-2x/bin/python -c 'import site; print(site.getsitepackages()[0])')/label_studio_ml.pth"
@@ -92,7 +91,7 @@ audit: install ## look for known vulnerabilities in what is pinned
 	@$(BIN)/python .ci/audit
 
 docs: install ## bring the parts of the documentation up to date that follow from the code
-	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m tools.docs
 
 format: install ## format the code
 	@$(BIN)/ruff format

@@ -11,11 +11,11 @@ import torch
 from flask import Flask
 
 from timeseries_segmenter.errors import SettingsError
-from timeseries_segmenter.service.backend import Backend
-from timeseries_segmenter.service.logs import configure_logging, log_missing_password
-from timeseries_segmenter.service.model_dir import folder_remarks
-from timeseries_segmenter.service.web import extend
+from timeseries_segmenter.logs import configure_logging, log_missing_password
 from timeseries_segmenter.settings import Settings, read_settings
+from timeseries_segmenter.storage.model_dir import folder_remarks
+from timeseries_segmenter.web.app import extend
+from timeseries_segmenter.web.backend import Backend
 
 logger = logging.getLogger(__name__)
 

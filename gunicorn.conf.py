@@ -8,7 +8,7 @@ import tempfile
 
 from timeseries_segmenter import INSTALL
 from timeseries_segmenter.errors import SettingsError
-from timeseries_segmenter.service.logs import log_missing_password, logging_config
+from timeseries_segmenter.logs import log_missing_password, logging_config
 from timeseries_segmenter.settings import read_settings
 
 try:  # before any worker: gunicorn would start failing ones again for ever
@@ -21,7 +21,7 @@ except SettingsError as error:
     sys.exit(str(error))
 
 bind = f"0.0.0.0:{settings.port}"
-worker_class = "timeseries_segmenter.service.web_worker.WebWorker"
+worker_class = "timeseries_segmenter.web.worker.WebWorker"
 workers = settings.workers
 threads = settings.threads
 worker_connections = 4000  # in each web process; the oldest that ask nothing give way to new ones

@@ -17,8 +17,8 @@ except ModuleNotFoundError as error:
     raise SystemExit(f"The package {error.name} is missing: {INSTALL}") from None
 
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
-from timeseries_segmenter.service.backend import Backend, project_number, request_project
 from timeseries_segmenter.settings import read_settings
+from timeseries_segmenter.web.backend import Backend, project_number, request_project
 
 
 class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings no types

@@ -18,7 +18,6 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.data_set import DataSet, argument_parser
-from timeseries_segmenter.evaluation import TOLERANCE, Comparison, evaluate
 from timeseries_segmenter.learning.calibration import (
     Calibration,
     calibration_error,
@@ -30,6 +29,7 @@ from timeseries_segmenter.learning.examples import Shapes, learned_classes, with
 from timeseries_segmenter.learning.segment_metrics import overlap_matches, point_matches
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.project.evaluation import TOLERANCE, Comparison, evaluate
 from timeseries_segmenter.segment import Segment
 
 SEEDS = (0, 1, 2)

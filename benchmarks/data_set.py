@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from timeseries_segmenter.evaluation import Comparison, evaluate
-from timeseries_segmenter.export import read_config, read_split, read_tasks
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.evaluation import Comparison, evaluate
+from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.segment import LabelSet
-from timeseries_segmenter.service.labelled_task import LabelledTask
-from timeseries_segmenter.service.task_series import TaskSeries
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.export_file import read_config, read_split, read_tasks
+from timeseries_segmenter.sources.task_series import TaskSeries
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,16 +26,14 @@ import numpy as np
 import requests
 import torch
 
-from demo.processes import ROOT, Child, free_port
+from tests.support import recorded
+from tests.support.label_studio_server import TOKEN, LabelStudioServer
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.model_file import TrainedModel
 from timeseries_segmenter.learning.training import Recipe, fit
-from timeseries_segmenter.service.model_store import ModelStore
 from timeseries_segmenter.settings import Settings
-
-sys.path.append(str(ROOT / "tests"))  # of which the stand-in and the recorded series are part
-import recorded
-from label_studio_server import TOKEN, LabelStudioServer
+from timeseries_segmenter.storage.model_file import TrainedModel
+from timeseries_segmenter.storage.model_store import ModelStore
+from tools.studio.processes import Child, free_port
 
 PROJECT, TRAINED_MEANWHILE = 6, 7
 INLINE = "predict_json_inline"

@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from timeseries_segmenter.export import read_config, read_tasks
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import read_series
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -29,9 +28,10 @@ from timeseries_segmenter.learning.windows import (
     average_over_windows,
     window_starts,
 )
-from timeseries_segmenter.service.labelled_task import LabelledTask
-from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.export_file import read_config, read_tasks
+from timeseries_segmenter.sources.task_series import TaskSeries
 
 DATA = Path(__file__).resolve().parent.parent / "examples" / "activity"
 ROWS = (10_000, 100_000, 1_000_000)

@@ -14,12 +14,12 @@ import requests
 from label_studio_sdk.core.api_error import ApiError
 from rich.console import Console
 
-from demo.label_studio import HOME, LabelStudio, template_ready
-from demo.processes import DemoError, Interrupted, ended_afterwards, interruptible
-from demo.project import Project
 from demo.report import legend, results
-from demo.sample import ACTIVITY, BundledExample, example_names, read_example
-from demo.service import Service
+from tools.studio.label_studio import HOME, LabelStudio, template_ready
+from tools.studio.processes import DemoError, Interrupted, ended_afterwards, interruptible
+from tools.studio.project import Project
+from tools.studio.sample import ACTIVITY, BundledExample, example_names, read_example
+from tools.studio.service import Service
 
 ANNOTATED = 3
 LABEL_STUDIO_PORT = 8080

@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.table import Table
 
-from demo.sample import BundledExample, Sample
-from timeseries_segmenter.evaluation import TOLERANCE, Comparison, evaluate
-from timeseries_segmenter.labeling.time_axis import TimeAxis
+from timeseries_segmenter.labeling.time.axis import TimeAxis
+from timeseries_segmenter.project.evaluation import TOLERANCE, Comparison, evaluate
 from timeseries_segmenter.segment import Segment, label_set_name
+from tools.studio.sample import BundledExample, Sample
 
 Figure = Callable[[dict[str, Any]], float | None]
 MILLISECONDS = 1000

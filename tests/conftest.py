@@ -1,24 +1,28 @@
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-import recorded
 import torch
 from flask import Flask
 from flask.testing import FlaskClient
-from http_server import HttpServer
-from label_studio_server import TOKEN, LabelStudioServer
 
 import _wsgi
+from tests.support import recorded
+from tests.support.http_server import HttpServer
+from tests.support.label_studio_server import TOKEN, LabelStudioServer
+from tests.support.processes import kill, workers
 from timeseries_segmenter.example_settings import NAMES
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Recipe, fit
 from timeseries_segmenter.segment import LabelSet
-from timeseries_segmenter.service.backend import Backend
-from timeseries_segmenter.service.worker_process import WorkerProcess
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.trainings.policy import TrainingQueue
+from timeseries_segmenter.trainings.worker_process import WorkerProcess
+from timeseries_segmenter.web.backend import Backend
 
 torch.set_num_threads(1)  # as in the service: the networks here are too small for more
 
@@ -30,6 +34,33 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """None of the service's settings in the environment."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_worker_left() -> Iterator[None]:
+    """Another test would take a training process that was left for its own."""
+    yield
+    assert workers(os.getpid()) == []
+
+
+@pytest.fixture
+def endings(_no_worker_left: None) -> Iterator[list[TrainingQueue]]:
+    """Ends the workers of queues, and waits until nothing of them is left."""
+    queues: list[TrainingQueue] = []
+    yield queues
+    for queue in queues:
+        queue.lookout.stop()
+    for queue in queues:
+        process = queue.workers
+        assert isinstance(process, WorkerProcess)
+        while (supervisor := process._supervisor) and supervisor.is_alive():
+            for project in queue.states.projects():
+                with queue.states.change(project) as trainings:
+                    trainings.jobs = []
+            for worker in workers(os.getpid()):
+                with suppress(ProcessLookupError):
+                    kill(worker)
+            supervisor.join(0.2)
 
 
 @pytest.fixture

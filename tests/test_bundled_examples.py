@@ -13,8 +13,8 @@ from rich.console import Console
 
 from demo.__main__ import ANNOTATED
 from demo.report import results
-from demo.sample import EXAMPLES, BundledExample, example_names, read_example
-from timeseries_segmenter.__main__ import command_line, main
+from timeseries_segmenter.cli import command_line, main
+from tools.studio.sample import EXAMPLES, BundledExample, example_names, read_example
 
 KILOBYTES = 700
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -8,25 +8,25 @@ from typing import Any
 
 import pytest
 import yaml
-from markdown_page import DOCS, PAGES, Page
-from models import of_one_pair
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from docs.generate import endpoints, labeling_config, make_targets, pages
-from docs.generate.command_line import options, server_command_line, subcommands
-from timeseries_segmenter.__main__ import main
+from tests.support.markdown_page import DOCS, PAGES, Page
+from tests.support.models import of_one_pair
+from timeseries_segmenter.cli import main
 from timeseries_segmenter.example_settings import NAMES
 from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
-from timeseries_segmenter.learning.model_file import read_metadata
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.service.download_cache import DownloadCache
-from timeseries_segmenter.service.late_events import LateEvents
-from timeseries_segmenter.service.model_files import VERSION
-from timeseries_segmenter.service.model_store import ModelStore
-from timeseries_segmenter.service.report.content import Figures
-from timeseries_segmenter.service.training_queue import TRAINING_EVENTS
-from timeseries_segmenter.service.training_state import TrainingStates
+from timeseries_segmenter.report.content import Figures
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.download_cache import DownloadCache
+from timeseries_segmenter.storage.model_file import read_metadata
+from timeseries_segmenter.storage.model_files import VERSION
+from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.trainings.late_events import LateEvents
+from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
+from timeseries_segmenter.trainings.queue import TrainingStates
+from tools.docs import endpoints, labeling_config, make_targets, pages
+from tools.docs.command_line import options, server_command_line, subcommands
 
 EXAMPLE = Path("examples/activity")
 MAKEFILE = Path("Makefile").read_text()

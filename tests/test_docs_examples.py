@@ -5,9 +5,9 @@ import runpy
 from pathlib import Path
 
 import pytest
-from markdown_page import DOCS, PAGES, Page
 
-from timeseries_segmenter.__main__ import main
+from tests.support.markdown_page import DOCS, PAGES, Page
+from timeseries_segmenter.cli import main
 from timeseries_segmenter.labeling.config import parse_label_config
 
 LABEL = '<Label value="Run"/>'

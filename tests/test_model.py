@@ -3,16 +3,16 @@
 from typing import Any
 
 import pytest
-import recorded
 from label_studio_ml.model import LabelStudioMLBase
-from label_studio_server import TOKEN
-from models import of_one_pair
 
 from model import TimeSeriesSegmenter
+from tests.support import recorded
+from tests.support.label_studio_server import TOKEN
+from tests.support.models import of_one_pair
 from timeseries_segmenter.errors import LabelConfigError, SettingsError
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.service.backend import Backend
-from timeseries_segmenter.service.model_store import ModelStore
+from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.web.backend import Backend
 
 INLINE = recorded.body("predict_json_inline")
 CONFIG = INLINE["label_config"]
@@ -111,7 +111,7 @@ def test_objects_are_cheap_and_share_the_models_in_memory(
 ):
     backend.store.save(6, of_one_pair(run_walk), {})
     make(backend).predict(TASKS[:1])
-    monkeypatch.setattr("timeseries_segmenter.service.model_store.load_model", pytest.fail)
+    monkeypatch.setattr("timeseries_segmenter.storage.model_store.load_model", pytest.fail)
     make(backend).predict(TASKS[:1])
 
 
@@ -119,7 +119,7 @@ def test_setup_and_health_load_no_weights(
     backend: Backend, client: Any, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
 ):
     version = backend.store.save(3, of_one_pair(run_walk), {})
-    monkeypatch.setattr("timeseries_segmenter.service.model_store.load_model", pytest.fail)
+    monkeypatch.setattr("timeseries_segmenter.storage.model_store.load_model", pytest.fail)
     monkeypatch.setattr(ModelStore, "load", pytest.fail)
     assert client.get("/health").status_code == 200
     setup = client.post("/setup", json=recorded.body("setup_request_index_time"))

@@ -4,15 +4,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import recorded
 import requests
 from flask.testing import FlaskClient
-from processes import small_disk, wait_for
 
 import _wsgi
-from demo.processes import free_port
 from model import TimeSeriesSegmenter
+from tests.support import recorded
+from tests.support.processes import small_disk, wait_for
 from timeseries_segmenter.settings import Settings
+from tools.studio.processes import free_port
 
 ROOT = Path(__file__).parents[1]
 BLOCKED = """

@@ -14,14 +14,11 @@ from typing import Any
 from tqdm import tqdm
 
 from timeseries_segmenter.errors import ExportError, SegmenterError
-from timeseries_segmenter.evaluation import Comparison, evaluate, table
-from timeseries_segmenter.export import WRITTEN, check_writable, read_config, read_split, read_tasks
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.regions import drawn_segments, stored_segments
 from timeseries_segmenter.labeling.targets import drawn_label_sets
-from timeseries_segmenter.learning.model_file import load_folds, load_model, save_model
-from timeseries_segmenter.segment import label_set_name
-from timeseries_segmenter.service.labelled_task import (
+from timeseries_segmenter.project.evaluation import Comparison, evaluate, table
+from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
     labels_of,
     read_labelled_tasks,
@@ -29,11 +26,20 @@ from timeseries_segmenter.service.labelled_task import (
     shortened,
     task_ids,
 )
-from timeseries_segmenter.service.left_out import LeftOut
-from timeseries_segmenter.service.model_store import Model
-from timeseries_segmenter.service.prediction import Complaints, PairSegmenter, draw, pair_segmenters
-from timeseries_segmenter.service.task_series import TaskSeries
+from timeseries_segmenter.project.left_out import LeftOut
+from timeseries_segmenter.project.prediction import Complaints, PairSegmenter, draw, pair_segmenters
+from timeseries_segmenter.segment import label_set_name
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.export_file import (
+    WRITTEN,
+    check_writable,
+    read_config,
+    read_split,
+    read_tasks,
+)
+from timeseries_segmenter.sources.task_series import TaskSeries
+from timeseries_segmenter.storage.model_file import load_folds, load_model, save_model
+from timeseries_segmenter.storage.model_store import Model
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +49,8 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     # scikit-learn is slow to import, and only training needs it
     from timeseries_segmenter.learning.training import Recipe
     from timeseries_segmenter.learning.training_loop import Epoch
-    from timeseries_segmenter.service.model_training import Start, train_model
-    from timeseries_segmenter.service.report.from_training import reported
+    from timeseries_segmenter.project.training import Start, train_model
+    from timeseries_segmenter.report.from_training import reported
 
     config = _config(options)
     check_writable(options.model, options.config, options.tasks)

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from timeseries_segmenter.errors import ExportError
-from timeseries_segmenter.service.model_store import ModelStore
-from timeseries_segmenter.service.report.saved import saved_report
+from timeseries_segmenter.report.saved import saved_report
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.storage.model_store import ModelStore
 
 
 def report(options: argparse.Namespace, settings: Settings) -> None:

@@ -3,9 +3,9 @@
 import argparse
 
 from timeseries_segmenter.errors import ExportError, SettingsError
-from timeseries_segmenter.service.model_store import ModelStore
-from timeseries_segmenter.service.version_summary import VersionSummaries
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.storage.version_summary import VersionSummaries
 
 COLUMNS = ("", "version", "created", "tasks", "macro F1", "measured on", "")
 
@@ -54,6 +54,6 @@ def work(options: argparse.Namespace, settings: Settings) -> None:
     del options  # it has none
     if not settings.redis_url.get_secret_value():
         raise SettingsError("REDIS_URL is not set; without Redis the service trains by itself")
-    from timeseries_segmenter.service.redis_worker import serve
+    from timeseries_segmenter.trainings.redis_worker import serve
 
     serve(settings)

@@ -3,13 +3,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from loop import TASKS, Connect, Loop, started
-from variants import Variant
 
-from demo.label_studio import LabelStudio
-from demo.project import Project
-from demo.sample import read_example
-from demo.service import Service
+from tests.support.e2e.loop import TASKS, Connect, Loop, started
+from tests.support.e2e.variants import Variant
+from tools.studio.label_studio import LabelStudio
+from tools.studio.project import Project
+from tools.studio.sample import read_example
+from tools.studio.service import Service
 
 StartService = Callable[..., Service]
 

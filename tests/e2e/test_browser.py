@@ -8,16 +8,26 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from chromium import MILLISECONDS, SIZE, Plot, chromium, draw, log_in, open_task, plots, show_prediction
-from lesson import Lesson, teach
-from loop import ANNOTATED, TRAINING_SECONDS
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from processes import wait_for
 
-from demo.label_studio import LabelStudio
-from demo.sample import EXAMPLES, Sample, example_names, read_example
-from demo.service import Service
+from tests.support.e2e.chromium import (
+    MILLISECONDS,
+    SIZE,
+    Plot,
+    chromium,
+    draw,
+    log_in,
+    open_task,
+    plots,
+    show_prediction,
+)
+from tests.support.e2e.lesson import Lesson, teach
+from tests.support.e2e.loop import ANNOTATED, TRAINING_SECONDS
+from tests.support.processes import wait_for
+from tools.studio.label_studio import LabelStudio
+from tools.studio.sample import EXAMPLES, Sample, example_names, read_example
+from tools.studio.service import Service
 
 pytestmark = pytest.mark.e2e
 

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import SIZE, chromium
-from editor import Drawn, Editor, Held
-from generated_series import Example, make_example
-from known_differences import READ_ALL_THE_SAME, REFUSED_ALL_THE_SAME, is_known
 
-from demo.label_studio import LabelStudio
+from tests.support.e2e.chromium import SIZE, chromium
+from tests.support.e2e.editor import Drawn, Editor, Held
+from tests.support.e2e.generated_series import Example, make_example
+from tests.support.e2e.known_differences import READ_ALL_THE_SAME, REFUSED_ALL_THE_SAME, is_known
 from timeseries_segmenter.errors import LabelConfigError, SeriesError
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
@@ -23,6 +22,7 @@ from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series, read_series
 from timeseries_segmenter.labeling.targets import annotation_segments
 from timeseries_segmenter.segment import Segment
+from tools.studio.label_studio import LabelStudio
 
 pytestmark = pytest.mark.e2e
 

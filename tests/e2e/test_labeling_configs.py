@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from chromium import SIZE, chromium, log_in, open_task, show_prediction
-from loop import ANNOTATED, TRAINING_SECONDS
 
-from demo.label_studio import LabelStudio
-from demo.project import Project
-from demo.sample import Sample, read_example
-from demo.service import Service
+from tests.support.e2e.chromium import SIZE, chromium, log_in, open_task, show_prediction
+from tests.support.e2e.loop import ANNOTATED, TRAINING_SECONDS
+from tools.studio.label_studio import LabelStudio
+from tools.studio.project import Project
+from tools.studio.sample import Sample, read_example
+from tools.studio.service import Service
 
 pytestmark = pytest.mark.e2e
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 import requests
-from door import Door
 from label_studio_sdk.core.api_error import ApiError
-from loop import ANNOTATED, TRAINING_SECONDS, Connect, Loop, started
-from processes import children, kill, lives, wait_for
-from redis_server import RedisServer
-from variants import INLINE, NUMERIC
 
-from demo.label_studio import LabelStudio
-from demo.processes import ROOT, Child
-from demo.service import Service
+from tests.support.e2e.door import Door
+from tests.support.e2e.loop import ANNOTATED, TRAINING_SECONDS, Connect, Loop, started
+from tests.support.e2e.variants import INLINE, NUMERIC
+from tests.support.processes import children, kill, lives, wait_for
+from tests.support.redis_server import RedisServer
+from tools.studio.label_studio import LabelStudio
+from tools.studio.processes import ROOT, Child
+from tools.studio.service import Service
 
 pytestmark = pytest.mark.e2e
 

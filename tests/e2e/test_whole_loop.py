@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from loop import TRAINING_SECONDS, Connect
-from variants import NUMERIC, VARIANTS, Variant
 
-from demo.label_studio import LabelStudio
-from demo.processes import ROOT
-from demo.sample import example_names
-from demo.service import Service
+from tests.support.e2e.loop import TRAINING_SECONDS, Connect
+from tests.support.e2e.variants import NUMERIC, VARIANTS, Variant
+from tools.studio.label_studio import LabelStudio
+from tools.studio.processes import ROOT
+from tools.studio.sample import example_names
+from tools.studio.service import Service
 
 pytestmark = pytest.mark.e2e
 

@@ -2,8 +2,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from image.engine import Engine
-from image.stack import Stack
+
+from tests.support.image.engine import Engine
+from tests.support.image.stack import Stack
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import recorded
 import requests
-from image.engine import IMAGE, ROOT, Engine
-from image.label_studio import PROJECT
-from image.stack import SERVICE, Stack
-from processes import wait_for
 
+from tests.support import recorded
+from tests.support.image.engine import IMAGE, ROOT, Engine
+from tests.support.image.label_studio import PROJECT
+from tests.support.image.stack import SERVICE, Stack
+from tests.support.processes import wait_for
 from timeseries_segmenter import __version__
 
 pytestmark = pytest.mark.image

@@ -20,7 +20,7 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
 from timeseries_segmenter.labeling.targets import annotation_segments
-from timeseries_segmenter.labeling.time_format import TimeFormat
+from timeseries_segmenter.labeling.time.formats import TimeFormat
 from timeseries_segmenter.segment import Segment
 
 EFFORT = int(os.environ.get("FUZZ_EFFORT", "1"))

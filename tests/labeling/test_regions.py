@@ -13,7 +13,7 @@ from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.regions import stored_segments, to_regions
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
 from timeseries_segmenter.labeling.targets import annotation_segments, choose_annotation
-from timeseries_segmenter.labeling.time_format import TimeFormat
+from timeseries_segmenter.labeling.time.formats import TimeFormat
 from timeseries_segmenter.segment import Segment
 
 ANNOTATIONS = Path(__file__).parents[1] / "data" / "label_studio" / "annotations"

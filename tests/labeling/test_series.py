@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
-from timeseries_segmenter.labeling.time_format import TimeFormat
+from timeseries_segmenter.labeling.time.formats import TimeFormat
 
 DATA = Path(__file__).parents[1] / "data"
 DATE = "%Y-%m-%d %H:%M:%S"

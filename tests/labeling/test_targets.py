@@ -17,7 +17,7 @@ from timeseries_segmenter.labeling.targets import (
     drawn_label_sets,
     read_annotation,
 )
-from timeseries_segmenter.labeling.time_format import TimeFormat
+from timeseries_segmenter.labeling.time.formats import TimeFormat
 from timeseries_segmenter.segment import Segment
 
 REQUESTS = Path(__file__).parents[1] / "data" / "label_studio" / "requests"

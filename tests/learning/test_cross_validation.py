@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.learning.conftest import LABEL_SETS, events, synthetic
+from tests.support.synthetic import LABEL_SETS, events, synthetic
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.learning.conftest import LABEL_SETS, events, synthetic
+from tests.support.synthetic import LABEL_SETS, events, synthetic
 from timeseries_segmenter.learning.cross_validation import CrossValidation, cross_validate
 from timeseries_segmenter.learning.decoding import runs_of
 from timeseries_segmenter.learning.disagreement import Disagreement, disagreements

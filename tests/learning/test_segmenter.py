@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tests.learning.conftest import synthetic
+from tests.support.synthetic import synthetic
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.training import Fitted
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.learning.conftest import LABEL_SETS, events, mixed, synthetic
+from tests.support.synthetic import LABEL_SETS, events, mixed, synthetic
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from timeseries_segmenter.errors import RegionError, SeriesError, TimeFormatError
-from timeseries_segmenter.labeling.cells import shown
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series
-from timeseries_segmenter.labeling.time_format import Reading, TimeFormat
+from timeseries_segmenter.labeling.tables.cells import shown
+from timeseries_segmenter.labeling.time.formats import Reading, TimeFormat
 from timeseries_segmenter.segment import LabelSet, Segment
 
 KIND = "timeserieslabels"  # both the type of such a region, and the key of its labels

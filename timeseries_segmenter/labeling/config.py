@@ -10,7 +10,7 @@ from defusedxml.ElementTree import fromstring
 from timeseries_segmenter.errors import LabelConfigError, TimeFormatError
 from timeseries_segmenter.labeling.label_pair import MOST_LABELS, MOST_NAME, LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings, unknown_settings
-from timeseries_segmenter.labeling.time_format import TimeFormat
+from timeseries_segmenter.labeling.time.formats import TimeFormat
 
 SEPARATORS = {
     "": ",",

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import SeriesError
-from timeseries_segmenter.labeling.cells import CellError, Floats, Texts, shown
-from timeseries_segmenter.labeling.column_table import ColumnTable
-from timeseries_segmenter.labeling.csv_bytes import BOM
-from timeseries_segmenter.labeling.csv_table import CsvTable
 from timeseries_segmenter.labeling.label_pair import LabelPair
-from timeseries_segmenter.labeling.time_axis import Time, TimeAxis
-from timeseries_segmenter.labeling.time_column import read_axis
+from timeseries_segmenter.labeling.tables.cells import CellError, Floats, Texts, shown
+from timeseries_segmenter.labeling.tables.column_table import ColumnTable
+from timeseries_segmenter.labeling.tables.csv_bytes import BOM
+from timeseries_segmenter.labeling.tables.csv_table import CsvTable
+from timeseries_segmenter.labeling.time.axis import Time, TimeAxis
+from timeseries_segmenter.labeling.time.column import read_axis
 
 __all__ = ["Series", "TimeAxis", "read_series"]
 

@@ -14,9 +14,9 @@ from timeseries_segmenter.labeling.annotated_region import (
     place,
     region_name,
 )
-from timeseries_segmenter.labeling.cells import shown
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series
+from timeseries_segmenter.labeling.tables.cells import shown
 from timeseries_segmenter.segment import LabelSet, Segment
 
 MOST_REGIONS = 200_000  # of one annotation: two days of heartbeats

@@ -1,1 +1,0 @@
-"""The documentation's pages, and `python -m docs.generate` for the parts of them that the code tells."""

@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+
+from tests.support import reports
+from timeseries_segmenter.labeling.series import Series
+from timeseries_segmenter.labeling.time.axis import TimeAxis
+from timeseries_segmenter.project.evaluation import Comparison, evaluate
+from timeseries_segmenter.report.builder import previous
+from timeseries_segmenter.report.content import LEVELS, Report
+from timeseries_segmenter.report.figures import Classes, figures
+from timeseries_segmenter.report.samples import MOST_CHANNELS, MOST_REGIONS, Predicted, chosen, sample
+from timeseries_segmenter.segment import Segment
+
+RANGES = Classes(("background", "A", "B"), (("A",), ("B",)), frozenset())
+BEATS = Classes(("background", "N", "V"), (("N",), ("V",)), frozenset({1, 2}))
+
+
+def beat(row: int, label: str) -> Segment:
+    return Segment(row, row, (label,), instant=True)
+
+
+def series(rows: int, channels: int = 1) -> Series:
+    values = np.random.default_rng(0).normal(size=(rows, channels)).astype(np.float32)
+    return Series(
+        values, tuple(f"c{number}" for number in range(channels)), TimeAxis(np.arange(rows, dtype=float))
+    )
+
+
+def test_a_report_tells_the_figures_that_an_evaluation_gives():
+    found = reports.part(checked=reports.checked()).held_out
+    assert found is not None
+    comparisons = [
+        Comparison(task.segments, segments, len(task.series))
+        for task, segments in zip(reports.tasks(), reports.predicted(), strict=True)
+    ]
+    expected = evaluate(comparisons, reports.LABEL_SETS)
+    assert found.macro_f1 == pytest.approx(expected["macro_f1"], abs=1e-4)
+    assert found.segment_f1 == pytest.approx(expected["segment_f1"], abs=1e-4)
+    assert {each.name: each.f1 for each in found.classes} == pytest.approx(expected["f1"], abs=1e-4)
+    assert (found.true_segments, found.rows) == (9, 1200)
+    assert np.sum(found.confusions[0].counts) == 1200
+    assert [each.support for each in found.classes] == [300, 300, 300, 300]
+
+
+def test_a_report_survives_being_saved_and_is_small():
+    report = reports.report(reports.part(checked=reports.checked()))
+    text = report.model_dump_json()
+    assert Report.model_validate_json(text) == report
+    assert len(text) < 150_000
+
+
+def test_held_out_series_are_shown_as_such_and_training_ones_where_there_are_no_others():
+    held_out, training = reports.part(checked=reports.checked()), reports.part()
+    assert all(each.held_out for each in held_out.samples)
+    assert held_out.samples[0].f1 >= held_out.samples[-1].f1
+    assert training.held_out is None
+    assert not any(each.held_out for each in training.samples)
+
+
+def test_labels_with_too_few_regions_are_named_with_their_counts():
+    few = reports.part().few
+    assert [(each.name, each.regions, each.tasks) for each in few] == [
+        ("Badminton", 3, 3), ("Running", 3, 3), ("Walking", 3, 3),
+    ]  # fmt: skip
+
+
+def test_instants_count_within_the_tolerance_those_of_their_label_before_nearer_ones_of_another():
+    true = [beat(100, "N"), beat(200, "V"), beat(300, "N")]
+    predicted = [beat(103, "N"), beat(101, "V"), beat(205, "V"), beat(306, "N")]
+    found = figures([Comparison(true, predicted, 400)], BEATS)
+    assert found.of_instants
+    assert found.confusions[0].unit == "instants"
+    assert found.confusions[0].names == ["nothing", "N", "V"]
+    assert found.confusions[0].counts == [[0, 1, 1], [1, 1, 0], [0, 0, 1]]
+    n, v = found.classes[1:]
+    assert (n.precision, n.recall, n.f1, n.support) == (0.5, 0.5, 0.5, 2)
+    assert (v.precision, v.recall) == (0.5, 1)
+    assert found.mean_f1 == pytest.approx((n.f1 + v.f1) / 2, abs=1e-3)
+
+
+def test_a_label_that_is_never_predicted_has_no_precision_and_f1_zero():
+    found = figures([Comparison([Segment(0, 9, ("B",))], [], 20)], RANGES)
+    assert (found.classes[2].precision, found.classes[2].recall, found.classes[2].f1) == (None, 0, 0)
+    assert (found.classes[1].f1, found.classes[1].support) == (None, 0)
+
+
+def test_a_range_of_a_label_that_is_learned_as_instants_counts_as_one_in_its_middle():
+    found = figures([Comparison([Segment(40, 60, ("N",))], [beat(50, "N")], 100)], BEATS)
+    assert found.confusions[0].counts[1][1] == 1
+
+
+def test_the_best_the_worst_and_typical_series_are_shown():
+    tasks = [Predicted(number, series(10), [], [], number / 10) for number in range(10)]
+    shown = chosen(tasks)
+    assert [(each.task, why) for each, why in shown] == [
+        (9, "the best"), (6, "a typical one"), (5, "a typical one"), (4, "a typical one"),
+        (1, "the second worst"), (0, "the worst"),
+    ]  # fmt: skip
+    assert [why for _, why in chosen(tasks[:2])] == ["the best", "the worst"]
+    assert [why for _, why in chosen(tasks[:1])] == ["the only one"]
+    assert chosen([]) == []
+
+
+def test_a_thinned_out_series_keeps_its_peaks():
+    long = series(100_000)
+    long.values[54_321] = 50
+    shown = sample(Predicted(1, long, [], [], 1.0), "the best", RANGES, held_out=True, time_name="t")
+    assert len(shown.channels[0].levels) == 1000
+    assert shown.channels[0].high == 50
+    at = shown.channels[0].levels.index(LEVELS)
+    assert at // 2 == 54_321 * 500 // 100_000
+    assert shown.positions[0] == 0
+
+
+def test_a_short_series_a_flat_one_and_one_without_values_can_be_shown():
+    one = sample(Predicted(1, series(1), [], [], 1.0), "the best", RANGES, held_out=True, time_name="t")
+    assert len(one.channels[0].levels) == 2
+    empty = series(30, channels=2)
+    empty.values[:, 0] = np.nan
+    empty.values[:, 1] = 3
+    shown = sample(Predicted(1, empty, [], [], 1.0), "the best", RANGES, held_out=True, time_name="t")
+    assert set(shown.channels[0].levels) == {None}
+    assert set(shown.channels[1].levels) == {LEVELS // 2}
+
+
+def test_of_many_channels_some_are_shown_and_the_others_counted():
+    shown = sample(Predicted(1, series(5000, 40), [], [], 1.0), "", RANGES, held_out=True, time_name="t")
+    assert (len(shown.channels), shown.more_channels) == (MOST_CHANNELS, 40 - MOST_CHANNELS)
+    assert len(shown.model_dump_json()) < 70_000
+
+
+def test_of_a_series_with_a_thousand_instants_the_stretch_with_most_mistakes_is_shown():
+    rows = 100_000
+    true = [beat(row, "N") for row in range(50, rows, 100)]
+    predicted = [beat(row, "V" if 70_000 < row < 71_000 else "N") for row in range(50, rows, 100)]
+    shown = sample(Predicted(1, series(rows), true, predicted, 0.9), "", BEATS, held_out=True, time_name="t")
+    assert shown.first < 70_050
+    assert shown.last > 70_950
+    assert len(shown.drawn) + len(shown.predicted) <= MOST_REGIONS + 4
+
+
+def test_the_version_before_is_read_from_its_metadata():
+    figures = evaluate([Comparison([Segment(0, 9, ("A",))], [Segment(0, 8, ("A",))], 20)], (("A",),))
+    pairs = {"label:ts": {"held_out": figures | {"calibration_error": 0.1}}, "other:ts": {"held_out": None}}
+    found = previous({"version": "p1-v1-x", "created_at": "2026-11-25T10:15:00+00:00", "pairs": pairs})
+    assert list(found.pairs) == ["label:ts"]
+    assert found.pairs["label:ts"].segment_f1["50"] == 1
+    assert found.pairs["label:ts"].calibration_error == 0.1
+    assert previous({"version": "p1-v1-x", "created_at": ""}).pairs == {}

@@ -1,0 +1,1 @@
+"""A container engine, and the service as its image runs it."""

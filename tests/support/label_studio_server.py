@@ -1,0 +1,149 @@
+"""Label Studio 1.23.2 as far as the service asks it: projects, tasks, tokens and files."""
+
+import base64
+import json
+import operator
+import time
+from copy import deepcopy
+from typing import Any
+
+from tests.support.http_server import HttpServer, Reply, Request
+
+TOKEN = "5f0c2b9e7d3a41c8b6e0f4d29a1c7e38b5d60f42"
+
+
+class LabelStudioServer(HttpServer):
+    """`configs` and `tasks` by project, `files` by path, `storage` from a URI to where it is."""
+
+    def __init__(self, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        super().__init__(address)
+        self.authorizations = {f"Token {TOKEN}"}
+        self.refresh_token = ""
+        self.access_lifetime = 300.0  # seconds
+        self.configs: dict[int, str] = {}
+        self.tasks: dict[int, list[dict[str, Any]]] = {}
+        self.files: dict[str, bytes] = {}
+        self.storage: dict[str, str] = {}
+
+    def issue_personal_access_token(self, lifetime: float = 3600) -> str:
+        """A token that is worth nothing until it is exchanged; the legacy one stops working."""
+        self.refresh_token = jwt("refresh", lifetime)
+        self.authorizations = set()
+        return self.refresh_token
+
+    def add_task(
+        self, project: int, data: dict[str, Any], *results: list[dict[str, Any]], **marks: Any
+    ) -> int:
+        """A task with one annotation for each list of results; returns its id."""
+        tasks = self.tasks.setdefault(project, [])
+        number = project * 1000 + len(tasks) + 1
+        annotations = [
+            {
+                "id": number * 10 + place,
+                "result": result,
+                "was_cancelled": False,
+                "ground_truth": False,
+                "created_at": "2026-11-22T10:44:33.643937Z",
+                "updated_at": "2026-11-22T10:44:33.643968Z",
+                "task": number,
+                "project": project,
+            }
+            | marks
+            for place, result in enumerate(results)
+        ]
+        tasks.append({"id": number, "data": data, "annotations": annotations, "project": project})
+        return number
+
+    def vouch(self, body: dict[str, Any]) -> None:
+        """Have the project and the tasks of a request for predictions, as if it came from here."""
+        named = str(body.get("project")).partition(".")[0]
+        project = int(named) if named.isdecimal() else 0
+        self.configs[project] = body["label_config"]
+        mine = {task["id"]: task for task in self.tasks.get(project, [])}
+        sent = {
+            task["id"]: {
+                "id": task["id"],
+                "data": deepcopy(task["data"]),
+                "annotations": [],
+                "project": project,
+            }
+            for task in body["tasks"]
+            if "id" in task and "data" in task
+        }
+        self.tasks[project] = list((sent | mine).values())
+
+    def answer(self, request: Request) -> Reply:
+        if request.path in self.routes:
+            return super().answer(request)
+        if request.path == "/api/token/refresh/":
+            return self._refresh(json.loads(request.body))
+        if request.headers["Authorization"] not in self.authorizations:
+            return failure(401, "Invalid token.")
+        if request.path == "/api/tasks/":
+            return self._page(request.query)
+        steps = request.path.strip("/").split("/")
+        if steps == ["api", "projects"]:
+            return self._projects(request.query)
+        if steps[:2] == ["api", "projects"] and int(steps[2]) in self.configs:
+            return ok({"id": int(steps[2]), "title": "series", "label_config": self.configs[int(steps[2])]})
+        if request.path in self.files:
+            return Reply(self.files[request.path])
+        if steps[0] == "tasks" and steps[2] == "presign":
+            uri = base64.urlsafe_b64decode(request.query["fileuri"]).decode()
+            if uri in self.storage:
+                return Reply(status=303, headers={"Location": self.storage[uri]})
+        return failure(404, "Not found.")
+
+    def _page(self, query: dict[str, str]) -> Reply:
+        tasks = self.tasks.get(int(query["project"]), [])
+        selected = json.loads(query.get("query", "{}")).get("selectedItems", {"all": True})
+        if not selected["all"]:
+            tasks = [task for task in tasks if task["id"] in selected["included"]]
+        for item in json.loads(query.get("query", "{}")).get("filters", {}).get("items", []):
+            assert item["filter"] == "filter:tasks:total_annotations"
+            holds = {"greater": operator.gt, "equal": operator.eq}[item["operator"]]
+            tasks = [task for task in tasks if holds(_submitted(task), item["value"])]
+        page, size = int(query["page"]), int(query["page_size"])
+        if page > 1 and (page - 1) * size >= len(tasks):
+            return failure(404, "Invalid page.")
+        found = tasks[(page - 1) * size : page * size]
+        if query.get("fields") != "all":
+            found = [{key: value for key, value in task.items() if key != "annotations"} for task in found]
+        return ok(
+            {"total_annotations": len(tasks), "total_predictions": 0, "total": len(tasks), "tasks": found}
+        )
+
+    def _projects(self, query: dict[str, str]) -> Reply:
+        wanted = set(map(int, query["ids"].split(","))) if "ids" in query else set(self.configs)
+        found = [{"id": project, "title": "series"} for project in sorted(wanted & self.configs.keys())]
+        page = found[: int(query["page_size"])]
+        following = "http://next" if len(found) > len(page) else None
+        return ok({"count": len(found), "next": following, "previous": None, "results": page})
+
+    def _refresh(self, body: dict[str, str]) -> Reply:
+        if body["refresh"] != self.refresh_token:
+            return failure(401, "Token is invalid")
+        access = jwt("access", self.access_lifetime)
+        self.authorizations = {f"Bearer {access}"}
+        return ok({"access": access})
+
+
+def jwt(kind: str, lifetime: float) -> str:
+    """An unsigned token in the form of Label Studio's; `lifetime` in seconds."""
+    claims = {"token_type": kind, "exp": int(time.time() + lifetime), "jti": str(time.monotonic_ns())}
+    parts = [{"alg": "HS256", "typ": "JWT"}, claims]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, "c2lnbmF0dXJl"])
+
+
+def ok(content: object) -> Reply:
+    return Reply(json.dumps(content).encode(), headers={"Content-Type": "application/json"})
+
+
+def failure(status: int, detail: str) -> Reply:
+    content = {"status_code": status, "version": "1.23.2", "detail": detail, "exc_info": None}
+    return Reply(json.dumps(content).encode(), status, {"Content-Type": "application/json"})
+
+
+def _submitted(task: dict[str, Any]) -> int:
+    return sum(not annotation["was_cancelled"] for annotation in task["annotations"])

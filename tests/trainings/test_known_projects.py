@@ -1,0 +1,255 @@
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.support import recorded
+from tests.support.http_server import Reply, Request
+from tests.support.label_studio_server import LabelStudioServer, failure, ok
+from tests.support.models import of_one_pair
+from tests.support.processes import wait_for
+from timeseries_segmenter.errors import LabelStudioError
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.label_studio import LabelStudioClient
+from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.trainings import known_projects
+from timeseries_segmenter.trainings.job import State
+from timeseries_segmenter.trainings.known_projects import KnownProjects
+from timeseries_segmenter.trainings.policy import TrainingQueue
+from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.worker_process import WorkerProcess
+from timeseries_segmenter.web.backend import Backend
+
+CREATED = "ANNOTATION_CREATED"
+LIST = "/api/projects/"
+BODY = recorded.body("predict_json_inline")
+
+
+@pytest.fixture
+def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
+    for project in (3, 900):
+        studio.configs[project] = BODY["label_config"]
+    return settings.model_copy(update={"label_studio_host": studio.url})
+
+
+@pytest.fixture
+def queue(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingQueue:
+    """One whose events no process answers."""
+    monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
+    return TrainingQueue(settings)
+
+
+@pytest.fixture
+def known(settings: Settings, queue: TrainingQueue) -> KnownProjects:
+    return KnownProjects(settings, queue.states)
+
+
+def files_of(states: TrainingStates, project: int) -> list[str]:
+    found = [*states.folder.glob(f"project_{project}.*"), *states.folder.glob(f"waiting/{project}")]
+    return sorted(path.name for path in found)
+
+
+def asked(studio: LabelStudioServer) -> Iterator[Request]:
+    return (request for request in studio.requests if request.path.startswith("/api/projects"))
+
+
+def test_one_request_tells_which_of_many_projects_exist(studio: LabelStudioServer, settings: Settings):
+    assert LabelStudioClient(settings).existing([*range(80), 900]) == {3, 900}
+    assert len(list(asked(studio))) == 1
+
+
+def test_a_version_that_lists_all_projects_is_asked_for_each(studio: LabelStudioServer, settings: Settings):
+    studio.routes[LIST] = lambda _: ok({"count": 1, "next": None, "results": [{"id": 55}]})
+    assert LabelStudioClient(settings).existing([3, 4, 900]) == {3, 900}
+
+
+def test_a_404_that_is_not_label_studios_says_nothing_of_a_project(
+    studio: LabelStudioServer, settings: Settings
+):
+    for path in (LIST, "/api/projects/4/"):
+        studio.routes[path] = lambda _: Reply(b"<h1>Not found</h1>", 404)
+    with pytest.raises(LabelStudioError, match="answered 404"):
+        LabelStudioClient(settings).existing([4])
+
+
+def test_a_project_out_of_the_tokens_reach_is_not_taken_for_unknown(
+    studio: LabelStudioServer, settings: Settings
+):
+    studio.routes[LIST] = lambda _: failure(403, "no")
+    studio.routes["/api/projects/4/"] = lambda _: failure(403, "no")
+    assert LabelStudioClient(settings).existing([4, 5]) == {4}
+
+
+def test_made_up_projects_leave_nothing_behind_and_hold_up_no_real_one(
+    queue: TrainingQueue, known: KnownProjects, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+):
+    made_up = range(1000, 1300)
+    for project in made_up:
+        queue.count(project, CREATED)
+    queue.count(900, CREATED)
+    states = queue.states
+    assert known.first(states.waiting()) == [900]  # by one request, whatever waits before it
+    assert len(list(asked(studio))) == 1
+    while len(states.waiting()) > 1:
+        assert known.first(states.waiting()) == [900]
+    assert states.projects() == [900]
+    assert [files_of(states, project) for project in made_up] == [[]] * 300
+    assert len(list(asked(studio))) <= 6
+    assert states.read(900).job_in(State.QUEUED)
+    assert "Label Studio knows no project 1000" in caplog.text
+    assert len(caplog.records) <= 6
+
+
+def test_made_up_projects_that_wait_for_further_events_are_found_out_as_well(
+    queue: TrainingQueue, known: KnownProjects, monkeypatch: pytest.MonkeyPatch
+):
+    with queue.states.change(77) as trainings:
+        trainings.updates = 1
+    monkeypatch.setattr(known_projects, "SWEEP", 0)
+    assert known.first([]) == []
+    assert queue.states.projects() == []
+
+
+def test_projects_with_a_model_go_first_and_nothing_is_forgotten_while_label_studio_is_away(
+    queue: TrainingQueue, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
+):
+    ModelStore(settings).save(8, of_one_pair(run_walk), {})
+    for project in (1000, 1001, 8):
+        queue.count(project, CREATED)
+        time.sleep(0.02)
+    for path in (LIST, "/api/projects/1000/"):
+        studio.routes[path] = lambda _: failure(503, "starting")
+    known = KnownProjects(settings, queue.states)
+    order = known.first(queue.states.waiting())
+    assert order[0] == 8
+    assert sorted(order[1:]) == [1000, 1001]
+    assert queue.states.projects() == [8, 1000, 1001]
+
+
+def test_a_project_with_a_model_is_never_forgotten(
+    queue: TrainingQueue, known: KnownProjects, settings: Settings, run_walk: Segmenter
+):
+    ModelStore(settings).save(1000, of_one_pair(run_walk), {})
+    queue.count(1000, CREATED)
+    assert known.first(queue.states.waiting()) == [1000]
+    assert queue.states.projects() == [1000]
+
+
+def test_an_event_that_comes_while_label_studio_answers_is_not_forgotten(
+    queue: TrainingQueue, known: KnownProjects, studio: LabelStudioServer
+):
+    queue.count(1000, CREATED)
+
+    def create_meanwhile(_: Request) -> Reply:
+        queue.count(1000, CREATED)
+        studio.configs[1000] = BODY["label_config"]
+        del studio.routes[LIST]
+        return ok({"count": 0, "next": None, "results": []})
+
+    studio.routes[LIST] = create_meanwhile
+    assert known.first(queue.states.waiting()) == []
+    assert known.first(queue.states.waiting()) == [1000]
+    assert queue.states.read(1000).job_in(State.QUEUED).updates == 2
+
+
+HOLDER = """
+import os, sys
+from pathlib import Path
+from timeseries_segmenter.trainings.queue import TrainingStates
+
+states, held = TrainingStates(Path(sys.argv[1])), Path(sys.argv[2])
+for _ in range(400):
+    with states.only_one(1000, 60), states.locked(1000, 60):
+        os.close(os.open(held, os.O_CREAT | os.O_EXCL))  # fails while another holds the locks
+        held.unlink()
+"""
+
+
+def test_no_two_hold_a_lock_whose_project_is_forgotten_meanwhile(
+    known: KnownProjects, settings: Settings, tmp_path: Path
+):
+    command = [sys.executable, "-c", HOLDER, settings.model_dir, tmp_path / "held"]
+    holders = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    forgotten = 0
+    while any(holder.poll() is None for holder in holders):
+        forgotten += known._forget(1000, time.time() + 60)
+        time.sleep(0.001)
+    assert [(holder.returncode, holder.communicate()[1]) for holder in holders] == [(0, b"")] * 3
+    assert forgotten
+
+
+def test_an_unknown_project_whose_files_cannot_be_removed_costs_itself_alone(
+    queue: TrainingQueue, known: KnownProjects, caplog: pytest.LogCaptureFixture
+):
+    for project in (1000, 1001, 3):
+        queue.count(project, CREATED)
+    marker = queue.states.folder / "waiting" / "1000"
+    marker.unlink()
+    (marker / "stray").mkdir(parents=True)
+    assert 3 in known.first([1000, 1001, 3])
+    assert files_of(queue.states, 1001) == []
+    assert "project 1000 is unknown, and its files can't be removed" in caplog.text
+
+
+def test_events_of_too_many_unknown_projects_are_refused_and_those_of_known_ones_kept(
+    client: FlaskClient, backend: Backend, monkeypatch: pytest.MonkeyPatch, run_walk: Segmenter
+):
+    monkeypatch.setattr(known_projects, "MOST_UNKNOWN", 3)
+    monkeypatch.setattr(known_projects, "RECOUNT", -1)
+    backend.store.save(8, of_one_pair(run_walk), {})
+    answers = {
+        project: client.post("/webhook", json={"action": CREATED, "project": {"id": project}})
+        for project in (1, 2, 3, 4, 8, 2)
+    }
+    assert {project: answer.status_code for project, answer in answers.items()} == {
+        1: 201,
+        2: 201,
+        3: 201,
+        4: 503,
+        8: 201,
+    }
+    assert "WEBHOOK_SECRET" in answers[4].json["detail"]
+    assert files_of(backend.queue.states, 4) == []
+
+
+def test_the_process_that_trains_forgets_made_up_projects_and_trains_the_real_one(
+    settings: Settings,
+    studio: LabelStudioServer,
+    monkeypatch: pytest.MonkeyPatch,
+    endings: list[TrainingQueue],
+):
+    studio.add_task(3, BODY["tasks"][0]["data"], recorded.regions((40, 89, "Run")))
+    wake = WorkerProcess.wake
+    monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
+    queue = TrainingQueue(settings)
+    endings.append(queue)
+    for project in range(1000, 1200):
+        queue.count(project, CREATED)
+    queue.count(3, CREATED)
+    monkeypatch.setattr(WorkerProcess, "wake", wake)
+    queue.workers.wake(3)
+    states = queue.states
+    wait_for(lambda: states.read(3).newest.ended_at)
+    assert states.read(3).newest.state is State.FINISHED, states.read(3).newest.error
+    wait_for(lambda: states.projects() == [3])
+
+
+def test_the_recorded_list_of_projects_is_understood(studio: LabelStudioServer, settings: Settings):
+    """As Label Studio 1.23.2 answers it, much of it left out."""
+    project = {"id": 3, "title": "a", "created_by": {"id": 1}, "label_config": "<View/>", "task_number": 2}
+    content = {"count": 1, "next": None, "previous": None, "results": [project]}
+    studio.routes[LIST] = lambda _: Reply(json.dumps(content).encode(), headers={"Content-Type": "text/json"})
+    assert LabelStudioClient(settings).existing([2, 3]) == {3}
+
+
+def test_the_models_folder_is_where_models_are(tmp_path: Path, run_walk: Segmenter):
+    settings = Settings(model_dir=tmp_path)
+    ModelStore(settings).save(5, of_one_pair(run_walk), {})
+    known = KnownProjects(settings, TrainingStates(tmp_path))
+    assert [known.is_known(project) for project in (4, 5)] == [False, True]

@@ -1,0 +1,340 @@
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import wait_for
+from timeseries_segmenter.errors import StateError
+from timeseries_segmenter.trainings.job import AFTER_FAILURE, JOBS_KEPT, Progress, State
+from timeseries_segmenter.trainings.queue import TrainingStates
+
+WORKER = "host:7"
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> TrainingStates:
+    return TrainingStates(tmp_path)
+
+
+def enqueue(states: TrainingStates, project: int, event: str = "ANNOTATION_CREATED") -> str:
+    with states.change(project) as trainings:
+        return trainings.enqueue(event).id
+
+
+def start(states: TrainingStates, project: int) -> None:
+    with states.change(project) as trainings:
+        job = trainings.job_in(State.QUEUED)
+        assert job
+        job.start(WORKER)
+
+
+def test_a_project_without_trainings_is_empty_and_leaves_no_file(states: TrainingStates, tmp_path: Path):
+    trainings = states.read(3)
+    assert (trainings.project, trainings.updates, trainings.jobs) == (3, 0, [])
+    assert states.waiting() == states.interrupted() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_changes_are_read_by_another_process_as_they_were_made(states: TrainingStates, tmp_path: Path):
+    identity = enqueue(states, 3)
+    start(states, 3)
+    with states.change(3) as trainings:
+        running = trainings.job_in(State.STARTED)
+        running.progress = Progress(epoch=4, epochs=9, loss=0.5, balanced_accuracy=0.8, min_f1=0.25)
+    with states.change(3) as trainings:
+        trainings.finish(trainings.job_in(State.STARTED), "p3-v1", ["Task 4: gone"], 1.5)
+    (job,) = TrainingStates(tmp_path).read(3).jobs
+    assert (job.id, job.state, job.version, job.skipped) == (identity, "finished", "p3-v1", ["Task 4: gone"])
+    assert job.queued_at <= job.started_at <= job.ended_at
+    assert job.progress.epoch == 4
+
+
+def test_a_change_that_breaks_is_not_saved(states: TrainingStates):
+    def break_in_between() -> None:
+        with states.change(3) as trainings:
+            trainings.updates = 9
+            raise RuntimeError("in between")
+
+    with pytest.raises(RuntimeError):
+        break_in_between()
+    assert states.read(3).updates == 0
+    assert enqueue(states, 3)  # the lock is free again
+
+
+def test_events_share_the_job_that_waits(states: TrainingStates):
+    first = enqueue(states, 3)
+    assert enqueue(states, 3) == first
+    start(states, 3)
+    second = enqueue(states, 3)
+    assert second != first
+    assert enqueue(states, 3) == second
+    assert [job.state for job in states.read(3).jobs] == [State.STARTED, State.QUEUED]
+
+
+def test_waiting_projects_are_served_in_the_order_they_came(states: TrainingStates):
+    for project in (5, 3, 4):
+        enqueue(states, project)
+    enqueue(states, 5)  # keeps its place
+    assert states.waiting() == [5, 3, 4]
+    start(states, 5)
+    assert states.waiting() == [3, 4]
+    assert states.interrupted() == [5]
+
+
+def test_only_the_last_jobs_are_kept(states: TrainingStates):
+    for _ in range(JOBS_KEPT + 5):
+        newest = enqueue(states, 3)
+        start(states, 3)
+        with states.change(3) as trainings:
+            trainings.finish(trainings.job_in(State.STARTED), "p3-v1", [], 1.5)
+    jobs = states.read(3).jobs
+    assert len(jobs) == JOBS_KEPT
+    assert jobs[-1].id == newest
+
+
+def test_a_job_that_was_interrupted_is_tried_again_within_seconds_and_then_ever_more_rarely(
+    states: TrainingStates,
+):
+    identity = enqueue(states, 3)
+    pauses = []
+    for tries in range(1, 15):
+        start(states, 3)
+        states.take_up()
+        (job,) = states.read(3).jobs
+        assert (job.id, job.state, job.attempts) == (identity, State.QUEUED, tries)
+        assert "short of memory" in job.error
+        pauses.append(round((job.not_before - job.failed_at).total_seconds()))
+    assert pauses[0] <= 5
+    assert pauses == sorted(pauses)
+    assert any(60 <= pause <= 900 for pause in pauses)  # minutes
+    assert pauses[-1] == pauses[-2] == 8 * 3600  # hours, and no more of them
+
+
+def test_a_job_that_is_to_be_tried_again_waits_for_its_time_also_after_a_restart(
+    states: TrainingStates, tmp_path: Path
+):
+    enqueue(states, 4)
+    start(states, 4)
+    states.take_up()
+    enqueue(states, 3)
+    for after_restart in (states, TrainingStates(tmp_path)):
+        assert after_restart.queued() == [3, 4]
+        assert after_restart.waiting() == [3]
+    wait_for(lambda: states.waiting() == [3, 4])
+
+
+def test_a_new_event_shortens_a_long_pause_and_a_person_who_asks_ends_it(states: TrainingStates):
+    enqueue(states, 3)
+    start(states, 3)
+    with states.change(3) as trainings:
+        job = trainings.jobs[0]
+        job.attempts = 8
+        trainings.try_again(job, "Label Studio did not answer", AFTER_FAILURE)
+        assert (job.not_before - job.failed_at) == timedelta(hours=4)
+    enqueue(states, 3)
+    (job,) = states.read(3).jobs
+    assert (job.not_before - job.failed_at) == timedelta(minutes=1)
+    assert states.waiting() == []
+    enqueue(states, 3, "START_TRAINING")
+    assert states.waiting() == [3]
+
+
+def test_a_job_that_was_interrupted_gives_way_to_the_one_behind_it(states: TrainingStates):
+    enqueue(states, 3)
+    start(states, 3)
+    second = enqueue(states, 3)
+    states.take_up()
+    first, last = states.read(3).jobs
+    assert (first.state, last.state, last.id) == (State.FAILED, State.QUEUED, second)
+    assert last.attempts == 1  # a training that always dies waits longer each time, whatever arrives
+    assert last.not_before > last.failed_at
+
+
+def test_the_job_behind_one_that_kills_its_process_each_time_waits_no_more_than_a_minute(
+    states: TrainingStates,
+):
+    enqueue(states, 3)
+    for _ in range(8):
+        start(states, 3)
+        enqueue(states, 3)
+        states.take_up()
+    job = states.read(3).jobs[-1]
+    assert job.attempts == 8
+    assert (job.not_before - job.failed_at) == timedelta(minutes=1)
+
+
+def test_a_dead_workers_running_job_waits_with_the_reason_and_all_others_stay(states: TrainingStates):
+    for project in (3, 4, 5):
+        enqueue(states, project)
+    start(states, 3)
+    with states.change(4) as trainings:
+        trainings.job_in(State.QUEUED).start("host:77")
+    with states.only_one(4):  # its worker lives
+        assert states.take_up(WORKER, "the training process died") == 1
+    jobs = [states.read(project).jobs[0] for project in (3, 4, 5)]
+    assert [job.state for job in jobs] == [State.QUEUED, State.STARTED, State.QUEUED]
+    assert jobs[0].error == "the training process died"
+    assert states.waiting() == [5]
+
+
+def test_a_job_whose_process_was_killed_before_its_marker_was_made_is_found(
+    states: TrainingStates, caplog: pytest.LogCaptureFixture
+):
+    enqueue(states, 3)
+    (states.folder / "waiting" / "3").unlink()
+    assert states.waiting() == []
+    states.take_up()
+    assert states.waiting() == [3]
+    assert "project 3: its queued training had been forgotten" in caplog.text
+
+
+def test_a_marker_without_a_job_is_no_training(states: TrainingStates):
+    enqueue(states, 3)
+    (states.folder / "waiting" / "4").touch()
+    assert states.queued() == states.waiting() == [3]
+
+
+def stray(folder: Path) -> None:
+    (folder / "waiting" / "notes.txt").write_text("mine")
+    (folder / "waiting" / ".DS_Store").touch()
+    (folder / "waiting" / "\u0665").touch()
+    (folder / "waiting" / "007").touch()
+    (folder / "project_x.json").write_text("{}")
+
+
+def folder_for_a_state(folder: Path) -> None:
+    (folder / "project_4.json").mkdir()
+    (folder / "waiting" / "4").touch()
+
+
+def folder_for_a_lock(folder: Path) -> None:
+    (folder / "project_4.lock").mkdir()
+
+
+def folder_for_a_marker(folder: Path) -> None:
+    (folder / "waiting" / "4").mkdir()
+
+
+def endless_link(folder: Path) -> None:
+    (folder / "project_4.json").symlink_to("project_4.json")
+
+
+def newer(folder: Path) -> None:
+    (folder / "project_4.json").write_text('{"format": 3, "project": 4, "lanes": [{"state": "paused"}]}')
+    (folder / "waiting" / "4").touch()
+
+
+def text_for_the_markers(folder: Path) -> None:
+    shutil.rmtree(folder / "waiting")
+    (folder / "waiting").write_text("mine")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        stray,
+        folder_for_a_state,
+        folder_for_a_lock,
+        folder_for_a_marker,
+        endless_link,
+        newer,
+        text_for_the_markers,
+    ],
+)
+def test_one_bad_entry_costs_one_project_at_most(
+    states: TrainingStates, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None]
+):
+    enqueue(states, 5)
+    start(states, 5)
+    spoil(states.folder)
+    states.take_up()
+    enqueue(states, 3)
+    for _ in range(3):
+        assert 3 in states.waiting()
+        assert 4 not in states.waiting()
+        states.take_up()
+        assert [states.read(project).jobs[0].state for project in (3, 5)] == [State.QUEUED] * 2
+    messages = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(messages) == len(set(messages))  # said once
+
+
+def test_a_state_of_a_newer_release_stays_and_is_told(
+    states: TrainingStates, caplog: pytest.LogCaptureFixture
+):
+    enqueue(states, 3)
+    path = states.folder / "project_3.json"
+    content = '{"format": 3, "project": 3, "jobs": {"of": "another form"}}'
+    path.write_text(content)
+    for _ in range(2):
+        assert "newer release" in states.read(3).problem
+        states.take_up()
+        with pytest.raises(StateError, match="format 3, this one knows 2"), states.change(3):
+            pass
+    assert path.read_text() == content
+    assert not list(states.folder.glob("*damaged*"))
+    assert caplog.text.count("newer release") == 1
+
+
+def test_a_state_of_the_release_before_is_read(states: TrainingStates):
+    enqueue(states, 3)
+    path = states.folder / "project_3.json"
+    before = json.loads(path.read_text())
+    del before["format"]
+    for job in before["jobs"]:
+        del job["not_before"], job["failed_at"]
+    path.write_text(json.dumps(before))
+    start(states, 3)
+    assert states.read(3).jobs[0].state is State.STARTED
+    assert json.loads(path.read_text())["format"] == 2
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"project": "three"}', "\0" * 100])
+def test_a_damaged_file_is_set_aside_and_counting_begins_anew(
+    states: TrainingStates, caplog: pytest.LogCaptureFixture, content: str
+):
+    enqueue(states, 3)
+    (states.folder / "project_3.json").write_text(content)
+    assert states.read(3).jobs == []
+    assert "project 3" in caplog.text
+    assert [path.read_text() for path in states.folder.glob("*damaged*")] == [content]
+    assert enqueue(states, 3)
+
+
+def test_the_file_is_json_for_people_to_read(states: TrainingStates):
+    identity = enqueue(states, 3, "START_TRAINING")
+    content = json.loads((states.folder / "project_3.json").read_text())
+    assert content["jobs"][0]["id"] == identity
+    assert content["jobs"][0]["event"] == "START_TRAINING"
+
+
+def count_fifty(folder: Path) -> None:
+    states = TrainingStates(folder)
+    for _ in range(50):
+        with states.change(3) as trainings:
+            trainings.updates += 1
+
+
+def test_no_event_is_lost_between_processes(states: TrainingStates, tmp_path: Path):
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=count_fifty, args=(tmp_path,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert states.read(3).updates == 100
+
+
+def test_a_training_that_a_person_asks_for_starts_from_scratch_also_where_one_was_queued(
+    states: TrainingStates,
+):
+    with states.change(3) as trainings:
+        queued = trainings.enqueue("ANNOTATION_CREATED")
+        assert not queued.from_scratch
+        assert trainings.enqueue("START_TRAINING") is queued
+        trainings.enqueue("ANNOTATION_CREATED")
+    (job,) = states.read(3).jobs
+    assert job.from_scratch

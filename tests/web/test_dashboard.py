@@ -1,0 +1,612 @@
+import base64
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from flask.testing import FlaskClient
+from lxml import html
+from pydantic import SecretStr
+
+import _wsgi
+from tests.support.models import of_one_pair
+from tests.support.processes import small_disk
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.trainings.job import AFTER_FAILURE, Job, Progress, State
+from timeseries_segmenter.web.backend import Backend
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
+HOSTILE = "<script>alert('1')</script>\" onload=\"x{{ 7 * 7 }}"
+
+
+def metadata(macro_f1: float, held_out: bool = True, **more: Any) -> dict[str, Any]:
+    figures = {"macro_f1": macro_f1, "segment_f1": {"50": macro_f1 / 2}, "point_f1": None}
+    pair = {
+        "training": {"macro_f1": 0.99, "segment_f1": {"50": 0.98}},
+        "held_out": figures if held_out else None,
+    }
+    return {
+        "title": "Basic motions",
+        "created_at": "2026-11-25T10:15:00+00:00",
+        "tasks": [1, 2],
+        "skipped": ["Task 3: no file"],
+        "pairs": {"label:ts": pair},
+    } | more
+
+
+@pytest.fixture
+def versions(backend: Backend, run_walk: Segmenter) -> list[str]:
+    """Of project 47, oldest first; the first has no held-out figures."""
+    saved = [metadata(0.5, held_out=False), metadata(0.66), metadata(0.75)]
+    return [backend.store.save(47, of_one_pair(run_walk), each) for each in saved]
+
+
+def look(client: FlaskClient, query: str = "") -> html.HtmlElement:
+    answer = client.get(f"/projects{query}", headers=BROWSER)
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    return html.document_fromstring(answer.text)
+
+
+def card(page: html.HtmlElement, project: int) -> html.HtmlElement:
+    return page.get_element_by_id(f"project-{project}")
+
+
+def text(element: html.HtmlElement) -> str:
+    return " ".join(element.text_content().split())
+
+
+def status(element: html.HtmlElement) -> str:
+    (badge,) = element.find_class("badge")[:1]
+    return text(badge)
+
+
+def buttons(element: html.HtmlElement) -> dict[str, str]:
+    """What forms are sent to, by the first word of their button."""
+    return {text(form.xpath(".//button")[0]).split()[0]: form.action for form in element.xpath(".//form")}
+
+
+def queued(backend: Backend, project: int, event: str = "ANNOTATION_CREATED") -> Job:
+    job = backend.queue.count(project, event)
+    assert job
+    return job
+
+
+def started(
+    backend: Backend, project: int, step: str | None = None, progress: Progress | None = None
+) -> None:
+    with backend.queue.states.change(project) as trainings:
+        job = trainings.job_in(State.QUEUED)
+        assert job
+        job.start("host:7")
+        job.step, job.progress = step, progress
+
+
+def failed(backend: Backend, project: int, error: str) -> None:
+    queued(backend, project)
+    started(backend, project)
+    with backend.queue.states.change(project) as trainings:
+        trainings.fail(trainings.jobs[-1], error)
+
+
+# who gets what
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (None, "application/json"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("application/json, text/html;q=0.5", "application/json"),
+        ("application/json, text/html", "application/json"),
+        ("image/png", "application/json"),
+        ("text/html", "text/html"),
+        (BROWSER["Accept"], "text/html"),
+        ("text/html, application/json;q=0.9, */*;q=0.1", "text/html"),
+    ],
+)
+def test_browsers_get_a_page_and_programs_json(client: FlaskClient, accept: str | None, kind: str):
+    headers = {"Accept": accept} if accept else {}
+    answer = client.get("/projects", headers=headers)
+    assert (answer.status_code, answer.mimetype) == (200, kind)
+    assert "Accept" in answer.headers["Vary"]
+    for path in ("/projects/x", "/projects/3/nothing", "/projects/3/report", "/projects/static/nothing.css"):
+        missing = client.get(path, headers=headers)
+        assert (missing.status_code, missing.mimetype) == (404, kind), path
+
+
+def test_other_routes_answer_browsers_as_ever(client: FlaskClient):
+    for path in ("/nowhere", "/versions", "/projects/3/training", "/projectsx"):
+        assert client.get(path, headers=BROWSER).is_json
+
+
+def test_a_page_may_do_what_it_needs_and_no_more(client: FlaskClient, versions: list[str]):
+    for path in ("/projects", "/projects/x", f"/projects/47/report?version={versions[0]}"):
+        headers = client.get(path, headers=BROWSER).headers
+        policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+        assert policy["default-src"] == "'none'"
+        assert policy["frame-ancestors"] == "'none'"
+        assert "unsafe" not in policy.get("script-src", "")
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "same-origin"
+    page = client.get("/projects", headers=BROWSER).text
+    assert not re.search(r"<style|<script(?! src)|\sstyle=|\son\w+=", page)
+
+
+def test_everything_a_page_loads_is_served(client: FlaskClient):
+    page = look(client)
+    loaded = [*page.xpath("//link/@href"), *page.xpath("//script/@src")]
+    assert {name.rpartition(".")[2] for name in loaded} == {"css", "js", "svg"}
+    for address in loaded:
+        answer = client.get(address)
+        assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (200, "nosniff"), address
+        assert answer.data
+
+
+def test_pages_ask_for_user_and_password(settings: Settings, app: object):
+    del app
+    closed = settings.model_copy(update={"basic_auth_user": "me", "basic_auth_pass": SecretStr("secret")})
+    client = _wsgi.init_app(settings=closed).test_client()
+    paths = ["/projects", "/projects/static/palette.css", "/projects/47/report"]
+    for path in paths:
+        assert client.get(path, headers=BROWSER).status_code == 401
+    for path in ("train", "rollback", "training/cancel"):
+        assert client.post(f"/projects/47/{path}").status_code == 401
+    known = {"Authorization": f"Basic {base64.b64encode(b'me:secret').decode()}"}
+    assert [client.get(path, headers=known).status_code for path in paths] == [200, 200, 404]
+
+
+def test_links_keep_the_path_that_a_proxy_puts_before_them(client: FlaskClient, versions: list[str]):
+    del versions
+    answer = client.get("/projects", headers=BROWSER, base_url="http://localhost/segmenter/")
+    page = html.document_fromstring(answer.text)
+    own = [*page.xpath("//link/@href"), *page.xpath("//form/@action"), *page.xpath("//td/a/@href")]
+    assert len(own) > 5
+    assert [address for address in own if not address.startswith("/segmenter/projects/")] == []
+    sent = client.post("/projects/47/train", headers=BROWSER, base_url="http://localhost/segmenter/")
+    assert sent.headers["Location"].startswith("/segmenter/projects?")
+
+
+# what is shown
+
+
+def test_without_projects_the_next_steps_are_told(client: FlaskClient, settings: Settings):
+    page = look(client)
+    steps = text(page.find_class("first-steps")[0])
+    for word in ("Connect Model", "http://localhost", "submit", "Start Training"):
+        assert word in steps
+    assert client.get("/projects").json == {"projects": []}
+    assert not settings.model_dir.exists()
+
+
+def test_a_missing_token_is_told(settings: Settings, app: object):
+    del app
+    client = _wsgi.init_app(settings=settings.model_copy(update={"label_studio_api_key": SecretStr("")}))
+    assert "LABEL_STUDIO_API_KEY" in text(look(client.test_client()))
+
+
+def test_a_project_is_shown_with_title_version_quality_and_links(client: FlaskClient, versions: list[str]):
+    shown = card(look(client), 47)
+    assert (text(shown.xpath(".//h2")[0]), status(shown)) == ("Basic motions", "trained")
+    told = text(shown)
+    for words in ("Project 47", "Model v3", "25 Nov 2026, 10:15 UTC", "2 tasks", "1 left out", versions[2]):
+        assert words in told
+    figures = text(shown.find_class("figures")[0])
+    assert figures == "Macro F1 0.75 Segment F1@50 0.38 on held-out series"
+    links = dict(zip(map(text, shown.xpath(".//footer/a")), shown.xpath(".//footer/a/@href"), strict=True))
+    assert links == {
+        "Report of Basic motions": "/projects/47/report",
+        "Open in Label Studio: Basic motions": "http://127.0.0.1:1/projects/47/data",
+    }
+
+
+def test_versions_stand_below_each_other_with_what_they_were_measured_on(
+    client: FlaskClient, versions: list[str]
+):
+    rows = card(look(client), 47).xpath(".//tbody/tr")
+    told = [[text(cell) for cell in row] for row in rows]
+    assert [cells[0].split()[0] for cells in told] == ["v3", "v2", "v1"]
+    assert ["served" in cells[0] for cells in told] == [True, False, False]
+    assert [cells[2].split()[0] for cells in told] == ["0.75", "0.66", "0.99"]
+    assert [cells[4] for cells in told] == ["held-out series", "held-out series", "training series"]
+    meters = [float(meter.get("value")) for meter in rows[1].xpath(".//meter")]
+    assert meters == [0.66, 0.33]
+    links = [row.xpath(".//a/@href")[0] for row in rows]
+    assert links == [f"/projects/47/report?version={version}" for version in reversed(versions)]
+
+
+def test_links_lead_to_the_public_address_of_label_studio(
+    settings: Settings, backend: Backend, run_walk: Segmenter
+):
+    backend.store.save(47, of_one_pair(run_walk), {})
+    public = settings.model_copy(update={"label_studio_public_url": "https://studio.example.com/ls"})
+    client = _wsgi.init_app(settings=public).test_client()
+    assert "https://studio.example.com/ls/projects/47/data" in card(look(client), 47).xpath(".//a/@href")
+    (told,) = client.get("/projects").json["projects"]
+    assert told["label_studio"] == "https://studio.example.com/ls/projects/47/data"
+
+
+def test_a_training_that_runs_is_shown_with_step_bar_and_figures(
+    client: FlaskClient, backend: Backend, versions: list[str]
+):
+    del versions
+    queued(backend, 47)
+    started(backend, 47, "fetching tasks")
+    shown = card(look(client), 47)
+    (bar,) = shown.xpath(".//progress")
+    assert (status(shown), text(shown.find_class("step")[0]), bar.get("value")) == (
+        "training",
+        "fetching tasks",
+        None,
+    )
+    assert shown.xpath(f".//label[@for='{bar.get('id')}']")
+    with backend.queue.states.change(47) as trainings:
+        progress = Progress(epoch=40, epochs=1000, loss=0.314, balanced_accuracy=0.8, min_f1=0.256)
+        trainings.jobs[0].step, trainings.jobs[0].progress = "training", progress
+    shown = card(look(client), 47)
+    (bar,) = shown.xpath(".//progress")
+    assert (bar.get("value"), bar.get("max")) == ("40", "1000")
+    assert "epoch 40 of at most 1000 · loss 0.31 · worst F1 0.26" in text(shown)
+    assert {"Cancel", "Roll", "Train"} == set(buttons(shown))
+    with backend.queue.states.change(47) as trainings:
+        trainings.jobs[0].step = "checking"
+    shown = card(look(client), 47)
+    assert (text(shown.find_class("step")[0]), text(shown.find_class("epoch")[0])) == ("checking", "")
+    assert shown.xpath(".//progress")[0].get("value") is None
+    assert client.get("/projects").json["projects"][0]["progress"] is None
+
+
+def test_each_state_of_a_training_has_its_word_and_its_buttons(client: FlaskClient, backend: Backend):
+    queued(backend, 3)
+    failed(backend, 4, "no annotated task of project 4 can be learned from")
+    queued(backend, 5)
+    backend.cancel(5)
+    queued(backend, 6)
+    started(backend, 6)
+    queued(backend, 6)
+    backend.cancel(6)
+    queued(backend, 7)
+    started(backend, 7)
+    queued(backend, 7)
+    page = look(client)
+    assert [shown.get("data-project") for shown in page.find_class("project")] == ["7", "6", "5", "4", "3"]
+    expected = {
+        3: ("waiting", {"Cancel"}),
+        4: ("failed", {"Train"}),
+        5: ("cancelled", {"Train"}),
+        6: ("stopping", {"Train"}),
+        7: ("training", {"Cancel"}),
+    }
+    told = {int(each["project"]): each["status"] for each in client.get("/projects").json["projects"]}
+    for project, (word, names) in expected.items():
+        assert (status(card(page, project)), set(buttons(card(page, project)))) == (word, names)
+        assert told[project] == word
+    assert "no annotated task of project 4" in text(card(page, 4))
+    assert "Another training follows" in text(card(page, 7))
+    assert text(page.get_element_by_id("summary")) == "1 training 1 stopping 1 waiting 1 failed"
+
+
+def test_a_training_that_is_tried_again_is_shown_with_its_reason_and_the_next_try(
+    client: FlaskClient, backend: Backend
+):
+    queued(backend, 3)
+    started(backend, 3)
+    with backend.queue.states.change(3) as trainings:
+        job = trainings.jobs[0]
+        trainings.try_again(job, "http://studio answered 503 to <the request>", AFTER_FAILURE)
+    shown = card(look(client), 3)
+    assert status(shown) == "waiting"
+    assert "The last try failed" in text(shown)
+    assert "answered 503 to <the request>" in text(shown)
+    moments = shown.xpath(".//div[contains(@class, 'notice')]//time/@datetime")
+    assert moments == [job.failed_at.isoformat(), job.not_before.isoformat()]
+    assert set(buttons(shown)) == {"Cancel", "Train"}
+    (told,) = client.get("/projects").json["projects"]
+    assert (told["state"], told["error"], told["attempts"]) == ("queued", job.error, 1)
+    assert datetime.fromisoformat(told["not_before"]) == job.not_before
+    training = client.get("/projects/3/training").json
+    assert (training["state"], training["last_error"]) == ("queued", job.error)
+    assert datetime.fromisoformat(training["not_before"]) == job.not_before
+    client.post("/projects/3/train")
+    assert backend.queue.states.waiting() == [3]
+
+
+def test_a_project_whose_state_cannot_be_used_is_shown_with_the_reason_beside_the_others(
+    client: FlaskClient, backend: Backend
+):
+    queued(backend, 3)
+    (backend.queue.states.folder / "project_4.json").write_text('{"format": 99}')
+    (backend.queue.states.folder / "project_5.json").mkdir()
+    page = look(client)
+    assert [status(card(page, project)) for project in (5, 4, 3)] == ["blocked", "blocked", "waiting"]
+    assert "newer release" in text(card(page, 4))
+    assert "Is a directory" in text(card(page, 5))
+    assert set(buttons(card(page, 4))) == set()
+    assert text(page.get_element_by_id("summary")) == "1 waiting 2 blocked"
+    assert "format 99" in client.get("/projects/4/training").json["problem"]
+    for project, reason in ((4, "newer release"), (5, "Is a directory")):
+        answer = client.post(f"/projects/{project}/train")
+        assert (answer.status_code, reason in answer.json["detail"]) == (503, True)
+    assert client.get("/metrics").status_code == 200
+
+
+def test_pages_answer_while_a_projects_lock_is_held(client: FlaskClient, backend: Backend):
+    queued(backend, 3)
+    with FileLock(backend.queue.states.folder / "project_3.lock"):
+        for path in ("/projects", "/metrics", "/ready", "/projects/3/training"):
+            assert client.get(path).status_code == 200
+        assert client.post("/projects/3/train").status_code == 201  # kept
+        answer = client.post("/projects/3/training/cancel")
+        assert (answer.status_code, "project_3.lock" in answer.json["detail"]) == (503, True)
+        queued(backend, 4)
+    backend.queue.look()
+    assert backend.queue.states.read(3).jobs[0].event == "START_TRAINING"
+
+
+def test_events_that_do_not_train_yet_are_counted(settings: Settings, app: object):
+    del app
+    app = _wsgi.init_app(settings=settings.model_copy(update={"start_training_each_n_updates": 10}))
+    client = app.test_client()
+    for _ in range(3):
+        client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}})
+    shown = card(look(client), 3)
+    assert status(shown) == "untrained"
+    assert "3 of 10 annotations" in text(shown)
+
+
+def test_what_others_wrote_is_text(client: FlaskClient, backend: Backend, run_walk: Segmenter):
+    backend.store.save(3, of_one_pair(run_walk), metadata(0.5, title=HOSTILE))
+    backend.store.save(3, of_one_pair(run_walk), metadata(0.5, title=HOSTILE))
+    failed(backend, 3, HOSTILE)
+    queued(backend, 4)
+    started(backend, 4, HOSTILE)
+    page = look(client, f"?done={HOSTILE}&project={HOSTILE}")
+    assert page.xpath("//script[not(@src)]") == []
+    assert page.xpath("//*[@onload]") == []
+    assert text(card(page, 3).xpath(".//h2")[0]) == " ".join(HOSTILE.split())
+    assert " ".join(HOSTILE.split()) in text(card(page, 3).find_class("notice")[0])
+    assert "49" not in text(card(page, 4))
+
+
+def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter, settings: Settings
+):
+    backend.store.save(3, of_one_pair(run_walk), {"metrics": {"macro_f1": 0.91}})
+    first, _ = (
+        backend.store.save(4, of_one_pair(run_walk), metadata(0.5)),
+        backend.store.save(4, of_one_pair(run_walk), metadata(0.6)),
+    )
+    backend.store.path(5).write_bytes(b"no model at all")
+    (settings.model_dir / "versions" / f"{first}.pt").write_bytes(b"damaged")
+    odd = {"created_at": "yesterday", "tasks": None, "skipped": None, "title": None, "pairs": None}
+    backend.store.save(6, of_one_pair(run_walk), odd)
+    page = look(client)
+    assert "on the training series" in text(card(page, 3).find_class("figures")[0])
+    assert len(card(page, 4).xpath(".//tbody/tr")) == 2
+    assert card(page, 6).find_class("figures") == []
+    told = {each["project"]: each for each in client.get("/projects").json["projects"]}
+    assert told["3"]["versions"][0]["quality"] == {
+        "held_out": False,
+        "macro_f1": 0.91,
+        "segment_f1": None,
+        "point_f1": None,
+    }
+    assert told["6"]["versions"][0]["created_at"] is None
+
+
+def test_requests_that_name_no_project_have_a_model_but_no_training(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+):
+    backend.store.save(0, of_one_pair(run_walk), {})
+    shown = card(look(client), 0)
+    assert text(shown.xpath(".//h2")[0]) == "Requests that name no project"
+    assert buttons(shown) == {}
+    assert client.post("/projects/0/train").status_code == 404
+
+
+def test_programs_are_told_the_same(client: FlaskClient, backend: Backend, versions: list[str]):
+    job = queued(backend, 47)
+    started(
+        backend, 47, "training", Progress(epoch=4, epochs=9, loss=0.5, balanced_accuracy=0.8, min_f1=0.25)
+    )
+    (told,) = client.get("/projects").json["projects"]
+    assert (told["project"], told["title"], told["version"]) == ("47", "Basic motions", versions[2])
+    assert (told["job"], told["state"], told["step"], told["progress"]["epoch"]) == (
+        job.id,
+        "started",
+        "training",
+        4,
+    )
+    assert datetime.fromisoformat(told["started_at"]) <= datetime.now(UTC)
+    assert [each["version"] for each in told["versions"]] == versions[::-1]
+    assert told["versions"][0] == {
+        "version": versions[2],
+        "created_at": "2026-11-25T10:15:00+00:00",
+        "tasks": 2,
+        "skipped": 1,
+        "restored": None,
+        "quality": {"held_out": True, "macro_f1": 0.75, "segment_f1": 0.375, "point_f1": None},
+    }
+    assert told["report"] == "/projects/47/report"
+    training = client.get("/projects/47/training").json
+    assert (training["step"], training["progress"]["epoch"]) == ("training", 4)
+
+
+def test_figures_of_versions_are_read_once(
+    client: FlaskClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    from timeseries_segmenter.storage import version_summary
+
+    client.get("/projects")
+    monkeypatch.setattr(version_summary, "read_metadata", lambda path: pytest.fail(f"{path} is read again"))
+    (told,) = client.get("/projects").json["projects"]
+    assert len(told["versions"]) == len(versions)
+
+
+# what is done
+
+
+def follow(client: FlaskClient, path: str, **form: str) -> html.HtmlElement:
+    """Press a button: the answer sends the browser to the page that tells what was done."""
+    answer = client.post(path, data=form, headers=BROWSER)
+    assert (answer.status_code, answer.headers["Location"].endswith("#news")) == (303, True)
+    address = answer.headers["Location"].partition("#")[0]
+    assert address.startswith("/projects?")
+    return look(client, address.removeprefix("/projects"))
+
+
+def test_train_queues_a_training_from_scratch(client: FlaskClient, backend: Backend, versions: list[str]):
+    del versions
+    address = buttons(card(look(client), 47))["Train"]
+    page = follow(client, address)
+    assert "A training is queued." in text(card(page, 47).get_element_by_id("news"))
+    (job,) = backend.queue.states.read(47).jobs
+    assert (job.state, job.event, job.from_scratch) == (State.QUEUED, "START_TRAINING", True)
+    answer = client.post(address)
+    assert (answer.status_code, answer.json) == (201, {"job": job.id})
+
+
+def test_cancel_takes_a_training_back(client: FlaskClient, backend: Backend):
+    queued(backend, 3)
+    address = buttons(card(look(client), 3))["Cancel"]
+    assert status(card(follow(client, address), 3)) == "cancelled"
+    page = follow(client, address)
+    assert "no training to cancel" in text(page.get_element_by_id("news"))
+    assert client.post(address).json == {"cancelled": []}
+
+
+def test_roll_back_serves_the_version_that_is_chosen(
+    client: FlaskClient, backend: Backend, versions: list[str]
+):
+    form = card(look(client), 47).xpath(".//details[@class='rollback']//form")[0]
+    options = form.xpath(".//option/@value")
+    assert options == [versions[1], versions[0]]
+    page = follow(client, form.action, version=versions[0])
+    assert "which is v1 again" in text(card(page, 47))
+    assert "Rolled back" in text(page.get_element_by_id("news"))
+    assert backend.store.metadata(47, backend.store.version(47))["restored"] == versions[0]
+    again = card(page, 47).xpath(".//option/@value")
+    assert again == [versions[2], versions[1]]  # none is before v1; v1 itself is served
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{}, {"json": {}}, {"json": {"version": None}}, {"data": {"version": ""}}, {"data": {}}],
+)
+def test_programs_roll_back_to_the_version_before(
+    client: FlaskClient, backend: Backend, versions: list[str], request_: dict[str, Any]
+):
+    for restored in (versions[1], versions[0]):
+        answer = client.post("/projects/47/rollback", **request_)
+        assert (answer.status_code, answer.json["restored"]) == (200, restored)
+        assert answer.json["version"] == backend.store.version(47)
+
+
+def test_programs_roll_back_to_a_version_with_a_form_or_json(client: FlaskClient, versions: list[str]):
+    for kind in ("json", "data"):
+        answer = client.post("/projects/47/rollback", **{kind: {"version": versions[0]}})
+        assert (answer.status_code, answer.json["restored"]) == (200, versions[0])
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "words"),
+    [
+        ({"json": {"version": "p47-v9-20261122T100000Z"}}, 404, "is not kept; project 47 has p47-v3-"),
+        ({"json": {"version": "../model_project_47"}}, 404, "is not kept"),
+        ({"json": {"version": 5}}, 400, "version"),
+        ({"json": ["p47"]}, 400, "JSON object"),
+        ({"json": {"to": "p47-v1"}}, 400, "to: "),
+        ({"data": '{"version": "p47-v1"}', "content_type": "application/json; x"}, 404, "is not kept"),
+        # curl -d sends JSON as a form unless it is told otherwise
+        (
+            {"data": '{"version": "p47-v1"}', "content_type": "application/x-www-form-urlencoded"},
+            400,
+            "Extra inputs",
+        ),
+        ({"data": "version", "content_type": "text/plain"}, 415, "json"),
+        ({"data": "{", "content_type": "application/json"}, 400, "no JSON"),
+    ],
+)
+def test_a_rollback_that_can_not_be_says_why(
+    client: FlaskClient,
+    backend: Backend,
+    versions: list[str],
+    request_: dict[str, Any],
+    code: int,
+    words: str,
+):
+    for headers in ({}, BROWSER):
+        answer = client.post("/projects/47/rollback", **request_, headers=headers)
+        assert answer.status_code == code
+        assert words in (answer.json["detail"] if answer.is_json else answer.text)
+    assert backend.store.version(47) == versions[2]
+
+
+def test_a_rollback_conflicts_with_the_version_that_is_served_or_the_first(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+):
+    first = backend.store.save(3, of_one_pair(run_walk), {})
+    answer = client.post("/projects/3/rollback")
+    assert (answer.status_code, f"no version before {first}" in answer.json["detail"]) == (409, True)
+    answer = client.post("/projects/3/rollback", json={"version": first})
+    assert (answer.status_code, "is served" in answer.json["detail"]) == (409, True)
+    page = client.post("/projects/3/rollback", headers=BROWSER)
+    assert (page.status_code, page.mimetype) == (409, "text/html")
+    assert "no version before" in page.text
+    assert 'href="/projects"' in page.text
+    assert card(look(client), 3).find_class("rollback") == []
+
+
+def test_a_version_that_is_damaged_is_not_served(
+    client: FlaskClient, backend: Backend, versions: list[str], settings: Settings
+):
+    (settings.model_dir / "versions" / f"{versions[0]}.pt").write_bytes(b"damaged")
+    answer = client.post("/projects/47/rollback", json={"version": versions[0]})
+    assert (answer.status_code, versions[0] in answer.json["detail"]) == (409, True)
+    assert backend.store.version(47) == versions[2]
+
+
+@pytest.mark.parametrize("action", ["train", "rollback"])
+def test_an_unknown_project_is_not_found_and_leaves_nothing_behind(
+    client: FlaskClient, settings: Settings, action: str
+):
+    for project in ("9", "x", "-3", "9" * 19):
+        answer = client.post(f"/projects/{project}/{action}")
+        assert answer.status_code == 404
+        assert answer.json["detail"]
+        page = client.post(f"/projects/{project}/{action}", headers=BROWSER)
+        assert (page.status_code, page.mimetype) == (404, "text/html")
+    assert not settings.model_dir.exists()
+
+
+def test_a_folder_that_can_not_be_written_is_told_on_a_page(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter, settings: Settings
+):
+    import subprocess
+
+    with small_disk(settings.model_dir):
+        for _ in range(2):
+            backend.store.save(3, of_one_pair(run_walk), metadata(0.5))
+        queued(backend, 3)
+        subprocess.run(["mount", "-o", "remount,ro", settings.model_dir], check=True)
+        assert status(card(look(client), 3)) == "waiting"
+        for action in ("train", "rollback", "training/cancel"):
+            page = client.post(f"/projects/3/{action}", headers=BROWSER)
+            assert (page.status_code, page.mimetype) == (503, "text/html"), action
+            assert "Read-only" in page.text
+
+
+def test_a_failure_is_told_without_its_cause(
+    client: FlaskClient, backend: Backend, monkeypatch: pytest.MonkeyPatch
+):
+    def fail() -> None:
+        raise RuntimeError("secret cause")
+
+    monkeypatch.setattr(backend.summaries, "by_project", fail)
+    for headers, kind in (({}, "application/json"), (BROWSER, "text/html")):
+        answer = client.get("/projects", headers=headers)
+        assert (answer.status_code, answer.mimetype) == (500, kind)
+        assert "internal error" in answer.text
+        assert "secret cause" not in answer.text

@@ -1,0 +1,1 @@
+"""Files of a series as named columns, read as Label Studio's editor reads them."""

@@ -1,0 +1,214 @@
+"""A CSV file as arrays with named columns."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+
+from timeseries_segmenter.errors import SeriesError
+from timeseries_segmenter.labeling.tables.cells import (
+    BLANKS,
+    MISSING,
+    CellError,
+    Floats,
+    Texts,
+    column_index,
+    editor_number,
+    encoding_hint,
+    number_of,
+    shown,
+)
+from timeseries_segmenter.labeling.tables.csv_bytes import lines_with_text, plain_text
+from timeseries_segmenter.labeling.tables.csv_lines import WrongLengthError, clean_lines
+from timeseries_segmenter.labeling.tables.csv_quotes import (
+    QUOTED_SEPARATOR,
+    STRAY_QUOTE,
+    editor_cells,
+    split_cells,
+    unquoted,
+)
+
+MAX_COLUMNS = 10_000
+MAX_CELLS = 100_000_000  # of those columns that are read
+_SEPARATORS = re.compile(r"[,;\s]")
+_MISCOUNTED = ".|"  # separators by which the editor counts empty columns between the others
+
+
+class CsvTable:
+    """The columns of a CSV file; names in lower case, `"0"`, `"1"`, … without a header row.
+
+    A first row is a header where one of its cells is a number and that below is none, or the other way
+    round, or where it holds one of the `expected` names. `separator` is one character or `"auto"`.
+
+    Raises:
+        SeriesError: the file is empty, has no rows, too many columns, or is no text.
+
+    """
+
+    numbers_first = True  # a cell that can be one is a number, before any time format
+
+    def __init__(self, content: bytes, separator: str, expected: Iterable[str]) -> None:
+        self._content = plain_text(content)
+        lines = [
+            line.decode("utf-8", "replace").strip(BLANKS)
+            for _, line in islice(lines_with_text(self._content), 2)
+        ]
+        if not lines:
+            raise SeriesError("the file is empty; it needs a header row and rows of numbers")
+        self._first_line = shown(lines[0])
+        self._separator = _guess_separator(lines) if separator == "auto" else separator
+        first = split_cells(lines[0], self._separator)
+        if len(first) > MAX_COLUMNS:
+            raise SeriesError(f"the file has {len(first)} columns; use one with at most {MAX_COLUMNS}")
+        self._written = [cell.lower() for cell in first]
+        names = [unquoted(cell).lower() for cell in first]
+        self._has_header = _is_header(lines, self._separator, [*names, *self._written], expected)
+        if self._has_header and len(lines) == 1:
+            raise SeriesError("the file has a header row and no rows; add the series' rows")
+        self.names = names if self._has_header else [str(number) for number in range(len(first))]
+
+    def index(self, name: str, *, numbers_first: bool = True) -> int:
+        """The column of that number, or of that name in any case, with its quotation marks or without.
+
+        Of a time column the editor looks for the name first.
+
+        Raises:
+            SeriesError: there is none, or there are several.
+
+        """
+        if self._has_header and name.lower() in self._written and not (numbers_first and name.isdecimal()):
+            column = self._written.index(name.lower())
+        else:
+            hint = f" (the file begins {self._first_line})" + encoding_hint(self._first_line)
+            column = column_index(name, self.names, numbers_first=numbers_first, hint=hint)
+        if self._has_header and self._written.count(self._written[column]) > 1:
+            raise SeriesError(
+                f'several columns are called "{self.names[column]}", which Label Studio takes for one; '
+                "give each a name of its own"
+            )
+        if self._separator in _MISCOUNTED and name.isdecimal():
+            raise SeriesError(
+                f"Label Studio counts columns otherwise where sep is {self._separator!r}; name the column "
+                f"{name}, or use another separator"
+            )
+        return column
+
+    def read(self, numeric: Iterable[int], text: Iterable[int]) -> dict[int, Floats | Texts]:
+        """Columns as `(T,)` float64, NaN where missing, and as `(T,)` str, NaN where missing.
+
+        Raises:
+            SeriesError: a cell of a numeric column is text, or a row is longer or shorter.
+
+        """
+        kinds: dict[int, type] = dict.fromkeys(numeric, np.float64)
+        kinds.update(dict.fromkeys(text, np.object_))
+        rows = self._clean(list(kinds)) - self._has_header
+        if rows * len(kinds) > MAX_CELLS:
+            raise SeriesError(
+                f"the file has {rows} rows, of which {len(kinds)} columns are read; cut it into shorter "
+                f"ones (at most {MAX_CELLS} cells)"
+            )
+        try:
+            columns = self._read(kinds)
+        except ValueError:
+            columns = self._read(dict.fromkeys(kinds, np.object_))
+            columns = {
+                column: self._floats(column, columns[column]) if kind is np.float64 else columns[column]
+                for column, kind in kinds.items()
+            }
+        if any(len(cells) != rows for cells in columns.values()):
+            raise SeriesError(f"the file can't be read as CSV: it has {rows} rows, and others are found")
+        if any(mark.encode() in self._content for mark in (QUOTED_SEPARATOR, STRAY_QUOTE)):
+            for column, kind in kinds.items():
+                if kind is np.object_:
+                    texts = pd.Series(columns[column]).map(self._as_written, na_action="ignore")
+                    columns[column] = texts.to_numpy(dtype=np.object_)
+        return columns
+
+    def place(self, row: int) -> str:
+        """Where a row, numbered from 0, stands in the file."""
+        line, _ = self._row(row)
+        return _place(row, line)
+
+    def cell(self, column: int, row: int) -> object:
+        """A cell as it is written."""
+        _, cells = self._row(row)
+        return self._as_written(cells[column])
+
+    def _as_written(self, cell: str) -> str:
+        return cell.replace(QUOTED_SEPARATOR, self._separator).replace(STRAY_QUOTE, '"')
+
+    def _clean(self, columns: Sequence[int]) -> int:
+        try:
+            self._content, lines = clean_lines(self._content, self._separator, len(self.names), columns)
+        except WrongLengthError as error:
+            raise SeriesError(
+                f"{_place(error.row - self._has_header - 1, error.line)} has {error.cells} cells, and the "
+                f"first line {len(self.names)}; give every row the same number of cells, and look whether "
+                f"sep is {self._separator!r}"
+            ) from error
+        return lines
+
+    def _read(self, kinds: dict[int, type]) -> dict[int, Floats | Texts]:
+        texts = set(kinds.values()) == {np.object_}
+        frame = pd.read_csv(
+            io.BytesIO(self._content),
+            sep=self._separator,
+            header=0 if self._has_header else None,
+            names=list(range(len(self.names))),
+            usecols=sorted(kinds),
+            dtype=kinds,
+            index_col=False,
+            keep_default_na=False,
+            na_values=[""] if texts else list(MISSING),
+            quoting=csv.QUOTE_NONE,
+            skipinitialspace=self._separator != " ",
+            encoding_errors="replace",
+        )
+        return {column: frame[column].to_numpy() for column in kinds}
+
+    def _floats(self, column: int, cells: Floats | Texts) -> Floats:
+        """Cells as numbers, where pandas finds some that it doesn't know."""
+        codes, texts = pd.factorize(cells)
+        numbers = [number_of(str(text)) for text in texts]
+        bad = {code for code, number in enumerate(numbers) if number is None}
+        if bad:
+            row = int(np.argmax(np.isin(codes, list(bad))))
+            raise CellError(self.names[column], self.place(row), self.cell(column, row))
+        known = np.array([*numbers, np.nan], dtype=np.float64)  # code -1 is a missing cell
+        return known[codes]
+
+    def _row(self, row: int) -> tuple[int, list[str]]:
+        """A row's line in the file, from 1, and its cells."""
+        number, line = next(islice(lines_with_text(self._content), row + self._has_header, None))
+        return number, line.decode("utf-8", "replace").rstrip("\r").split(self._separator)
+
+
+def _place(row: int, line: int) -> str:
+    return f"row {row + 1} (line {line} of the file)"
+
+
+def _guess_separator(lines: Sequence[str]) -> str:
+    """The editor's guess, else the first that splits all lines into the same number of cells, above one."""
+    marks = sorted(set(_SEPARATORS.findall(lines[-1])))
+    if len(marks) == 1 and marks[0].isascii() and len({len(line.split(marks[0])) for line in lines}) == 1:
+        return str(marks[0])
+    for separator in "\t;, ":
+        lengths = {len(split_cells(line.strip(" "), separator)) for line in lines}
+        if len(lengths) == 1 and lengths != {1}:
+            return separator
+    return ","
+
+
+def _is_header(lines: Sequence[str], separator: str, names: Sequence[str], expected: Iterable[str]) -> bool:
+    words = [name for name in names if number_of(name) is None]
+    if len(lines) == 1 or any(name.lower() in words for name in expected):
+        return bool(words)
+    # as in the editor, which takes a missing cell for text
+    first, second = ([editor_number(cell) for cell in editor_cells(line, separator)] for line in lines)
+    below = [*second, *[None] * len(first)]
+    return any((cell is None) != (other is None) for cell, other in zip(first, below, strict=False))

@@ -1,0 +1,1 @@
+"""One project's model, where labeling and learning meet: no network, no disk."""

@@ -1,0 +1,44 @@
+"""Tasks that a training run has to leave out, and whether another try may read them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from timeseries_segmenter.sources.export_file import TaskId
+
+MOST_NAMED = 3  # tasks in one message
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A task that can't be learned from: why, for which pairs, and whether that may pass by itself."""
+
+    task: TaskId
+    reason: str
+    pairs: tuple[str, ...]
+    passing: bool
+
+
+def reasons(left_out: Iterable[LeftOut]) -> list[str]:
+    """Why tasks are left out, a sentence each."""
+    return [each.reason for each in left_out]
+
+
+def lacking(left_out: Iterable[LeftOut]) -> set[tuple[TaskId, str]]:
+    """Tasks that are left out, each with a pair that it is left out of."""
+    return {(each.task, pair) for each in left_out for pair in each.pairs}
+
+
+def lacked(metadata: Mapping[str, Any]) -> set[tuple[TaskId, str]] | None:
+    """What `lacking` gave for a version; None where that is not known, as of older releases."""
+    kept = metadata.get("left_out")
+    return None if kept is None else {(task, pair) for task, pair in kept}
+
+
+def why_away(left_out: Iterable[LeftOut]) -> str:
+    """Why tasks may be read later; empty where none may."""
+    told = [each.reason for each in left_out if each.passing]
+    if not told:
+        return ""
+    tasks = "1 annotated task" if len(told) == 1 else f"{len(told)} annotated tasks"
+    return f"{tasks} can't be read for now: {' '.join(told[:MOST_NAMED])}"

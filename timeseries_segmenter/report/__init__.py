@@ -1,0 +1,1 @@
+"""What a training run learned: as data, words, pictures and a page."""

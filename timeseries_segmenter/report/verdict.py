@@ -1,0 +1,167 @@
+"""What a report's figures mean, in words that a person can act on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from timeseries_segmenter.report.content import Figures, PairReport, PastFigures
+
+GOOD = 0.85  # of mean F1 and of the segments found: most regions can stay as they are
+FAIR = 0.6  # more is right than wrong
+WEAK = 0.6  # F1 of a class below which it is named
+SAME = 0.02  # figures so near each other are the same
+FEW_TASKS = 5  # with fewer, the next task may change all figures
+LEAST_CONFUSED = 0.02  # of a class's rows
+MOST_CONFUSED = 6
+NEEDS_MORE = 0.1  # of a class's rows taken for another: worth drawing more of both
+
+Level = Literal["good", "fair", "poor", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether predictions can be trusted, and what that follows from."""
+
+    level: Level
+    headline: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Rows or instants of one class that are taken for another; `share` is of those of `of`."""
+
+    drawn: str
+    predicted: str
+    count: int
+    share: float
+    unit: str
+
+    def __str__(self) -> str:
+        share = f"{self.share:.0%}" if self.share >= 0.01 else "less than 1%"
+        if self.unit == "instants" and self.predicted == "nothing":
+            return f"{share} of the instants drawn as {self.drawn} are missed"
+        if self.unit == "instants" and self.drawn == "nothing":
+            return f"{share} of the instants predicted as {self.predicted} stand where nothing is drawn"
+        return f"{share} of the {self.unit} drawn as {self.drawn} are predicted as {self.predicted}"
+
+
+def verdict(pair: PairReport, before: PastFigures | None = None) -> Verdict:
+    """Whether a pair's predictions can be trusted, from its held-out figures alone."""
+    figures = pair.held_out
+    if figures is None:
+        return Verdict(
+            "unknown",
+            "Not known yet: annotate a second task",
+            [
+                "With one task, nothing is left to check the model on. All figures below are on the series "
+                "that it was trained on, and say little about others."
+            ],
+        )
+    reached = min(figures.mean_f1, 1.0 if figures.found is None else figures.found)
+    level: Level = "good" if reached >= GOOD else "fair" if reached >= FAIR else "poor"
+    headline = {
+        "good": "Can be trusted: look over what it draws",
+        "fair": "A useful draft: check every region",
+        "poor": "Not to be trusted yet: annotate more",
+    }[level]
+    return Verdict(level, headline, [*_measured(figures), *_compared(figures, before)])
+
+
+def _measured(figures: Figures) -> Iterator[str]:
+    what = (
+        f"point F1 {figures.point_f1:.2f} (at most {figures.tolerance} rows off)"
+        if figures.of_instants and figures.point_f1 is not None
+        else f"macro F1 {figures.macro_f1:.2f}"
+        + ("" if figures.found is None else f" and segment F1@50 {figures.found:.2f}")
+    )
+    kind = "instants" if figures.of_instants else "regions"
+    yield (
+        f"On series that it had never seen, it reaches {what}, with {figures.predicted_segments} {kind} "
+        f"predicted for {figures.true_segments} drawn."
+    )
+    weak = [each.name for each in figures.classes if each.support and (each.f1 or 0) < WEAK]
+    if weak:
+        yield f"Least to be trusted: {', '.join(weak)} (F1 below {WEAK})."
+    if figures.tasks < FEW_TASKS:
+        yield f"Measured on {figures.tasks} tasks only: one more may change every figure."
+
+
+def _compared(figures: Figures, before: PastFigures | None) -> Iterator[str]:
+    if before is None:
+        return
+    name = "point F1" if figures.of_instants else "macro F1"
+    then = before.point_f1 if figures.of_instants else before.macro_f1
+    now = figures.point_f1 if figures.of_instants else figures.macro_f1
+    if then is None or now is None:
+        return
+    how = "About as good as" if abs(now - then) < SAME else "Better than" if now > then else "Worse than"
+    tasks = "" if before.tasks == figures.tasks else f", on {figures.tasks} tasks instead of {before.tasks}"
+    yield f"{how} the version before: {name} {then:.2f} then, {now:.2f} now{tasks}."
+
+
+def mistakes(figures: Figures) -> list[Mistake]:
+    """What is confused most, first; left out is what happens in passing."""
+    found = []
+    for confusion in figures.confusions:
+        sums = [sum(row) for row in confusion.counts]
+        for row, counts in enumerate(confusion.counts):
+            for column, count in enumerate(counts):
+                if not count or row == column:
+                    continue
+                # instants where nothing is drawn are a share of what is predicted: nothing can't be counted
+                of = (
+                    sums[row]
+                    if row or confusion.unit == "rows"
+                    else sum(each[column] for each in confusion.counts)
+                )
+                mistake = Mistake(
+                    confusion.names[row], confusion.names[column], count, count / of, confusion.unit
+                )
+                if mistake.share >= LEAST_CONFUSED:
+                    found.append(mistake)
+    return sorted(found, key=lambda each: (-each.share, -each.count))[:MOST_CONFUSED]
+
+
+def next_steps(pair: PairReport, skipped: int) -> list[str]:
+    """What a person can do for a better model, what helps most first."""
+    steps = []
+    if pair.held_out is None:
+        steps.append("Annotate a second task, so that the model can be checked on one that it hasn't seen.")
+    if skipped:
+        steps.append(f"Mend {_tasks(skipped)} that couldn't be learned from; the reasons are above.")
+    if pair.disagreements:
+        steps.append(
+            "Look at the regions listed below that the model disagrees with: some may be drawn wrong."
+        )
+    if pair.unlearned:
+        steps.append(f"Draw some regions with {_listed(pair.unlearned)}: there are none yet.")
+    if pair.few:
+        few = (f"{each.name} ({each.regions} in {_tasks(each.tasks)})" for each in pair.few)
+        steps.append(f"Draw more regions with few so far: {', '.join(few)}.")
+    confused = next(
+        (
+            each
+            for each in (mistakes(pair.held_out) if pair.held_out else [])
+            if each.share >= NEEDS_MORE and each.unit == "rows"
+        ),
+        None,
+    )
+    if confused:
+        steps.append(
+            f"Annotate more series with {_listed([confused.drawn, confused.predicted])}, which get mixed up, "
+            "and check that they begin and end by the same rule everywhere."
+        )
+    if not steps:
+        steps.append(
+            "Nothing stands out. Annotate next what the model is least sure of: tasks with a low score."
+        )
+    return steps
+
+
+def _tasks(count: int) -> str:
+    return f"{count} task{'' if count == 1 else 's'}"
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,1 +1,0 @@
-"""The outside world: web requests, Label Studio, files, the training process."""

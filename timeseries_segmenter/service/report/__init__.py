@@ -1,1 +1,0 @@
-"""The training report: its content, the pictures of it, and its page."""

@@ -1,0 +1,251 @@
+"""Model files of projects: the current one, the versions kept beside it, and damaged ones set aside."""
+
+import filecmp
+import logging
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from errno import EAGAIN
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
+from timeseries_segmenter.storage.file_memory import Signature, signature
+from timeseries_segmenter.storage.files import (
+    file_lock,
+    make_folder,
+    model_path,
+    remove_unfinished,
+    replace_file,
+)
+from timeseries_segmenter.storage.model_file import load_model, read_metadata, stated_version
+
+logger = logging.getLogger(__name__)
+
+VERSION = re.compile(r"p(?P<project>\d+)-v(?P<number>\d+)-(?P<moment>\d{8}T\d{6}Z)")
+UNFINISHED = re.compile(r"\.(p|model_project_)(?P<project>\d+)\b.*\.unfinished")
+
+SAVING = 60.0  # seconds that a new version waits for the lock of its project's files
+REQUEST = 0.5  # seconds that an answer does
+
+Write = Callable[[Path, dict[str, Any]], None]  # a model with that metadata to a file
+
+
+class ModelFiles:
+    """`MODEL_DIR/model_project_{id}.pt` is a project's model; `MODEL_DIR/versions` keeps the last `history`.
+
+    Files are replaced atomically, and one process at a time writes those of a project.
+    """
+
+    def __init__(self, folder: Path, history: int) -> None:
+        self._folder = folder
+        self._kept_folder = folder / "versions"
+        self._history = history
+
+    def current(self, project: int) -> Path:
+        """The file of the project's current model, whether it is there or not."""
+        return model_path(self._folder, project)
+
+    def kept(self, version: str) -> Path:
+        """The file of a version, whether it is kept or not."""
+        return self._kept_folder / f"{version}.pt"
+
+    def report(self, version: str) -> Path:
+        """The page of a version's report, whether it was asked for yet or not."""
+        return self._kept_folder / f"{version}.html"
+
+    def projects(self) -> list[int]:
+        """Projects that have a model."""
+        names = [path.stem.removeprefix("model_project_") for path in self._folder.glob("model_project_*.pt")]
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def versions(self, project: int | None = None) -> list[str]:
+        """The versions whose files are kept, newest first: of one project, or of all."""
+        matches = [VERSION.fullmatch(path.stem) for path in self._kept_folder.glob("*.pt")]
+        found = [match for match in matches if match and project in (None, int(match["project"]))]
+        if project is None:
+            found.sort(key=lambda match: (match["moment"], int(match["number"])), reverse=True)
+        else:  # by number: right even where a clock was set back
+            found.sort(key=lambda match: int(match["number"]), reverse=True)
+        return [match[0] for match in found]
+
+    def versions_by_project(self) -> dict[int, list[str]]:
+        """What `versions` tells of each project, by one look at the folder."""
+        found: dict[int, list[str]] = {}
+        for version in self.versions():
+            match = VERSION.fullmatch(version)
+            if match:
+                found.setdefault(int(match["project"]), []).append(version)
+        for versions in found.values():
+            versions.sort(key=version_number, reverse=True)
+        return found
+
+    def save(self, project: int, write: Write, metadata: dict[str, Any], current: str) -> str:
+        """Make what `write` writes the project's model in place of the version `current`.
+
+        Returns the new version. A model that no version keeps is not lost, but gets another name. Raises
+        OSError.
+        """
+        with self._writing(project):
+            version = self._next_version(project, current)
+            before = self._name_of_its_own(project, version)
+            kept = self.kept(version)
+            content = metadata | {"version": version, "project": project}
+            replace_file(kept, lambda path: _write(write, path, content))
+            replace_file(self.current(project), partial(shutil.copyfile, kept), before)
+            if before:
+                logger.warning(
+                    "project %d: the model before %s is in no version; it is now %s, and yours to delete",
+                    project,
+                    version,
+                    before.name,
+                )
+            self._forget_old(project)
+        return version
+
+    def keep_report(self, project: int, version: str, page: str) -> None:
+        """Keep the page of a version's report for as long as the version. Raises OSError."""
+        with self._writing(project, REQUEST):
+            if self.kept(version).exists():
+                replace_file(self.report(version), lambda path: path.write_text(page, encoding="utf-8"))
+
+    def replace_damaged(self, project: int, known: Signature, error: DamagedModelError) -> None:
+        """Set the project's file aside, and put the newest version in its place that is whole.
+
+        Nothing happens where the file has another signature than the `known` one: another process did
+        it, or saved a new version. Raises ModelFileError where MODEL_DIR can't be written, or where it
+        can't be told now which version is whole; the file is where it was then.
+        """
+        path = self.current(project)
+        try:
+            with self._writing(project, REQUEST):
+                if signature(path) != known:
+                    return
+                whole = self._newest_whole(project)
+                aside = _aside(path)
+                if whole is None:
+                    path.replace(aside)
+                else:
+                    replace_file(path, partial(shutil.copyfile, whole), aside)
+                logger.error("%s; it is now %s", error, aside.name)
+                if whole:
+                    logger.warning("project %d: model %s serves in its place", project, whole.stem)
+        except OSError as failure:
+            raise ModelFileError(f"{error}; it can't be replaced: {failure.strerror or failure}") from failure
+        except ModelFileError as failure:
+            raise ModelFileError(f"{error}; it is not replaced yet: {failure}") from failure
+
+    def remove_unfinished(self) -> None:
+        """Remove what processes left that were killed while they wrote; projects that are written are let be.
+
+        For the start of the service. Raises OSError.
+        """
+        names = [path.name for path in (*self._folder.glob(".*"), *self._kept_folder.glob(".*"))]
+        for project in {int(match["project"]) for match in map(UNFINISHED.match, names) if match}:
+            with suppress(BlockingIOError), self._writing(project, timeout=0):
+                pass  # who holds the lock removes them
+
+    def _newest_whole(self, project: int) -> Path | None:
+        """The newest version whose bytes are those that were written; damaged ones before it are set aside.
+
+        Raises ModelFileError where that can't be told now.
+        """
+        for kept in map(self.kept, self.versions(project)):
+            try:
+                load_model(kept)
+            except DamagedModelError as error:
+                aside = _aside(kept)
+                kept.replace(aside)
+                logger.error("%s; it is now %s", error, aside.name)
+            except ForeignModelError:
+                return kept  # whole, and served by the release that it is for
+            else:
+                return kept
+        return None
+
+    def _name_of_its_own(self, project: int, version: str) -> Path | None:
+        """The name that the current file gets when `version` replaces it; None where a version keeps it."""
+        path = self.current(project)
+        try:
+            if not path.exists() or any(
+                filecmp.cmp(path, kept, shallow=False) for kept in map(self.kept, self.versions(project))
+            ):
+                return None
+        except OSError as error:
+            logger.warning("%s can't be compared with the versions: %s", path.name, error.strerror)
+        return path.with_name(f"{path.name}.before-{version}")
+
+    def _forget_old(self, project: int) -> None:
+        """Delete versions beyond `history`; those that this release can't read neither count nor go."""
+        versions = self.versions(project)
+        if len(versions) <= self._history:
+            return
+        foreign = []
+        readable = []
+        for version in versions:
+            try:
+                read_metadata(self.kept(version))
+            except DamagedModelError:
+                readable.append(version)  # there is nothing in it to keep
+            except ModelFileError:
+                foreign.append(version)
+            else:
+                readable.append(version)
+        for old in readable[self._history :]:
+            self.kept(old).unlink(missing_ok=True)
+            self.report(old).unlink(missing_ok=True)
+        if foreign:
+            logger.warning(
+                "project %d: kept beyond MODEL_HISTORY, since they can't be read: %s; delete them where no "
+                "release will need them",
+                project,
+                ", ".join(foreign),
+            )
+
+    @contextmanager
+    def _writing(self, project: int, timeout: float = SAVING) -> Iterator[None]:
+        """Raises BlockingIOError where another process holds the lock for so long."""
+        make_folder(self._kept_folder)
+        path = self._kept_folder / f"project_{project}.lock"
+        with ExitStack() as held:
+            try:
+                held.enter_context(file_lock(path, timeout))
+            except Timeout as error:
+                raise BlockingIOError(
+                    EAGAIN, f"another process holds {path} for more than {timeout:g} s"
+                ) from error
+            remove_unfinished(self._kept_folder, f"p{project}-v*")
+            remove_unfinished(self._folder, f"model_project_{project}.pt")
+            yield
+
+    def _next_version(self, project: int, current: str) -> str:
+        # files set aside count as well: no two models may have one name
+        stated = stated_version(self.current(project)) or ""  # maybe a newer release's, that is not served
+        files = [*self._kept_folder.glob(f"p{project}-v*"), *self._folder.glob(f"*.before-p{project}-v*")]
+        names = [current, stated, *(path.name.rpartition(".before-")[2] for path in files)]
+        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        return f"p{project}-v{max(map(version_number, names)) + 1}-{moment}"
+
+
+def version_number(version: str) -> int:
+    """Counts the models of a project from 1; 0 for a version that a person named."""
+    match = VERSION.match(version)
+    return int(match["number"]) if match else 0
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+
+
+def _write(write: Write, path: Path, metadata: dict[str, Any]) -> None:
+    """Raises OSError, also where torch reports a full disk as a RuntimeError."""
+    try:
+        write(path, metadata)
+    except RuntimeError as error:
+        raise OSError(f"{path.name} can't be written: {error}") from error

@@ -1,0 +1,1 @@
+"""When, by whom and how a project is trained. All that a crash may interrupt."""

@@ -1,0 +1,53 @@
+"""Which tasks to annotate next: those that the new model scores lowest."""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from timeseries_segmenter.errors import SegmenterError
+from timeseries_segmenter.project.prediction import Complaints, PairSegmenter, draw
+from timeseries_segmenter.report.content import Unlabelled
+from timeseries_segmenter.sources.patience import Patience
+from timeseries_segmenter.sources.task_series import TaskSeries
+
+logger = logging.getLogger(__name__)
+
+MOST_LOOKED_AT = 100  # tasks
+MOST_TOLD = 10
+SECONDS = 3.0  # the new model waits for it
+
+
+def lowest_scores(
+    tasks: Iterable[Mapping[str, Any]], segmenters: Sequence[PairSegmenter], series: TaskSeries
+) -> list[Unlabelled]:
+    """Of the first tasks that can be looked at in a moment, those with the lowest scores, lowest first.
+
+    Never raises for what keeps Label Studio or a file from being read: a training does without.
+    """
+    began = time.monotonic()
+    found: list[Unlabelled] = []
+    complaints = Complaints(level=logging.DEBUG)  # a person who wants predictions of them is told then
+    unreadable = 0
+    try:
+        pairs = [each.pair for each in segmenters]
+        looked_at = series.of_tasks(islice(tasks, MOST_LOOKED_AT), pairs, Patience(SECONDS))
+        for task, of_task in looked_at:
+            drawing = draw(task, segmenters, of_task, complaints)
+            if drawing.rows:
+                found.append(Unlabelled(task=task["id"], score=drawing.score))
+            else:
+                unreadable += 1
+            if time.monotonic() - began > SECONDS:
+                break
+    except SegmenterError as error:
+        logger.warning("no further tasks are looked at for what to annotate next: %s", error)
+    if unreadable:
+        logger.info(
+            "%d of %d tasks without annotations can't be predicted: retrieve their predictions, and the log "
+            "says why",
+            unreadable,
+            unreadable + len(found),
+        )
+    return sorted(found, key=lambda each: each.score)[:MOST_TOLD]

@@ -1,0 +1,132 @@
+"""When a project is trained: events counted, jobs queued and cancelled, workers told."""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from filelock import Timeout
+
+from timeseries_segmenter.errors import StateError
+from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.told_once import ToldOnce
+from timeseries_segmenter.trainings.job import START_TRAINING, Job
+from timeseries_segmenter.trainings.late_events import LateEvents
+from timeseries_segmenter.trainings.lookout import Lookout
+from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.worker_process import WorkerProcess
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 0.5  # seconds for a project's lock; Label Studio waits one for the answer to a webhook
+
+TRAINING_EVENTS = frozenset(
+    {
+        "ANNOTATION_CREATED",
+        "ANNOTATION_UPDATED",
+        "ANNOTATION_DELETED",
+        "ANNOTATIONS_CREATED",
+        "ANNOTATIONS_DELETED",
+        START_TRAINING,
+    }
+)
+
+
+class Workers(Protocol):
+    """Processes that run queued jobs."""
+
+    def wake(self, project: int) -> None:
+        """Have the project's queued job run, now or as soon as possible; never raises."""
+
+    def look_after(self, due: Sequence[int]) -> None:
+        """Have jobs run that may be started, and that the workers may not know of; never raises."""
+
+    def check(self) -> None:
+        """Raises QueueError where the workers can't be reached, or can't be started."""
+
+
+class TrainingQueue:
+    """Counts a project's events, and queues a training when it is due.
+
+    The queue is in `MODEL_DIR`, so nothing is lost when this process ends, or Redis. Without Redis
+    one process beside this one trains, with it as many as were started.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._updates = settings.start_training_each_n_updates
+        self.states = TrainingStates(settings.model_dir)
+        self.workers = _workers(settings, self.states)
+        self.lookout = Lookout(self.look)
+        self._late = LateEvents(self.states.folder)
+        self._tell = ToldOnce(logger)
+
+    def count(self, project: int, event: str) -> Job | None:
+        """Count an event; returns the queued job once enough have come, at once for START_TRAINING.
+
+        Events that come while a training of the project runs share one job behind it. Where another
+        process holds the project's lock, the event is kept, and counted within seconds of its release.
+        Raises StateError where the project's state can't be used, OSError where MODEL_DIR can't be
+        written.
+        """
+        try:
+            return self._count(project, [event], PATIENCE)
+        except Timeout:
+            self._late.keep(project, event)
+            logger.warning("project %d: its state is locked; %s is kept, and counted later", project, event)
+            return None
+
+    def cancel(self, project: int) -> list[Job]:
+        """Take back what is queued, and stop what runs, within seconds. Raises what `change` raises."""
+        if not self.states.read(project).jobs:
+            return []  # nothing should be written for a project that is none
+        with self.states.change(project, PATIENCE) as trainings:
+            jobs = trainings.cancel()
+        for job in jobs:
+            logger.info("project %d: training %s is cancelled", project, job.id)
+        return jobs
+
+    def resume(self) -> None:
+        """Take up what was queued or running when the service last ended, and look out from now on."""
+        self.look()
+        self.lookout.start()
+
+    def look(self) -> None:
+        """Find what was forgotten: late events, interrupted jobs, and jobs whose wake-up was lost."""
+        self._remove_unfinished()
+        for project in self._late.projects():
+            try:
+                self._count(project, [], PATIENCE)
+                self._tell.forget(project)
+            except (OSError, StateError) as error:
+                self._tell(project, f"project {project}: its late events can't be counted yet: {error}")
+        self.states.take_up()
+        self.workers.look_after(self.states.waiting())
+
+    def _remove_unfinished(self) -> None:
+        try:
+            self._late.remove_unfinished()
+            self._tell.forget(self._late)
+        except OSError as error:
+            self._tell(self._late, f"unfinished files in {self._late.folder} stay: {error}")
+
+    def _count(self, project: int, events: Sequence[str], patience: float) -> Job | None:
+        job = None
+        with (
+            self.states.locked(project, patience),
+            self._late.taken(project) as late,
+            self.states.saved(project) as trainings,
+        ):
+            for event in [*late, *events]:
+                trainings.updates += 1
+                if event == START_TRAINING or trainings.updates >= self._updates:
+                    job = trainings.enqueue(event)
+        if job and job.is_due:
+            self.workers.wake(project)
+        return job
+
+
+def _workers(settings: Settings, states: TrainingStates) -> Workers:
+    if not settings.redis_url.get_secret_value():
+        return WorkerProcess(settings, states)
+    from timeseries_segmenter.trainings.bell import RedisQueue  # slow to import, and not always there
+
+    return RedisQueue.of_web(settings)

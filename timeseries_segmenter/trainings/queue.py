@@ -1,0 +1,295 @@
+"""What is known of each project's training runs: one small JSON file a project, shared by all processes."""
+
+import json
+import logging
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from filelock import Timeout
+from pydantic import ValidationError
+
+from timeseries_segmenter.errors import StateError
+from timeseries_segmenter.storage.files import (
+    file_lock,
+    give_to_folder_owner,
+    make_folder,
+    remove_unfinished,
+    replace_file,
+)
+from timeseries_segmenter.told_once import ToldOnce
+from timeseries_segmenter.trainings.job import AFTER_KILL, FORMAT, ProjectTrainings, State
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 30.0  # seconds for a lock that is held for a moment only
+LOOK_PATIENCE = 0.5  # seconds, for a reader that only wants to set a damaged file aside
+LOCK_POLL = 0.01  # seconds
+NUMBER = re.compile("0|[1-9][0-9]{0,17}")  # of a project, as we write it
+INTERRUPTED = "the training process ended in its midst; if it was short of memory, give it more"
+
+
+class TrainingStates:
+    """Reads and changes the state files in `MODEL_DIR/training`.
+
+    Locks are those of the file system: they end with the process that holds them. Reading takes no
+    lock. A file that can't be used costs its own project, and is named in the log once.
+    """
+
+    def __init__(self, model_dir: Path) -> None:
+        self.folder = model_dir.absolute() / "training"
+        self._waiting = self.folder / "waiting"
+        self._tell = ToldOnce(logger)
+        self._seen: dict[int, tuple[tuple[int, ...], ProjectTrainings]] = {}
+
+    def read(self, project: int) -> ProjectTrainings:
+        """A project's training runs; empty where it has none.
+
+        They have a `problem` where the file can't be used. A damaged file is set aside.
+        """
+        try:
+            try:
+                return self._load(project)
+            except ValidationError:
+                with self.locked(project, LOOK_PATIENCE):
+                    return self._load_or_set_aside(project)
+        except StateError as error:
+            problem = str(error)
+        except OSError as error:
+            problem = f"project {project}: the damaged state of its training runs can't be set aside: {error}"
+        self._tell(project, problem)
+        return ProjectTrainings.unusable(project, problem)
+
+    @contextmanager
+    def change(self, project: int, patience: float = PATIENCE) -> Iterator[ProjectTrainings]:
+        """A project's training runs to change in place; saved at the end, one process at a time.
+
+        Raises StateError where the file can't be used, filelock.Timeout where the lock is not free
+        within `patience` seconds, and OSError where MODEL_DIR can't be written.
+        """
+        with self.locked(project, patience), self.saved(project) as trainings:
+            yield trainings
+
+    @contextmanager
+    def locked(self, project: int, patience: float = PATIENCE) -> Iterator[None]:
+        """Holds the lock on a project's state. Raises filelock.Timeout and OSError."""
+        self._make_folders()
+        with file_lock(self.folder / f"project_{project}.lock", patience, LOCK_POLL):
+            yield
+
+    @contextmanager
+    def saved(self, project: int) -> Iterator[ProjectTrainings]:
+        """What `change` gives, for who holds the lock already."""
+        trainings = self._load_or_set_aside(project)
+        yield trainings
+        trainings.format = FORMAT
+        content = trainings.model_dump_json(indent=1)
+        marker = self._waiting / str(project)
+        waits = trainings.job_in(State.QUEUED) is not None
+        # the marker first: one without a job is harmless, a job without one waits until it is missed
+        if waits and not marker.exists():
+            marker.touch()
+            give_to_folder_owner(marker)
+        replace_file(self._path(project), lambda path: path.write_text(content))
+        if not waits:
+            self._remove_marker(marker)
+
+    @contextmanager
+    def only_one(self, project: int, timeout: float = 0) -> Iterator[None]:
+        """Holds while a project is trained. Raises filelock.Timeout where another process does so."""
+        make_folder(self.folder)
+        with file_lock(self.folder / f"project_{project}.training.lock", timeout):
+            yield
+
+    @contextmanager
+    def only_trainer(self, timeout: float = -1) -> Iterator[None]:
+        """Holds while a process is the one that trains, where there is no Redis. Raises filelock.Timeout."""
+        make_folder(self.folder)
+        with file_lock(self.folder / "worker.lock", timeout, poll_interval=0.2):
+            yield
+
+    def has_trainer(self) -> bool:
+        """Whether a process is the one that trains."""
+        try:
+            with self.only_trainer(0):
+                return False
+        except Timeout:
+            return True
+
+    def remove_unfinished(self) -> None:
+        """Remove what processes left that were killed while they wrote. Raises OSError."""
+        for path in self.folder.glob(".project_*.json.unfinished"):
+            number = path.name.removeprefix(".project_").removesuffix(".json.unfinished")
+            if NUMBER.fullmatch(number):
+                with suppress(Timeout), self.locked(int(number), patience=0):
+                    remove_unfinished(self.folder, f"project_{number}.json")
+
+    def projects(self) -> list[int]:
+        """Projects that had a training event."""
+        names = (path.stem.removeprefix("project_") for path in self.folder.glob("project_*.json"))
+        return sorted(int(name) for name in names if NUMBER.fullmatch(name))
+
+    def queued(self) -> list[int]:
+        """Projects with a queued job, also those that wait for a further try; the one due first leads."""
+        found = []
+        for path in self._waiting.glob("*"):
+            if not NUMBER.fullmatch(path.name):
+                self._tell(path, f"{path} is not a project's number; it is ignored: remove it")
+            elif job := self._look(int(path.name)).job_in(State.QUEUED):
+                found.append((job.due, int(path.name)))
+        return [project for _, project in sorted(found)]
+
+    def waiting(self) -> list[int]:
+        """Projects with a queued job that may be started, the one that waits longest first."""
+        return [project for project in self.queued() if self._is_due(project)]
+
+    def overdue(self, seconds: float) -> list[int]:
+        """Projects whose job could have been started so many seconds ago."""
+        since = datetime.now(UTC) - timedelta(seconds=seconds)
+        jobs = ((project, self._look(project).job_in(State.QUEUED)) for project in self.queued())
+        return [project for project, job in jobs if job and job.due < since]
+
+    def any_trained(self) -> bool:
+        """Whether a process works on a training run of any project."""
+        started = [project for project in self.projects() if self._look(project).job_in(State.STARTED)]
+        return any(map(self.is_trained, started))
+
+    def is_trained(self, project: int) -> bool:
+        """Whether a process works on a training run of the project right now."""
+        try:
+            with self.only_one(project):
+                return False
+        except Timeout:
+            return True
+
+    def interrupted(self) -> list[int]:
+        """Projects with a job that was started, and that no process works on."""
+        found = []
+        for project in self.projects():
+            try:
+                if self._look(project).job_in(State.STARTED) and not self.is_trained(project):
+                    found.append(project)
+            except OSError as error:
+                self._tell(project, f"project {project}: whether it is trained can't be found out: {error}")
+        return found
+
+    def take_up(self, worker: str | None = None, reason: str = INTERRUPTED) -> int:
+        """Queue the jobs again that a dead process left; `reason` is why `worker` ended.
+
+        Finds jobs as well that were queued without a marker, since a process was killed in between.
+        Returns how many were the worker's.
+        """
+        found = 0
+        for project in self.interrupted():
+            try:
+                with self.only_one(project), self.change(project) as trainings:
+                    while job := trainings.job_in(State.STARTED):
+                        own = worker is not None and job.worker == worker
+                        found += own
+                        trainings.try_again(job, reason if own else INTERRUPTED, AFTER_KILL)
+                        logger.warning(
+                            "project %d: training %s was interrupted, now %s", project, job.id, job.state
+                        )
+            except Timeout:  # somebody else looks after it
+                continue
+            except (OSError, StateError) as error:
+                self._tell(project, f"project {project}: its interrupted training can't be queued: {error}")
+        self._mark_again()
+        return found
+
+    def _mark_again(self) -> None:
+        for project in self.projects():
+            if not self._look(project).job_in(State.QUEUED) or (self._waiting / str(project)).exists():
+                continue
+            try:
+                with self.change(project, LOOK_PATIENCE):
+                    logger.warning("project %d: its queued training had been forgotten", project)
+            except (OSError, StateError) as error:
+                self._tell(project, f"project {project}: its queued training can't be marked: {error}")
+
+    def _is_due(self, project: int) -> bool:
+        job = self._look(project).job_in(State.QUEUED)
+        return job is not None and job.is_due
+
+    def _look(self, project: int) -> ProjectTrainings:
+        """What `read` gives, from memory while the file is the same; not to be changed."""
+        try:
+            found = self._path(project).stat()
+        except OSError:
+            return self.read(project)
+        signature = (found.st_ino, found.st_mtime_ns, found.st_size)
+        known = self._seen.get(project)
+        if known is None or known[0] != signature:
+            known = self._seen[project] = (signature, self.read(project))
+        return known[1]
+
+    def _load(self, project: int) -> ProjectTrainings:
+        """Raises StateError, and ValidationError for a damaged file."""
+        path = self._path(project)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return ProjectTrainings(project=project)
+        except OSError as error:
+            raise StateError(
+                f"project {project} is not trained: {path} can't be read ({error.strerror}); give the "
+                "service access to it, or move it away"
+            ) from error
+        if (found := _format(content)) > FORMAT:
+            raise StateError(
+                f"project {project} is not trained: {path} is of a newer release (format {found}, this one "
+                f"knows {FORMAT}); it stays as it is: run that release, or move the file away"
+            )
+        trainings = ProjectTrainings.model_validate_json(content)
+        self._tell.forget(project)
+        return trainings
+
+    def _load_or_set_aside(self, project: int) -> ProjectTrainings:
+        try:
+            return self._load(project)
+        except ValidationError:
+            path = self._path(project)
+            aside = path.with_suffix(f".damaged-{int(time.time())}")
+            path.replace(aside)
+            logger.error(
+                "project %d: the state of its trainings was damaged; it is now %s", project, aside.name
+            )
+            return ProjectTrainings(project=project)
+
+    def _make_folders(self) -> None:
+        try:
+            make_folder(self._waiting)
+        except FileExistsError:  # a file in its place
+            aside = self._waiting.with_name(f"waiting.stray-{int(time.time())}")
+            self._waiting.replace(aside)
+            logger.error("%s was not a folder; it is now %s", self._waiting, aside.name)
+            make_folder(self._waiting)
+
+    def _remove_marker(self, marker: Path) -> None:
+        try:
+            marker.unlink(missing_ok=True)
+        except OSError as error:
+            self._tell(marker, f"{marker} can't be removed ({error.strerror}); remove it yourself")
+
+    def _path(self, project: int) -> Path:
+        return self.folder / f"project_{project}.json"
+
+
+def _format(content: bytes) -> int:
+    """The number of a state file's format; 0 where it has none."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return 0
+    number = found.get("format") if isinstance(found, dict) else 0
+    return number if isinstance(number, int) else 0
+
+
+def worker_name(pid: int | None = None) -> str:
+    """What a worker process is called in the state of its job; by default this one."""
+    return f"{socket.gethostname()}:{pid or os.getpid()}"

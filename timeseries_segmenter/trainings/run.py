@@ -1,0 +1,212 @@
+"""One project's training: labelled tasks, examples, a fitted segmenter, a saved version."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from timeseries_segmenter.errors import (
+    DownloadError,
+    ModelFileError,
+    SeriesError,
+    TrainingError,
+)
+from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.learning.training import Recipe
+from timeseries_segmenter.learning.training_loop import Epoch
+from timeseries_segmenter.logs import log_unknown_settings
+from timeseries_segmenter.project.labelled_task import (
+    LabelledTask,
+    read_labelled_tasks,
+    remarks_on,
+    shortened,
+    task_ids,
+)
+from timeseries_segmenter.project.left_out import MOST_NAMED, LeftOut, lacked, lacking, reasons, why_away
+from timeseries_segmenter.project.prediction import pair_segmenters
+from timeseries_segmenter.project.training import ModelTraining, Start, train_model
+from timeseries_segmenter.report.content import Unlabelled
+from timeseries_segmenter.report.from_training import reported
+from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.downloads import Downloader
+from timeseries_segmenter.sources.label_studio import LabelStudioClient
+from timeseries_segmenter.sources.retries import LONG, ONE_TRY
+from timeseries_segmenter.sources.task_series import TaskSeries
+from timeseries_segmenter.storage.model_store import Model, ModelStore
+from timeseries_segmenter.trainings.annotate_next import SECONDS, lowest_scores
+from timeseries_segmenter.trainings.job import Progress, Step
+from timeseries_segmenter.trainings.log import (
+    ShownProgress,
+    ShownStep,
+    log_fitted,
+    log_news,
+    log_step,
+    log_training,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The version a training made, and the tasks it had to leave out, each with the reason.
+
+    `is_new`: made it, else the version is the one from before. `away`: why some tasks may be read later;
+    empty where none is left out for such a reason. `further_away`: the version before didn't lack all
+    of them.
+    """
+
+    version: str
+    skipped: list[str]
+    is_new: bool = True
+    away: str = ""
+    further_away: bool = False
+
+
+class ProjectTraining:
+    """Trains projects with one set of settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._label_studio = LabelStudioClient(settings, LONG)
+        self._series = TaskSeries(Downloader(settings, self._label_studio, studio_policy=LONG))
+        self._store = ModelStore(settings)
+
+    def run(
+        self,
+        project: int,
+        show: Callable[[Progress], None],
+        from_scratch: bool = False,
+        show_step: Callable[[str], None] = lambda _: None,
+        only_for_tasks: bool = False,
+    ) -> Outcome:
+        """Fetch, learn and save. Raises LabelStudioError, LabelConfigError, TrainingError.
+
+        `only_for_tasks`: learn only where tasks can be read that the project's model lacks.
+
+        Training goes on from the project's model where it can, unless `from_scratch`. A task that
+        can't be read is left out, and named in the outcome. `show_step` is told what is being done.
+        """
+        began = time.monotonic()
+        step = ShownStep(show_step)
+        step(Step.FETCHING)
+        studio_project = self._label_studio.project(project)
+        config = parse_label_config(studio_project.label_config)
+        log_unknown_settings(project, config)
+        before = self._before(project)
+        labelled, left_out = self._labelled(project, config)
+        tasks, skipped = task_ids(labelled), shortened(reasons(left_out))
+        remarks = shortened([*config.unusable, *remarks_on(labelled)])
+        metadata_before = before.model.metadata if before else {}
+        lacked_before, lacks = lacked(metadata_before), lacking(left_out)
+        away = why_away(left_out)
+        if only_for_tasks and before and lacked_before is not None and lacks >= lacked_before:
+            logger.info("project %d: no further task can be read; its model stays", project)
+            return Outcome(before.model.version, skipped, is_new=False, away=away)
+        log_news(project, "left out of the training", skipped, metadata_before.get("skipped"))
+        log_news(project, "learned as far as possible", remarks, metadata_before.get("remarks"))
+        fetched = time.monotonic()
+        log_step(project, "fetch", f"{len(tasks)} tasks, {len(left_out)} left out", fetched - began)
+        show_progress = ShownProgress(project, show)
+
+        def show_epoch(recipe: Recipe, epoch: Epoch) -> None:
+            step(Step.TRAINING)
+            show_progress(recipe, epoch)
+
+        try:
+            training = train_model(
+                labelled,
+                config,
+                self._settings,
+                None if from_scratch or not self._settings.warm_start else before,
+                show_epoch,
+                lambda *_: step(Step.CHECKING),
+            )
+        except TrainingError as error:
+            raise _with_those_away(error, away) from error
+        trained = time.monotonic()
+        fitting = trained - fetched - training.check_seconds
+        epochs = sum(len(each.epochs) for each in training.pairs.values())
+        log_step(project, "fit", f"{epochs} epochs", fitting)
+        log_step(project, "check", f"{sum(map(len, training.folds.values()))} folds", training.check_seconds)
+        about = {
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "title": studio_project.title,
+            "tasks": tasks,
+            "skipped": skipped,
+            "remarks": remarks,
+            "seconds": {
+                "fetching": round(fetched - began, 2),
+                "fitting": round(fitting, 2),
+                "checking": round(training.check_seconds, 2),
+            },
+        }
+        unlabelled = self._unlabelled(project, config, training)
+        model, metadata = reported(training, metadata_before, about, project, unlabelled)
+        told = time.monotonic()
+        log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", told - trained)
+        step(Step.SAVING)
+        metadata |= {
+            "label_config": studio_project.label_config,
+            "left_out": sorted(map(list, lacks), key=str),
+        }
+        version = self._store.save(project, model, metadata)
+        log_step(project, "save", version, time.monotonic() - told, version=version)
+        for name, each in training.pairs.items():
+            log_fitted(project, version, name, each.fitted, metadata["pairs"][name]["held_out"])
+        for name, reason in training.unlearned.items():
+            logger.warning("project %d: nothing is drawn for %s yet: %s", project, name, reason)
+        log_training(project, version, len(tasks), time.monotonic() - began)
+        further = not lacking(each for each in left_out if each.passing) <= (lacked_before or set())
+        return Outcome(version, skipped, away=away, further_away=further)
+
+    def _before(self, project: int) -> Start | None:
+        """The project's model, with what the training may go on from."""
+        try:
+            model = self._store.load(project)
+            return Start(model, self._store.load_folds(project)) if model else None
+        except ModelFileError as error:
+            logger.warning("project %d: training starts from scratch: %s", project, error)
+            return None
+
+    def _unlabelled(self, project: int, config: LabelConfig, training: ModelTraining) -> list[Unlabelled]:
+        """The tasks to annotate next, by the new model."""
+        model = Model("", training.segmenters, {})
+        settings = self._settings.model_copy(
+            update={"download_timeout": min(self._settings.download_timeout, SECONDS)}
+        )
+        label_studio = LabelStudioClient(settings, ONE_TRY, settings.download_timeout)
+        series = TaskSeries(Downloader(settings, label_studio, policy=ONE_TRY))
+        return lowest_scores(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
+
+    def _labelled(
+        self, project: int, config: LabelConfig
+    ) -> tuple[dict[str, list[LabelledTask]], list[LeftOut]]:
+        """Annotated tasks of each pair, and why others are left out. Raises TrainingError for none."""
+        left_out: list[LeftOut] = []
+        tasks = self._label_studio.labelled_tasks(project)
+        # without Label Studio nothing can be read: the training fails, and is tried again
+        errors = (SeriesError, DownloadError)
+        labelled = read_labelled_tasks(tasks, config, self._series, errors, left_out.append)
+        if not any(labelled.values()):
+            skipped = reasons(left_out)
+            log_news(project, "left out of the training", shortened(skipped))
+            failure = TrainingError(
+                f"no annotated task of project {project} can be learned from"
+                + (
+                    f"; the first of {len(skipped)}: {' '.join(skipped[:MOST_NAMED])}"
+                    if skipped
+                    else ": annotate and submit at least one"
+                )
+            )
+            failure.passing = any(each.passing for each in left_out)
+            raise failure
+        return labelled, left_out
+
+
+def _with_those_away(error: TrainingError, away: str) -> TrainingError:
+    """Why what could be read was not enough; worth another try where some could not be."""
+    failure = TrainingError(f"{error}; {away}" if away else str(error))
+    failure.passing = bool(away)
+    return failure

@@ -1,0 +1,63 @@
+"""What Label Studio asks for: the views of the stock app's routes, the same under 1.x and 2.x.
+
+Each reads its body once, makes a `TimeSeriesSegmenter` for the request, and asks it.
+"""
+
+from typing import Any
+
+from flask import current_app, g, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from timeseries_segmenter.logs import log_unknown_settings
+from timeseries_segmenter.web.bodies import Predict, Setup, Webhook, read_body
+from timeseries_segmenter.web.routes import metrics, versions
+
+MODEL_CLASS = "timeseries_segmenter.model_class"
+
+
+def health() -> ResponseReturnValue:
+    """Whether the service is up; loads nothing."""
+    return jsonify({"status": "UP", "model_dir": None, "v2": False})  # as label-studio-ml 1.0.9 answers
+
+
+def setup() -> ResponseReturnValue:
+    """Check a labeling config, and answer the project's model version. 400 says what the config lacks."""
+    body = read_body(Setup)
+    model = _model(body.project, body.schema_)
+    log_unknown_settings(body.project, model.config)
+    return jsonify({"model_version": model.model_version})
+
+
+def predict() -> ResponseReturnValue:
+    """One prediction for each task, by the project's newest model."""
+    body = read_body(Predict)
+    model = _model(body.project, body.label_config)
+    predictions = model.predict(body.tasks, context=body.context)
+    return jsonify({"results": predictions, "model_version": model.model_version})
+
+
+def webhook() -> ResponseReturnValue:
+    """Take note of an event of Label Studio; the training that it may bring runs elsewhere."""
+    body = read_body(Webhook)
+    if not body.trains:
+        return jsonify({"status": "ignored"})
+    assert body.project is not None
+    data = {name: value for name, value in request.get_json().items() if name != "action"}
+    return jsonify(_model(body.project.id, body.project.label_config).fit(body.action, data)), 201
+
+
+# the stock app has these routes; its own `/train` and `/is_training` are not served
+VIEWS = {
+    "/": health,
+    "/health": health,
+    "/setup": setup,
+    "/predict": predict,
+    "/webhook": webhook,
+    "/versions": versions,
+    "/metrics": metrics,
+}
+
+
+def _model(project: int, label_config: str | None) -> Any:
+    g.project = project
+    return current_app.extensions[MODEL_CLASS](project_id=project, label_config=label_config)

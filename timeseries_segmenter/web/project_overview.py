@@ -1,0 +1,152 @@
+"""A project as the dashboard shows it: its versions, and how its training stands."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from timeseries_segmenter.storage.model_files import version_number
+from timeseries_segmenter.storage.model_store import NO_PROJECT, UNTRAINED
+from timeseries_segmenter.storage.version_summary import VersionSummary
+from timeseries_segmenter.trainings.job import Job, Progress, ProjectTrainings, State, Step
+
+
+class Status(StrEnum):
+    """How a project stands, in a word."""
+
+    UNTRAINED = "untrained"
+    WAITING = "waiting"
+    TRAINING = "training"
+    STOPPING = "stopping"
+    TRAINED = "trained"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"
+
+
+ACTIVE = frozenset({Status.WAITING, Status.TRAINING, Status.STOPPING})
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectOverview:
+    """`versions` are newest first, `version` is the one that is served, `trouble` why that is not the newest.
+
+    `each` is START_TRAINING_EACH_N_UPDATES.
+    """
+
+    project: int
+    versions: Sequence[VersionSummary]
+    version: str
+    trouble: str | None
+    trainings: ProjectTrainings
+    each: int
+
+    @property
+    def title(self) -> str:
+        """The project's title at its last training, or its number."""
+        if self.project == NO_PROJECT:
+            return "Requests that name no project"
+        return self.served.title if self.served and self.served.title else f"Project {self.project}"
+
+    @property
+    def served(self) -> VersionSummary | None:
+        """The version that predicts."""
+        return next((each for each in self.versions if each.version == self.version), None)
+
+    @property
+    def job(self) -> Job | None:
+        """The newest training."""
+        return self.trainings.newest
+
+    @property
+    def status(self) -> Status:
+        """What the newest training came to; a training that waits behind one that runs is no status."""
+        job = self.job
+        if self.trainings.problem:
+            return Status.BLOCKED
+        if job is None:
+            return Status.TRAINED if self.served else Status.UNTRAINED
+        if job.state is State.STARTED:
+            return Status.STOPPING if job.cancelled else Status.TRAINING
+        if job.state is State.FAILED and job.cancelled:
+            return Status.CANCELLED
+        return {State.QUEUED: Status.WAITING, State.FAILED: Status.FAILED}.get(job.state, Status.TRAINED)
+
+    @property
+    def progress(self) -> Progress | None:
+        """The newest epoch, while epochs are what the training is at."""
+        return self.job.progress if self.job and self.job.step in (None, Step.TRAINING) else None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there is something to cancel, or to wait for."""
+        return self.status in ACTIVE
+
+    @property
+    def waits_to_try_again(self) -> bool:
+        """Whether the last try failed, and another follows after a pause."""
+        return self.status is Status.WAITING and bool(self.job and self.job.failed_at)
+
+    @property
+    def waits_behind(self) -> bool:
+        """Whether another training follows the one that runs."""
+        return self.status in (Status.TRAINING, Status.STOPPING) and bool(self.trainings.job_in(State.QUEUED))
+
+    @property
+    def restorable(self) -> list[VersionSummary]:
+        """Versions that could be served again, the one before the served one first."""
+        if self.served is None:
+            return []
+        stands_for = self.served.restored or self.served.version
+        out = {self.served.version, stands_for}
+        others = [each for each in self.versions if each.version not in out and not each.unreadable]
+        number = version_number(stands_for)
+        return sorted(others, key=lambda each: version_number(each.version) > number)  # stable
+
+    @property
+    def segments(self) -> bool:
+        """Whether a version has figures on whole regions."""
+        return any(each.quality and each.quality.segment_f1 is not None for each in self.versions)
+
+    @property
+    def points(self) -> bool:
+        """Whether a version has figures on instants."""
+        return any(each.quality and each.quality.point_f1 is not None for each in self.versions)
+
+    def told(self) -> dict[str, Any]:
+        """For programs; jobs in the words of `GET /projects/{id}/training`."""
+        job = self.job.model_dump(mode="json") if self.job else {}
+        return {
+            "project": str(self.project),
+            "title": self.served.title if self.served else "",
+            "version": self.served.version if self.served else UNTRAINED,
+            "trouble": self.trouble,
+            "versions": [_told(each) for each in self.versions],
+            "status": self.status,
+            "waits_behind": self.waits_behind,
+            "updates": self.trainings.updates,
+            "job": job.get("id"),
+            "problem": self.trainings.problem,
+            "attempts": job.get("attempts", 0),
+            "progress": self.progress.model_dump() if self.progress else None,
+            **{name: job.get(name) for name in ("state", "step", "error")},
+            **{name: job.get(name) for name in ("queued_at", "not_before", "started_at", "ended_at")},
+        }
+
+
+def _told(version: VersionSummary) -> dict[str, Any]:
+    quality = version.quality
+    return {
+        "version": version.version,
+        "created_at": _iso(version.created_at),
+        "tasks": version.tasks,
+        "skipped": version.skipped,
+        "restored": version.restored,
+        "quality": asdict(quality) if quality else None,
+        **({"unreadable": version.unreadable} if version.unreadable else {}),
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,39 @@
+"""Whether events can be kept and projects can be trained, found out within milliseconds."""
+
+from timeseries_segmenter.errors import QueueError
+from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.storage.model_dir import folder_problem
+from timeseries_segmenter.trainings.policy import TrainingQueue
+
+OK = "ok"
+STUCK = 60  # seconds; a training process needs some of them to start
+
+
+def check_readiness(settings: Settings, queue: TrainingQueue) -> dict[str, str]:
+    """For each part `ok`, or what is wrong with it and what to do."""
+    return {
+        "model_dir": folder_problem(settings.model_dir) or OK,
+        "workers": _check_workers(queue),
+        "queue": _check_queue(queue),
+    }
+
+
+def _check_workers(queue: TrainingQueue) -> str:
+    try:
+        queue.workers.check()
+    except QueueError as error:
+        return str(error)
+    return OK
+
+
+def _check_queue(queue: TrainingQueue) -> str:
+    try:
+        overdue = queue.states.overdue(STUCK)
+        if not overdue or queue.states.any_trained():
+            return OK
+    except OSError as error:
+        return f"the queue can't be looked through: {error}"
+    return (
+        f"project {overdue[0]} waits for its training for more than {STUCK} s, and no process trains: "
+        "the log says why"
+    )

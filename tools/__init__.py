@@ -1,0 +1,1 @@
+"""What the project's own commands need; no part of the package."""

@@ -1,0 +1,91 @@
+"""The model file, from one that is really written."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.network import Dimensions, Network
+from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
+from timeseries_segmenter.learning.standardisation import Standardisation
+from timeseries_segmenter.storage.model_file import TrainedModel, save_model
+from tools.docs.markdown import table
+
+PAIR = "label:ts"
+SEGMENTER = f"pairs.{PAIR}.segmenter"
+DESCRIPTIONS = {
+    "format": "the number of this format",
+    "metadata": "what is told of the version without loading it; see [Metadata](#metadata)",
+    "report": "the training report: JSON text in UTF-8, see [Training report](#training-report); absent "
+    "where there is none",
+    "pairs": "a network for each pair of tags, by the pair's name: `TimeSeriesLabels` name, colon, "
+    "`TimeSeries` name",
+    f"pairs.{PAIR}.segmenter": "the model of the pair, see below",
+    f"pairs.{PAIR}.folds": "the companions of the cross-validation by fold, each like `segmenter`; the next "
+    "training goes on from them",
+    "dimensions": "what it takes to build the network: `inputs`, `classes`, `hidden_size`, `stride` (samples "
+    "per timestep)",
+    "window": "samples in one window",
+    "label_sets": "labels of each class from 1 on, one mostly; class 0 is background",
+    "channels": "names of the channels, in their order",
+    "decoding": "how probabilities become segments: `prices` (nats, one per class), `points` (classes drawn "
+    "as instants), `gap` (rows), `threshold`, `smoothing` (rows)",
+    "standardisation": "per channel `mean`, `deviation` and whether it has `heavy_tails`; `per_series`: "
+    "whether there is a copy standardised by the series' own figures",
+    "full_training": "the last training from scratch: `steps`, `series`, `balanced_accuracy`, `min_f1`",
+    "calibration": "`temperature` and `biases` (nats, one per class) that make probabilities frequencies",
+    "weights": "the network's weights, float32, by the names of their modules",
+}
+
+
+def tables() -> str:
+    """Keys of the file, and of a segmenter in it. Raises KeyError where one is described nowhere."""
+    content = _written()
+    head = [(f"`{key}`", _kind(value), DESCRIPTIONS[key]) for key, value in content.items()]
+    pair = [
+        (f"`pairs.{{name}}.{key}`", _kind(value), DESCRIPTIONS[f"pairs.{PAIR}.{key}"])
+        for key, value in content["pairs"][PAIR].items()
+    ]
+    segmenter = content["pairs"][PAIR]["segmenter"]
+    keys = list(_keys(segmenter))
+    rows = [(f"`{key}`", _kind(segmenter[key]), DESCRIPTIONS[key]) for key in keys]
+    for key in ("dimensions", "decoding", "standardisation", "full_training", "calibration"):
+        for part in segmenter[key]:
+            if f"`{part}`" not in DESCRIPTIONS[key] and part != "mean":
+                raise KeyError(f"tools/docs/model_file.py: {key}.{part} is described nowhere")
+    columns = ("Key", "Holds", "")
+    return f"{table(columns, [*head, *pair])}\n\nA segmenter holds\n\n{table(columns, rows)}"
+
+
+def _keys(segmenter: Mapping[str, Any]) -> Iterator[str]:
+    unknown = segmenter.keys() - DESCRIPTIONS.keys()
+    if unknown:
+        raise KeyError(f"tools/docs/model_file.py: {sorted(unknown)} of a segmenter are described nowhere")
+    yield from segmenter
+
+
+def _written() -> dict[str, Any]:
+    segmenter = Segmenter(
+        Network(Dimensions(1, 2, 1, 1)),
+        Standardisation.of([np.zeros((2, 1), np.float32)]),
+        Decoding((0.0, 0.0)),
+        window=4,
+        label_sets=(("Run",),),
+        channels=("x",),
+        full_training=FullTraining(1, 1, 0.0, 0.0),
+    )
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        save_model(path, TrainedModel({PAIR: segmenter}, {PAIR: {0: segmenter}}, "{}"), {})
+        content: dict[str, Any] = torch.load(path, weights_only=True)
+    return content
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"tensor of {str(value.dtype).removeprefix('torch.')}"
+    return {int: "whole number", dict: "dict", list: "list", str: "text"}[type(value)]
