@@ -30,8 +30,8 @@ from tests.support import recorded
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.model_file import TrainedModel
 from timeseries_segmenter.storage.model_store import ModelStore
 from tools.studio.processes import Child, free_port
 

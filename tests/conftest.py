@@ -20,7 +20,7 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Recipe, fit
 from timeseries_segmenter.segment import LabelSet
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.trainings.policy import TrainingQueue
+from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.trainings.worker_process import WorkerProcess
 from timeseries_segmenter.web.backend import Backend
 
@@ -44,9 +44,9 @@ def _no_worker_left() -> Iterator[None]:
 
 
 @pytest.fixture
-def endings(_no_worker_left: None) -> Iterator[list[TrainingQueue]]:
+def endings(_no_worker_left: None) -> Iterator[list[TrainingPolicy]]:
     """Ends the workers of queues, and waits until nothing of them is left."""
-    queues: list[TrainingQueue] = []
+    queues: list[TrainingPolicy] = []
     yield queues
     for queue in queues:
         queue.lookout.stop()

@@ -24,7 +24,7 @@ from timeseries_segmenter.storage.model_files import VERSION
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.late_events import LateEvents
 from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 from tools.docs import endpoints, labeling_config, make_targets, pages
 from tools.docs.command_line import options, server_command_line, subcommands
 
@@ -288,7 +288,7 @@ def test_the_figures_of_evaluate_are_documented(model: Path, capsys: pytest.Capt
 
 
 def test_the_files_of_model_dir_are_documented(settings: Settings, run_walk: Segmenter) -> None:
-    store, states, folder = ModelStore(settings), TrainingStates(settings.model_dir), settings.model_dir
+    store, states, folder = ModelStore(settings), JobQueue(settings.model_dir), settings.model_dir
     version = store.save(47, of_one_pair(run_walk), {})
     store.keep_report(47, version, "<!doctype html>")
     with states.only_one(47), states.change(47) as trainings:

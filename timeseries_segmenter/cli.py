@@ -11,10 +11,10 @@ from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.file_commands import evaluate_model, predict, train
 from timeseries_segmenter.logs import configure_logging
 from timeseries_segmenter.project.evaluation import TOLERANCE
+from timeseries_segmenter.project.task import TaskId, task_id
 from timeseries_segmenter.report_command import report
 from timeseries_segmenter.service_commands import roll_back, versions, work
 from timeseries_segmenter.settings import Settings, read_settings
-from timeseries_segmenter.sources.export_file import TaskId, task_id
 from timeseries_segmenter.web.backend import project_number
 
 

@@ -27,6 +27,7 @@ from timeseries_segmenter.project.labelled_task import (
     task_ids,
 )
 from timeseries_segmenter.project.left_out import LeftOut
+from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.prediction import Complaints, PairSegmenter, draw, pair_segmenters
 from timeseries_segmenter.segment import label_set_name
 from timeseries_segmenter.settings import Settings
@@ -39,7 +40,6 @@ from timeseries_segmenter.sources.export_file import (
 )
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_file import load_folds, load_model, save_model
-from timeseries_segmenter.storage.model_store import Model
 
 logger = logging.getLogger(__name__)
 

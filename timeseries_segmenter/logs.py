@@ -6,8 +6,6 @@ from typing import Any
 
 from flask import g, has_request_context
 
-from timeseries_segmenter.labeling.config import LabelConfig
-from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -78,15 +76,4 @@ def log_missing_password(settings: Settings) -> None:
             "no password is set: whoever reaches this service can read predictions%s and have it train; set "
             "BASIC_AUTH_USER and BASIC_AUTH_PASS, and give the webhook a header (docs/how-to/securing.md)",
             "".join(f", series of {name.upper()}" for name in opened),
-        )
-
-
-def log_unknown_settings(project: int, config: LabelConfig) -> None:
-    """Tell of `model_…` attributes in the labeling config that do nothing here."""
-    if config.unknown_settings:
-        logger.warning(
-            "project %d: the labeling config has %s, which this service doesn't know; it knows %s",
-            project,
-            ", ".join(config.unknown_settings),
-            ", ".join(PREFIX + name for name in PairSettings.model_fields),
         )

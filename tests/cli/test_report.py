@@ -7,8 +7,9 @@ from tests.support import reports
 from tests.support.models import of_one_pair
 from timeseries_segmenter.cli import main
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.model_file import TrainedModel, save_model
+from timeseries_segmenter.storage.model_file import save_model
 from timeseries_segmenter.storage.model_store import ModelStore
 
 

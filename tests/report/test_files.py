@@ -9,9 +9,10 @@ from tests.support import reports as reports_of_recordings
 from tests.support.models import PAIR, of_one_pair
 from tests.support.processes import small_disk
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.report.files import ReportFiles
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.model_file import TrainedModel, save_model
+from timeseries_segmenter.storage.model_file import save_model
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.web.backend import Backend
 

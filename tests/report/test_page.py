@@ -5,12 +5,12 @@ from lxml import html
 from tests.support import reports
 from tests.support.models import PAIR
 from timeseries_segmenter.project.evaluation import Comparison, evaluate
+from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.report.builder import previous
 from timeseries_segmenter.report.content import Disagreement, Figures, PairReport, Report, Unlabelled
 from timeseries_segmenter.report.page import render
 from timeseries_segmenter.report.verdict import mistakes, next_steps, verdict
 from timeseries_segmenter.segment import Segment
-from timeseries_segmenter.storage.model_file import TrainedModel
 from timeseries_segmenter.web.backend import Backend
 
 HOSTILE = '<script>alert("x")</script>'

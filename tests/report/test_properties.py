@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.project.labelled_task import LabelledTask, read_labelled_tasks
 from timeseries_segmenter.project.left_out import LeftOut
+from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.project.training import train_model
 from timeseries_segmenter.report.content import Report
 from timeseries_segmenter.report.from_training import reported
 from timeseries_segmenter.report.page import render
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.task_series import TaskSeries
-from timeseries_segmenter.storage.model_file import TrainedModel
 
 SETTINGS = Settings(train_epochs=2, hidden_size=2, sequence_size=4)
 ABOUT = {

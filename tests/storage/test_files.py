@@ -17,7 +17,7 @@ from timeseries_segmenter.sources.download_cache import DownloadCache
 from timeseries_segmenter.storage.files import replace_file
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import START_TRAINING
-from timeseries_segmenter.trainings.policy import TrainingQueue
+from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.web.backend import Backend
 
 NOBODY = 65534
@@ -28,7 +28,7 @@ import sys, time
 from pathlib import Path
 from timeseries_segmenter.storage.model_files import ModelFiles
 from timeseries_segmenter.storage.files import replace_file
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 
 folder = Path(sys.argv[1])
 
@@ -46,7 +46,7 @@ def keep_report():
         replace_file(files.report(files.versions(3)[0]), write)
 
 def count():
-    states = TrainingStates(folder)
+    states = JobQueue(folder)
     with states.change(3):
         replace_file(states.folder / "project_3.json", write)
 
@@ -138,7 +138,7 @@ def owners(folder: Path) -> dict[str, int]:
 
 @needs_root
 def test_what_root_makes_belongs_to_the_owner_of_the_folder(
-    model_dir: Path, settings: Settings, run_walk: Segmenter, endings: list[TrainingQueue]
+    model_dir: Path, settings: Settings, run_walk: Segmenter, endings: list[TrainingPolicy]
 ):
     settings = settings.model_copy(update={"model_dir": model_dir})
     store = ModelStore(settings)

@@ -11,7 +11,7 @@ import pytest
 from tests.support.processes import fill, small_disk
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_dir import folder_remarks
-from timeseries_segmenter.trainings.policy import TrainingQueue
+from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.web.readiness import OK, check_readiness
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ def test_a_full_disk_is_told_at_the_start(tmp_path: Path):
 
 def readiness(model_dir: Path) -> str:
     settings = Settings(model_dir=model_dir)
-    return check_readiness(settings, TrainingQueue(settings))["model_dir"]
+    return check_readiness(settings, TrainingPolicy(settings))["model_dir"]
 
 
 def asked_by(user: int, ask: Callable[[], T]) -> T:

@@ -11,8 +11,8 @@ from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, Mo
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted
+from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.storage.model_file import (
-    TrainedModel,
     copy_model,
     load_folds,
     load_model,

@@ -10,8 +10,8 @@ import torch
 from tests.support.models import PAIR, of_one_pair
 from timeseries_segmenter.errors import ModelFileError, VersionError
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.model_file import TrainedModel
 from timeseries_segmenter.storage.model_files import VERSION
 from timeseries_segmenter.storage.model_store import ModelStore
 

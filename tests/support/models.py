@@ -1,7 +1,7 @@
 """Models as the service keeps them, from segmenters that tests have."""
 
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.storage.model_file import TrainedModel
+from timeseries_segmenter.project.model import TrainedModel
 
 PAIR = "label:ts"  # of the recorded requests
 

@@ -20,9 +20,9 @@ from tests.support.redis_server import RedisServer
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.bell import TRAIN, RedisQueue
+from timeseries_segmenter.trainings.bell import TRAIN, RedisBell
 from timeseries_segmenter.trainings.job import Job, State
-from timeseries_segmenter.trainings.policy import TrainingQueue
+from timeseries_segmenter.trainings.policy import TrainingPolicy
 
 ROOT = Path(__file__).parents[2]
 CREATED = "ANNOTATION_CREATED"
@@ -55,8 +55,8 @@ def settings(settings: Settings, studio: LabelStudioServer, redis: RedisServer) 
 
 
 @pytest.fixture
-def queue(settings: Settings) -> TrainingQueue:
-    return TrainingQueue(settings)
+def queue(settings: Settings) -> TrainingPolicy:
+    return TrainingPolicy(settings)
 
 
 @pytest.fixture
@@ -93,16 +93,16 @@ def start_worker(settings: Settings, tmp_path: Path) -> Iterator[StartWorker]:
         wait_for(lambda left=left: not any(map(lives, left)))
 
 
-def newest(queue: TrainingQueue, project: int = 3) -> Job:
+def newest(queue: TrainingPolicy, project: int = 3) -> Job:
     return queue.states.read(project).jobs[-1]
 
 
-def in_state(queue: TrainingQueue, state: State, project: int = 3) -> Job:
+def in_state(queue: TrainingPolicy, state: State, project: int = 3) -> Job:
     return wait_for(lambda: newest(queue, project).state is state and newest(queue, project))
 
 
 def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
-    queue: TrainingQueue, start_worker: StartWorker, settings: Settings, studio: LabelStudioServer
+    queue: TrainingPolicy, start_worker: StartWorker, settings: Settings, studio: LabelStudioServer
 ):
     for _ in range(3):
         start_worker()
@@ -125,7 +125,7 @@ def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
 
 
 def test_the_training_behind_another_follows_it_at_once(
-    queue: TrainingQueue, start_worker: StartWorker, settings: Settings
+    queue: TrainingPolicy, start_worker: StartWorker, settings: Settings
 ):
     start_worker()
     queue.count(3, CREATED)
@@ -139,7 +139,7 @@ def test_the_training_behind_another_follows_it_at_once(
 
 
 def test_the_job_of_a_worker_that_is_killed_is_taken_up_by_another(
-    queue: TrainingQueue, start_worker: StartWorker
+    queue: TrainingPolicy, start_worker: StartWorker
 ):
     doomed = start_worker(**ENDLESS)
     job = queue.count(3, CREATED)
@@ -157,7 +157,7 @@ def test_the_job_of_a_worker_that_is_killed_is_taken_up_by_another(
 
 
 def test_a_training_whose_process_is_killed_is_tried_again_by_its_own_worker(
-    queue: TrainingQueue, start_worker: StartWorker
+    queue: TrainingPolicy, start_worker: StartWorker
 ):
     worker = start_worker(**ENDLESS)
     queue.count(3, CREATED)
@@ -176,7 +176,7 @@ def test_a_training_whose_process_is_killed_is_tried_again_by_its_own_worker(
 
 
 def test_a_project_that_kills_its_process_each_time_keeps_no_other_waiting(
-    queue: TrainingQueue, start_worker: StartWorker, studio: LabelStudioServer
+    queue: TrainingPolicy, start_worker: StartWorker, studio: LabelStudioServer
 ):
     worker = start_worker()
     killed = []
@@ -196,7 +196,7 @@ def test_a_project_that_kills_its_process_each_time_keeps_no_other_waiting(
     assert len(killed) <= 5  # and no hot loop
 
 
-def test_sigterm_puts_a_training_back_and_ends_the_worker(queue: TrainingQueue, start_worker: StartWorker):
+def test_sigterm_puts_a_training_back_and_ends_the_worker(queue: TrainingPolicy, start_worker: StartWorker):
     worker = start_worker(**ENDLESS)
     job = queue.count(3, CREATED)
     in_state(queue, State.STARTED)
@@ -209,7 +209,7 @@ def test_sigterm_puts_a_training_back_and_ends_the_worker(queue: TrainingQueue, 
 
 
 def test_a_training_over_its_time_waits_and_says_so(
-    queue: TrainingQueue, start_worker: StartWorker, studio: LabelStudioServer
+    queue: TrainingPolicy, start_worker: StartWorker, studio: LabelStudioServer
 ):
     studio.hang("/api/projects/3/")
     start_worker(TRAINING_TIMEOUT="4")
@@ -220,7 +220,7 @@ def test_a_training_over_its_time_waits_and_says_so(
 
 
 def test_what_waits_is_trained_although_redis_was_away_and_forgot_everything(
-    queue: TrainingQueue, start_worker: StartWorker, redis: RedisServer, caplog: pytest.LogCaptureFixture
+    queue: TrainingPolicy, start_worker: StartWorker, redis: RedisServer, caplog: pytest.LogCaptureFixture
 ):
     queue.count(4, CREATED)  # Redis knows of it, and forgets
     redis.stop()
@@ -239,9 +239,9 @@ def test_what_waits_is_trained_although_redis_was_away_and_forgot_everything(
 
 
 def test_a_web_process_tells_redis_again_of_what_waits_and_of_nothing_twice(
-    queue: TrainingQueue, settings: Settings
+    queue: TrainingPolicy, settings: Settings
 ):
-    rq = RedisQueue.of_web(settings).rq
+    rq = RedisBell.of_web(settings).rq
     queue.count(3, CREATED)
     queue.count(4, CREATED)
     rq.empty()  # as a Redis that was started anew
@@ -256,7 +256,7 @@ def test_a_web_process_tells_redis_again_of_what_waits_and_of_nothing_twice(
 
 
 def test_a_worker_outlives_a_redis_that_goes_away(
-    queue: TrainingQueue, start_worker: StartWorker, redis: RedisServer
+    queue: TrainingPolicy, start_worker: StartWorker, redis: RedisServer
 ):
     worker = start_worker()
     queue.count(3, CREATED)
@@ -279,9 +279,9 @@ def test_a_worker_without_redis_ends_with_a_sentence(start_worker: StartWorker, 
 
 
 def test_a_worker_runs_nothing_but_trainings(
-    queue: TrainingQueue, settings: Settings, start_worker: StartWorker, tmp_path: Path
+    queue: TrainingPolicy, settings: Settings, start_worker: StartWorker, tmp_path: Path
 ):
-    rq = RedisQueue.of_web(settings).rq
+    rq = RedisBell.of_web(settings).rq
     made = tmp_path / "made"
     rq.enqueue("os.system", f"touch {made}")
     rq.enqueue("pathlib.Path.touch", str(made))
@@ -299,9 +299,9 @@ def test_a_worker_runs_nothing_but_trainings(
     assert rq.failed_job_registry.get_job_ids() == []
 
 
-def test_redis_holds_no_token_and_nothing_that_is_run_when_read(queue: TrainingQueue, settings: Settings):
+def test_redis_holds_no_token_and_nothing_that_is_run_when_read(queue: TrainingPolicy, settings: Settings):
     queue.count(3, CREATED)
-    rq = RedisQueue.of_web(settings).rq
+    rq = RedisBell.of_web(settings).rq
     try:
         (job,) = rq.jobs
         stored = b" ".join(value for value in rq.connection.hgetall(job.key).values())
@@ -313,7 +313,7 @@ def test_redis_holds_no_token_and_nothing_that_is_run_when_read(queue: TrainingQ
 
 
 def test_made_up_projects_are_forgotten_and_hold_up_no_real_one(
-    queue: TrainingQueue, start_worker: StartWorker, tmp_path: Path
+    queue: TrainingPolicy, start_worker: StartWorker, tmp_path: Path
 ):
     for project in range(1000, 1150):
         queue.count(project, CREATED)

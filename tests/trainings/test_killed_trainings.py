@@ -16,10 +16,11 @@ import requests
 from tests.support import recorded
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
 from tests.support.processes import kill, lives, wait_for, workers
+from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.model_store import UNTRAINED, ModelStore
+from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import State
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 from tools.studio.processes import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +73,7 @@ def test_no_event_is_lost_however_often_the_training_process_is_killed(
     service: tuple[subprocess.Popen[bytes], str], settings: Settings, studio: LabelStudioServer
 ):
     process, url = service
-    states, store, chance = TrainingStates(settings.model_dir), ModelStore(settings), random.Random(11)
+    states, store, chance = JobQueue(settings.model_dir), ModelStore(settings), random.Random(11)
     drawn = recorded.regions((40, 89, "Run"))
     for _ in range(ROUNDS):
         annotated = {project: studio.add_task(project, DATA, drawn) for project in PROJECTS}

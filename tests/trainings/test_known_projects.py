@@ -21,8 +21,8 @@ from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings import known_projects
 from timeseries_segmenter.trainings.job import State
 from timeseries_segmenter.trainings.known_projects import KnownProjects
-from timeseries_segmenter.trainings.policy import TrainingQueue
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.policy import TrainingPolicy
+from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.worker_process import WorkerProcess
 from timeseries_segmenter.web.backend import Backend
 
@@ -39,18 +39,18 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
 
 
 @pytest.fixture
-def queue(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingQueue:
+def queue(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingPolicy:
     """One whose events no process answers."""
     monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
-    return TrainingQueue(settings)
+    return TrainingPolicy(settings)
 
 
 @pytest.fixture
-def known(settings: Settings, queue: TrainingQueue) -> KnownProjects:
+def known(settings: Settings, queue: TrainingPolicy) -> KnownProjects:
     return KnownProjects(settings, queue.states)
 
 
-def files_of(states: TrainingStates, project: int) -> list[str]:
+def files_of(states: JobQueue, project: int) -> list[str]:
     found = [*states.folder.glob(f"project_{project}.*"), *states.folder.glob(f"waiting/{project}")]
     return sorted(path.name for path in found)
 
@@ -87,7 +87,7 @@ def test_a_project_out_of_the_tokens_reach_is_not_taken_for_unknown(
 
 
 def test_made_up_projects_leave_nothing_behind_and_hold_up_no_real_one(
-    queue: TrainingQueue, known: KnownProjects, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+    queue: TrainingPolicy, known: KnownProjects, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
 ):
     made_up = range(1000, 1300)
     for project in made_up:
@@ -107,7 +107,7 @@ def test_made_up_projects_leave_nothing_behind_and_hold_up_no_real_one(
 
 
 def test_made_up_projects_that_wait_for_further_events_are_found_out_as_well(
-    queue: TrainingQueue, known: KnownProjects, monkeypatch: pytest.MonkeyPatch
+    queue: TrainingPolicy, known: KnownProjects, monkeypatch: pytest.MonkeyPatch
 ):
     with queue.states.change(77) as trainings:
         trainings.updates = 1
@@ -117,7 +117,7 @@ def test_made_up_projects_that_wait_for_further_events_are_found_out_as_well(
 
 
 def test_projects_with_a_model_go_first_and_nothing_is_forgotten_while_label_studio_is_away(
-    queue: TrainingQueue, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
+    queue: TrainingPolicy, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
 ):
     ModelStore(settings).save(8, of_one_pair(run_walk), {})
     for project in (1000, 1001, 8):
@@ -133,7 +133,7 @@ def test_projects_with_a_model_go_first_and_nothing_is_forgotten_while_label_stu
 
 
 def test_a_project_with_a_model_is_never_forgotten(
-    queue: TrainingQueue, known: KnownProjects, settings: Settings, run_walk: Segmenter
+    queue: TrainingPolicy, known: KnownProjects, settings: Settings, run_walk: Segmenter
 ):
     ModelStore(settings).save(1000, of_one_pair(run_walk), {})
     queue.count(1000, CREATED)
@@ -142,7 +142,7 @@ def test_a_project_with_a_model_is_never_forgotten(
 
 
 def test_an_event_that_comes_while_label_studio_answers_is_not_forgotten(
-    queue: TrainingQueue, known: KnownProjects, studio: LabelStudioServer
+    queue: TrainingPolicy, known: KnownProjects, studio: LabelStudioServer
 ):
     queue.count(1000, CREATED)
 
@@ -161,9 +161,9 @@ def test_an_event_that_comes_while_label_studio_answers_is_not_forgotten(
 HOLDER = """
 import os, sys
 from pathlib import Path
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 
-states, held = TrainingStates(Path(sys.argv[1])), Path(sys.argv[2])
+states, held = JobQueue(Path(sys.argv[1])), Path(sys.argv[2])
 for _ in range(400):
     with states.only_one(1000, 60), states.locked(1000, 60):
         os.close(os.open(held, os.O_CREAT | os.O_EXCL))  # fails while another holds the locks
@@ -185,7 +185,7 @@ def test_no_two_hold_a_lock_whose_project_is_forgotten_meanwhile(
 
 
 def test_an_unknown_project_whose_files_cannot_be_removed_costs_itself_alone(
-    queue: TrainingQueue, known: KnownProjects, caplog: pytest.LogCaptureFixture
+    queue: TrainingPolicy, known: KnownProjects, caplog: pytest.LogCaptureFixture
 ):
     for project in (1000, 1001, 3):
         queue.count(project, CREATED)
@@ -222,12 +222,12 @@ def test_the_process_that_trains_forgets_made_up_projects_and_trains_the_real_on
     settings: Settings,
     studio: LabelStudioServer,
     monkeypatch: pytest.MonkeyPatch,
-    endings: list[TrainingQueue],
+    endings: list[TrainingPolicy],
 ):
     studio.add_task(3, BODY["tasks"][0]["data"], recorded.regions((40, 89, "Run")))
     wake = WorkerProcess.wake
     monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
-    queue = TrainingQueue(settings)
+    queue = TrainingPolicy(settings)
     endings.append(queue)
     for project in range(1000, 1200):
         queue.count(project, CREATED)
@@ -251,5 +251,5 @@ def test_the_recorded_list_of_projects_is_understood(studio: LabelStudioServer, 
 def test_the_models_folder_is_where_models_are(tmp_path: Path, run_walk: Segmenter):
     settings = Settings(model_dir=tmp_path)
     ModelStore(settings).save(5, of_one_pair(run_walk), {})
-    known = KnownProjects(settings, TrainingStates(tmp_path))
+    known = KnownProjects(settings, JobQueue(tmp_path))
     assert [known.is_known(project) for project in (4, 5)] == [False, True]

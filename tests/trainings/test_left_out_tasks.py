@@ -20,7 +20,7 @@ from timeseries_segmenter.sources.local_files import LocalFiles
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import LEFT_OUT, Job, ProjectTrainings, State
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
 from timeseries_segmenter.web.project_overview import ProjectOverview, Status
 
@@ -42,21 +42,21 @@ def settings(settings: Settings, studio: LabelStudioServer, monkeypatch: pytest.
 
 
 @pytest.fixture
-def states(settings: Settings) -> TrainingStates:
-    return TrainingStates(settings.model_dir)
+def states(settings: Settings) -> JobQueue:
+    return JobQueue(settings.model_dir)
 
 
 def annotate(studio: LabelStudioServer, address: str, regions: list[dict[str, object]] = RUN) -> int:
     return studio.add_task(3, {"csv_url": address}, regions)
 
 
-def happen(states: TrainingStates, event: str = CREATED) -> None:
+def happen(states: JobQueue, event: str = CREATED) -> None:
     with states.change(3) as trainings:
         trainings.updates += 1
         trainings.enqueue(event)
 
 
-def train(settings: Settings, states: TrainingStates) -> ProjectTrainings:
+def train(settings: Settings, states: JobQueue) -> ProjectTrainings:
     """Run what is queued, as if its pause were over."""
     with states.change(3) as trainings:
         job = trainings.job_in(State.QUEUED)
@@ -100,7 +100,7 @@ def overload_studio(_: HttpServer, studio: LabelStudioServer) -> str:
 @pytest.mark.parametrize("away", [hang, overload, break_off, overload_studio])
 def test_a_task_whose_host_is_away_is_learned_once_it_answers_without_another_event(
     settings: Settings,
-    states: TrainingStates,
+    states: JobQueue,
     studio: LabelStudioServer,
     other_host: HttpServer,
     away: Callable[[HttpServer, LabelStudioServer], str],
@@ -124,7 +124,7 @@ def test_a_task_whose_host_is_away_is_learned_once_it_answers_without_another_ev
 
 
 def test_while_the_same_tasks_are_away_pauses_grow_and_no_version_is_made(
-    settings: Settings, states: TrainingStates, studio: LabelStudioServer, other_host: HttpServer
+    settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
 ):
     annotate(studio, "/data/upload/3/here.csv")
     there = annotate(studio, overload(other_host, studio))
@@ -151,7 +151,7 @@ def test_while_the_same_tasks_are_away_pauses_grow_and_no_version_is_made(
 
 
 def test_a_new_event_is_trained_at_once_and_only_further_tasks_make_the_pauses_short_again(
-    settings: Settings, states: TrainingStates, studio: LabelStudioServer, other_host: HttpServer
+    settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
 ):
     here = annotate(studio, "/data/upload/3/here.csv")
     annotate(studio, overload(other_host, studio))
@@ -173,7 +173,7 @@ def test_a_new_event_is_trained_at_once_and_only_further_tasks_make_the_pauses_s
 
 
 def test_where_nothing_that_can_be_read_is_left_the_job_is_tried_again(
-    settings: Settings, states: TrainingStates, studio: LabelStudioServer, other_host: HttpServer
+    settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
 ):
     there = annotate(studio, overload(other_host, studio))
     happen(states)
@@ -187,7 +187,7 @@ def test_where_nothing_that_can_be_read_is_left_the_job_is_tried_again(
 
 
 def test_where_the_only_regions_are_on_tasks_that_are_away_the_job_is_tried_again(
-    settings: Settings, states: TrainingStates, studio: LabelStudioServer, other_host: HttpServer
+    settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
 ):
     here = annotate(studio, "/data/upload/3/here.csv", [])
     there = annotate(studio, overload(other_host, studio))
@@ -203,7 +203,7 @@ def test_where_the_only_regions_are_on_tasks_that_are_away_the_job_is_tried_agai
 
 @pytest.mark.parametrize("address", ["/data/upload/3/gone.csv", "http://10.0.0.1/x.csv", "gone.csv"])
 def test_a_task_that_only_a_person_can_mend_is_not_tried_again(
-    settings: Settings, states: TrainingStates, studio: LabelStudioServer, address: str
+    settings: Settings, states: JobQueue, studio: LabelStudioServer, address: str
 ):
     annotate(studio, "/data/upload/3/here.csv")
     annotate(studio, address)
@@ -214,7 +214,7 @@ def test_a_task_that_only_a_person_can_mend_is_not_tried_again(
 
 def test_the_dashboard_shows_which_tasks_the_model_lacks_and_why(
     settings: Settings,
-    states: TrainingStates,
+    states: JobQueue,
     studio: LabelStudioServer,
     other_host: HttpServer,
     client: FlaskClient,
@@ -231,7 +231,7 @@ def test_the_dashboard_shows_which_tasks_the_model_lacks_and_why(
 
 
 def test_a_job_that_waits_for_tasks_can_be_cancelled(
-    settings: Settings, states: TrainingStates, studio: LabelStudioServer, other_host: HttpServer
+    settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
 ):
     annotate(studio, "/data/upload/3/here.csv")
     annotate(studio, overload(other_host, studio))

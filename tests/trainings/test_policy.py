@@ -17,8 +17,8 @@ from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources import retries
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import Job, State
-from timeseries_segmenter.trainings.policy import TrainingQueue
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.policy import TrainingPolicy
+from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
 from timeseries_segmenter.trainings.worker_process import WorkerProcess
 
@@ -45,11 +45,11 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
     return settings.model_copy(update={"label_studio_host": studio.url})
 
 
-def every(updates: int, settings: Settings) -> TrainingQueue:
-    return TrainingQueue(settings.model_copy(update={"start_training_each_n_updates": updates}))
+def every(updates: int, settings: Settings) -> TrainingPolicy:
+    return TrainingPolicy(settings.model_copy(update={"start_training_each_n_updates": updates}))
 
 
-def take(queue: TrainingQueue, project: int) -> None:
+def take(queue: TrainingPolicy, project: int) -> None:
     """What the worker does with a queued job."""
     with queue.states.change(project) as trainings:
         job = trainings.job_in(State.QUEUED)
@@ -113,11 +113,11 @@ def annotate(studio: LabelStudioServer, project: int = 3) -> None:
     studio.add_task(project, data, recorded.regions((40, 89, "Run")))
 
 
-def newest(queue: TrainingQueue, project: int = 3) -> Job:
+def newest(queue: TrainingPolicy, project: int = 3) -> Job:
     return queue.states.read(project).jobs[-1]
 
 
-def in_state(queue: TrainingQueue, state: State, project: int = 3) -> Job:
+def in_state(queue: TrainingPolicy, state: State, project: int = 3) -> Job:
     return wait_for(lambda: newest(queue, project).state is state and newest(queue, project))
 
 
@@ -126,10 +126,10 @@ def only_worker() -> int:
 
 
 def test_a_training_whose_process_is_killed_is_tried_again_within_seconds(
-    settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
+    settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]
 ):
     annotate(studio)
-    queue = TrainingQueue(settings.model_copy(update=ENDLESS))
+    queue = TrainingPolicy(settings.model_copy(update=ENDLESS))
     endings.append(queue)
     job = queue.count(3, CREATED)
     first = only_worker()
@@ -151,7 +151,7 @@ def test_a_training_whose_process_is_killed_is_tried_again_within_seconds(
 
 
 def test_a_training_that_kills_its_process_each_time_keeps_no_other_project_waiting(
-    settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
+    settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]
 ):
     studio.configs[4] = CONFIG
     annotate(studio, 4)
@@ -164,7 +164,7 @@ def test_a_training_that_kills_its_process_each_time_keeps_no_other_project_wait
         return Reply(status=500)
 
     studio.routes["/api/projects/3/"] = kill_it
-    queue = TrainingQueue(settings)
+    queue = TrainingPolicy(settings)
     endings.append(queue)
     queue.count(3, CREATED)
     wait_for(lambda: len(seen) >= 2)
@@ -179,13 +179,13 @@ def test_a_training_that_kills_its_process_each_time_keeps_no_other_project_wait
 def test_a_training_that_fails_in_passing_waits_with_its_reason_and_ends_in_a_model_without_another_event(
     settings: Settings,
     studio: LabelStudioServer,
-    endings: list[TrainingQueue],
+    endings: list[TrainingPolicy],
     monkeypatch: pytest.MonkeyPatch,
     status: int,
 ):
     monkeypatch.setattr(retries, "LONG", retries.ONE_TRY)
     annotate(studio)
-    states = TrainingStates(settings.model_dir)
+    states = JobQueue(settings.model_dir)
     with states.change(3) as trainings:
         job = trainings.enqueue(CREATED)
     studio.routes["/api/projects/3/"] = lambda _: Reply(status=status)
@@ -197,7 +197,7 @@ def test_a_training_that_fails_in_passing_waits_with_its_reason_and_ends_in_a_mo
     JobRunner(settings, states).run(3)
     assert states.read(3).jobs == [waiting]  # not before its time
     del studio.routes["/api/projects/3/"]
-    queue = TrainingQueue(settings)  # after a restart
+    queue = TrainingPolicy(settings)  # after a restart
     endings.append(queue)
     queue.resume()
     finished = in_state(queue, State.FINISHED)
@@ -230,7 +230,7 @@ def test_what_only_a_person_can_mend_is_not_tried_again(
 ):
     annotate(studio)
     reason = spoil(studio)
-    states = TrainingStates(settings.model_dir)
+    states = JobQueue(settings.model_dir)
     with states.change(3) as trainings:
         trainings.updates = 1
         trainings.enqueue(CREATED)
@@ -252,7 +252,7 @@ def test_whatever_else_a_training_meets_it_is_tried_again(
         raise error
 
     monkeypatch.setattr(ModelStore, "save", fail)
-    states = TrainingStates(settings.model_dir)
+    states = JobQueue(settings.model_dir)
     with states.change(3) as trainings:
         trainings.enqueue(CREATED)
     assert JobRunner(settings, states).run(3)
@@ -263,11 +263,11 @@ def test_whatever_else_a_training_meets_it_is_tried_again(
 def test_a_wake_up_that_was_lost_is_noticed(
     settings: Settings,
     studio: LabelStudioServer,
-    endings: list[TrainingQueue],
+    endings: list[TrainingPolicy],
     monkeypatch: pytest.MonkeyPatch,
 ):
     annotate(studio)
-    queue = TrainingQueue(settings)
+    queue = TrainingPolicy(settings)
     endings.append(queue)
     queue.resume()
     with monkeypatch.context() as patch:
@@ -303,7 +303,7 @@ def test_an_event_whose_project_is_locked_is_kept_and_counted_once(
         queue.look()
         assert "project 3: its state is locked" in caplog.text
         assert queue.states.read(3).updates == 1
-    assert [TrainingStates(settings.model_dir).read(project).updates for project in (3, 4)] == [1, 1]
+    assert [JobQueue(settings.model_dir).read(project).updates for project in (3, 4)] == [1, 1]
     every(3, settings).look()  # after a restart
     queue.look()
     assert queue.states.read(3).updates == 2
@@ -345,12 +345,12 @@ def test_a_stray_file_among_late_events_is_left_alone(settings: Settings, caplog
 
 
 def test_a_waiting_worker_that_dies_leaves_the_training_of_another_alone(
-    settings: Settings, endings: list[TrainingQueue]
+    settings: Settings, endings: list[TrainingPolicy]
 ):
     """Of the workers of several web processes one trains, the others wait."""
     queue = every(1, settings)
     endings.append(queue)
-    states = TrainingStates(settings.model_dir.resolve())
+    states = JobQueue(settings.model_dir.resolve())
     states.folder.mkdir(parents=True)
     with states.only_one(4), FileLock(states.folder / "worker.lock"):  # we are the one that trains
         with states.change(4) as trainings:
@@ -368,7 +368,7 @@ def test_a_waiting_worker_that_dies_leaves_the_training_of_another_alone(
 
 
 def test_a_worker_that_cannot_start_is_not_tried_again_without_a_pause(
-    settings: Settings, endings: list[TrainingQueue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, endings: list[TrainingPolicy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     starts = tmp_path / "starts"
     broken = tmp_path / "python"
@@ -384,15 +384,15 @@ def test_a_worker_that_cannot_start_is_not_tried_again_without_a_pause(
 
 
 @pytest.fixture
-def endless(settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]) -> TrainingQueue:
+def endless(settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]) -> TrainingPolicy:
     """The queue of a project whose training has no end."""
     annotate(studio)
-    queue = TrainingQueue(settings.model_copy(update=ENDLESS))
+    queue = TrainingPolicy(settings.model_copy(update=ENDLESS))
     endings.append(queue)
     return queue
 
 
-def test_a_training_that_is_cancelled_stops_and_the_next_event_trains_again(endless: TrainingQueue):
+def test_a_training_that_is_cancelled_stops_and_the_next_event_trains_again(endless: TrainingPolicy):
     job = endless.count(3, CREATED)
     wait_for(lambda: newest(endless).progress)
     worker = only_worker()
@@ -406,11 +406,11 @@ def test_a_training_that_is_cancelled_stops_and_the_next_event_trains_again(endl
 
 
 def test_a_training_is_cancelled_also_while_it_waits_for_a_host(
-    settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
+    settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]
 ):
     studio.configs[3] = recorded.body("setup_request_index_time")["schema"]
     studio.add_task(3, {"csv_url": studio.hang("/data/slow.csv")}, recorded.regions((40, 89, "Run")))
-    queue = TrainingQueue(settings.model_copy(update={"download_timeout": 110.0}))
+    queue = TrainingPolicy(settings.model_copy(update={"download_timeout": 110.0}))
     endings.append(queue)
     queue.count(3, CREATED)
     wait_for(lambda: any(request.path == "/data/slow.csv" for request in studio.requests))
@@ -418,7 +418,7 @@ def test_a_training_is_cancelled_also_while_it_waits_for_a_host(
     assert in_state(queue, State.FAILED).error == "cancelled"  # long before the host is given up
 
 
-def test_a_job_that_is_cancelled_while_its_worker_gets_ready_is_never_started(endless: TrainingQueue):
+def test_a_job_that_is_cancelled_while_its_worker_gets_ready_is_never_started(endless: TrainingPolicy):
     job = endless.count(3, CREATED)
     only_worker()  # which has seconds to import before it can train
     endless.cancel(3)
@@ -430,10 +430,10 @@ def test_a_job_that_is_cancelled_while_its_worker_gets_ready_is_never_started(en
 
 
 def test_a_training_over_its_time_is_tried_again_after_a_long_pause(
-    settings: Settings, studio: LabelStudioServer, endings: list[TrainingQueue]
+    settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]
 ):
     studio.hang("/api/projects/3/")
-    queue = TrainingQueue(settings.model_copy(update={"training_timeout": 3}))
+    queue = TrainingPolicy(settings.model_copy(update={"training_timeout": 3}))
     endings.append(queue)
     queue.count(3, CREATED)
     waiting = wait_for(lambda: newest(queue).failed_at and newest(queue))
@@ -443,7 +443,7 @@ def test_a_training_over_its_time_is_tried_again_after_a_long_pause(
     assert 3 <= queue.states.read(3).seconds < 60
 
 
-def test_a_worker_that_is_told_to_end_puts_its_job_back_and_another_takes_it_up(endless: TrainingQueue):
+def test_a_worker_that_is_told_to_end_puts_its_job_back_and_another_takes_it_up(endless: TrainingPolicy):
     job = endless.count(3, CREATED)
     wait_for(lambda: newest(endless).progress)
     first = only_worker()
@@ -453,7 +453,7 @@ def test_a_worker_that_is_told_to_end_puts_its_job_back_and_another_takes_it_up(
     assert (again.id, again.attempts, again.state) == (job.id, 1, State.STARTED)
 
 
-def test_a_queue_works_in_a_process_that_was_forked_with_threads(endless: TrainingQueue, tmp_path: Path):
+def test_a_queue_works_in_a_process_that_was_forked_with_threads(endless: TrainingPolicy, tmp_path: Path):
     """As where gunicorn loads the app before it forks: threads of the parent are none in the child."""
     endless.count(3, CREATED)
     in_state(endless, State.STARTED)  # the supervising thread lives
@@ -475,12 +475,12 @@ def test_a_queue_works_in_a_process_that_was_forked_with_threads(endless: Traini
 def test_a_worker_on_a_full_disk_waits_and_trains_once_there_is_room(
     settings: Settings,
     studio: LabelStudioServer,
-    endings: list[TrainingQueue],
+    endings: list[TrainingPolicy],
     monkeypatch: pytest.MonkeyPatch,
 ):
     annotate(studio)
     with small_disk(settings.model_dir):
-        queue = TrainingQueue(settings)
+        queue = TrainingPolicy(settings)
         endings.append(queue)
         with monkeypatch.context() as patch:
             patch.setattr(WorkerProcess, "wake", lambda *_: None)

@@ -10,36 +10,36 @@ import pytest
 from tests.support.processes import wait_for
 from timeseries_segmenter.errors import StateError
 from timeseries_segmenter.trainings.job import AFTER_FAILURE, JOBS_KEPT, Progress, State
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 
 WORKER = "host:7"
 
 
 @pytest.fixture
-def states(tmp_path: Path) -> TrainingStates:
-    return TrainingStates(tmp_path)
+def states(tmp_path: Path) -> JobQueue:
+    return JobQueue(tmp_path)
 
 
-def enqueue(states: TrainingStates, project: int, event: str = "ANNOTATION_CREATED") -> str:
+def enqueue(states: JobQueue, project: int, event: str = "ANNOTATION_CREATED") -> str:
     with states.change(project) as trainings:
         return trainings.enqueue(event).id
 
 
-def start(states: TrainingStates, project: int) -> None:
+def start(states: JobQueue, project: int) -> None:
     with states.change(project) as trainings:
         job = trainings.job_in(State.QUEUED)
         assert job
         job.start(WORKER)
 
 
-def test_a_project_without_trainings_is_empty_and_leaves_no_file(states: TrainingStates, tmp_path: Path):
+def test_a_project_without_trainings_is_empty_and_leaves_no_file(states: JobQueue, tmp_path: Path):
     trainings = states.read(3)
     assert (trainings.project, trainings.updates, trainings.jobs) == (3, 0, [])
     assert states.waiting() == states.interrupted() == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_changes_are_read_by_another_process_as_they_were_made(states: TrainingStates, tmp_path: Path):
+def test_changes_are_read_by_another_process_as_they_were_made(states: JobQueue, tmp_path: Path):
     identity = enqueue(states, 3)
     start(states, 3)
     with states.change(3) as trainings:
@@ -47,13 +47,13 @@ def test_changes_are_read_by_another_process_as_they_were_made(states: TrainingS
         running.progress = Progress(epoch=4, epochs=9, loss=0.5, balanced_accuracy=0.8, min_f1=0.25)
     with states.change(3) as trainings:
         trainings.finish(trainings.job_in(State.STARTED), "p3-v1", ["Task 4: gone"], 1.5)
-    (job,) = TrainingStates(tmp_path).read(3).jobs
+    (job,) = JobQueue(tmp_path).read(3).jobs
     assert (job.id, job.state, job.version, job.skipped) == (identity, "finished", "p3-v1", ["Task 4: gone"])
     assert job.queued_at <= job.started_at <= job.ended_at
     assert job.progress.epoch == 4
 
 
-def test_a_change_that_breaks_is_not_saved(states: TrainingStates):
+def test_a_change_that_breaks_is_not_saved(states: JobQueue):
     def break_in_between() -> None:
         with states.change(3) as trainings:
             trainings.updates = 9
@@ -65,7 +65,7 @@ def test_a_change_that_breaks_is_not_saved(states: TrainingStates):
     assert enqueue(states, 3)  # the lock is free again
 
 
-def test_events_share_the_job_that_waits(states: TrainingStates):
+def test_events_share_the_job_that_waits(states: JobQueue):
     first = enqueue(states, 3)
     assert enqueue(states, 3) == first
     start(states, 3)
@@ -75,7 +75,7 @@ def test_events_share_the_job_that_waits(states: TrainingStates):
     assert [job.state for job in states.read(3).jobs] == [State.STARTED, State.QUEUED]
 
 
-def test_waiting_projects_are_served_in_the_order_they_came(states: TrainingStates):
+def test_waiting_projects_are_served_in_the_order_they_came(states: JobQueue):
     for project in (5, 3, 4):
         enqueue(states, project)
     enqueue(states, 5)  # keeps its place
@@ -85,7 +85,7 @@ def test_waiting_projects_are_served_in_the_order_they_came(states: TrainingStat
     assert states.interrupted() == [5]
 
 
-def test_only_the_last_jobs_are_kept(states: TrainingStates):
+def test_only_the_last_jobs_are_kept(states: JobQueue):
     for _ in range(JOBS_KEPT + 5):
         newest = enqueue(states, 3)
         start(states, 3)
@@ -97,7 +97,7 @@ def test_only_the_last_jobs_are_kept(states: TrainingStates):
 
 
 def test_a_job_that_was_interrupted_is_tried_again_within_seconds_and_then_ever_more_rarely(
-    states: TrainingStates,
+    states: JobQueue,
 ):
     identity = enqueue(states, 3)
     pauses = []
@@ -115,19 +115,19 @@ def test_a_job_that_was_interrupted_is_tried_again_within_seconds_and_then_ever_
 
 
 def test_a_job_that_is_to_be_tried_again_waits_for_its_time_also_after_a_restart(
-    states: TrainingStates, tmp_path: Path
+    states: JobQueue, tmp_path: Path
 ):
     enqueue(states, 4)
     start(states, 4)
     states.take_up()
     enqueue(states, 3)
-    for after_restart in (states, TrainingStates(tmp_path)):
+    for after_restart in (states, JobQueue(tmp_path)):
         assert after_restart.queued() == [3, 4]
         assert after_restart.waiting() == [3]
     wait_for(lambda: states.waiting() == [3, 4])
 
 
-def test_a_new_event_shortens_a_long_pause_and_a_person_who_asks_ends_it(states: TrainingStates):
+def test_a_new_event_shortens_a_long_pause_and_a_person_who_asks_ends_it(states: JobQueue):
     enqueue(states, 3)
     start(states, 3)
     with states.change(3) as trainings:
@@ -143,7 +143,7 @@ def test_a_new_event_shortens_a_long_pause_and_a_person_who_asks_ends_it(states:
     assert states.waiting() == [3]
 
 
-def test_a_job_that_was_interrupted_gives_way_to_the_one_behind_it(states: TrainingStates):
+def test_a_job_that_was_interrupted_gives_way_to_the_one_behind_it(states: JobQueue):
     enqueue(states, 3)
     start(states, 3)
     second = enqueue(states, 3)
@@ -155,7 +155,7 @@ def test_a_job_that_was_interrupted_gives_way_to_the_one_behind_it(states: Train
 
 
 def test_the_job_behind_one_that_kills_its_process_each_time_waits_no_more_than_a_minute(
-    states: TrainingStates,
+    states: JobQueue,
 ):
     enqueue(states, 3)
     for _ in range(8):
@@ -167,7 +167,7 @@ def test_the_job_behind_one_that_kills_its_process_each_time_waits_no_more_than_
     assert (job.not_before - job.failed_at) == timedelta(minutes=1)
 
 
-def test_a_dead_workers_running_job_waits_with_the_reason_and_all_others_stay(states: TrainingStates):
+def test_a_dead_workers_running_job_waits_with_the_reason_and_all_others_stay(states: JobQueue):
     for project in (3, 4, 5):
         enqueue(states, project)
     start(states, 3)
@@ -182,7 +182,7 @@ def test_a_dead_workers_running_job_waits_with_the_reason_and_all_others_stay(st
 
 
 def test_a_job_whose_process_was_killed_before_its_marker_was_made_is_found(
-    states: TrainingStates, caplog: pytest.LogCaptureFixture
+    states: JobQueue, caplog: pytest.LogCaptureFixture
 ):
     enqueue(states, 3)
     (states.folder / "waiting" / "3").unlink()
@@ -192,7 +192,7 @@ def test_a_job_whose_process_was_killed_before_its_marker_was_made_is_found(
     assert "project 3: its queued training had been forgotten" in caplog.text
 
 
-def test_a_marker_without_a_job_is_no_training(states: TrainingStates):
+def test_a_marker_without_a_job_is_no_training(states: JobQueue):
     enqueue(states, 3)
     (states.folder / "waiting" / "4").touch()
     assert states.queued() == states.waiting() == [3]
@@ -246,7 +246,7 @@ def text_for_the_markers(folder: Path) -> None:
     ],
 )
 def test_one_bad_entry_costs_one_project_at_most(
-    states: TrainingStates, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None]
+    states: JobQueue, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None]
 ):
     enqueue(states, 5)
     start(states, 5)
@@ -262,9 +262,7 @@ def test_one_bad_entry_costs_one_project_at_most(
     assert len(messages) == len(set(messages))  # said once
 
 
-def test_a_state_of_a_newer_release_stays_and_is_told(
-    states: TrainingStates, caplog: pytest.LogCaptureFixture
-):
+def test_a_state_of_a_newer_release_stays_and_is_told(states: JobQueue, caplog: pytest.LogCaptureFixture):
     enqueue(states, 3)
     path = states.folder / "project_3.json"
     content = '{"format": 3, "project": 3, "jobs": {"of": "another form"}}'
@@ -279,7 +277,7 @@ def test_a_state_of_a_newer_release_stays_and_is_told(
     assert caplog.text.count("newer release") == 1
 
 
-def test_a_state_of_the_release_before_is_read(states: TrainingStates):
+def test_a_state_of_the_release_before_is_read(states: JobQueue):
     enqueue(states, 3)
     path = states.folder / "project_3.json"
     before = json.loads(path.read_text())
@@ -294,7 +292,7 @@ def test_a_state_of_the_release_before_is_read(states: TrainingStates):
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"project": "three"}', "\0" * 100])
 def test_a_damaged_file_is_set_aside_and_counting_begins_anew(
-    states: TrainingStates, caplog: pytest.LogCaptureFixture, content: str
+    states: JobQueue, caplog: pytest.LogCaptureFixture, content: str
 ):
     enqueue(states, 3)
     (states.folder / "project_3.json").write_text(content)
@@ -304,7 +302,7 @@ def test_a_damaged_file_is_set_aside_and_counting_begins_anew(
     assert enqueue(states, 3)
 
 
-def test_the_file_is_json_for_people_to_read(states: TrainingStates):
+def test_the_file_is_json_for_people_to_read(states: JobQueue):
     identity = enqueue(states, 3, "START_TRAINING")
     content = json.loads((states.folder / "project_3.json").read_text())
     assert content["jobs"][0]["id"] == identity
@@ -312,13 +310,13 @@ def test_the_file_is_json_for_people_to_read(states: TrainingStates):
 
 
 def count_fifty(folder: Path) -> None:
-    states = TrainingStates(folder)
+    states = JobQueue(folder)
     for _ in range(50):
         with states.change(3) as trainings:
             trainings.updates += 1
 
 
-def test_no_event_is_lost_between_processes(states: TrainingStates, tmp_path: Path):
+def test_no_event_is_lost_between_processes(states: JobQueue, tmp_path: Path):
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=count_fifty, args=(tmp_path,)) for _ in range(2)]
     for process in processes:
@@ -329,7 +327,7 @@ def test_no_event_is_lost_between_processes(states: TrainingStates, tmp_path: Pa
 
 
 def test_a_training_that_a_person_asks_for_starts_from_scratch_also_where_one_was_queued(
-    states: TrainingStates,
+    states: JobQueue,
 ):
     with states.change(3) as trainings:
         queued = trainings.enqueue("ANNOTATION_CREATED")

@@ -18,16 +18,17 @@ from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.training import recipe
 from timeseries_segmenter.report.content import Report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_file import read_report
-from timeseries_segmenter.storage.model_store import Model, ModelStore
+from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import Progress, State, Step
-from timeseries_segmenter.trainings.queue import TrainingStates
-from timeseries_segmenter.trainings.run import ProjectTraining
+from timeseries_segmenter.trainings.queue import JobQueue
+from timeseries_segmenter.trainings.run import TrainingRun
 from timeseries_segmenter.trainings.runner import JobRunner
 
 CONFIG = recorded.body("predict_json_inline")["label_config"]
@@ -64,7 +65,7 @@ def figures(model: Model) -> dict[str, Any]:
 def test_the_step_of_a_training_is_told_while_it_runs_and_not_afterwards(
     settings: Settings, studio: LabelStudioServer
 ):
-    states = TrainingStates(settings.model_dir)
+    states = JobQueue(settings.model_dir)
     steps: list[str | None] = []
 
     def watch(request: Request) -> Reply:
@@ -88,7 +89,7 @@ def test_the_steps_of_a_training_come_in_their_order_and_its_model_has_the_proje
     for _ in range(2):  # one task alone can't be checked
         studio.add_task(3, INLINE, TRUTH)
     steps: list[str] = []
-    ProjectTraining(settings).run(3, lambda _: None, show_step=steps.append)
+    TrainingRun(settings).run(3, lambda _: None, show_step=steps.append)
     assert steps == list(Step)
     model = ModelStore(settings).load(3)
     assert model
@@ -96,7 +97,7 @@ def test_the_steps_of_a_training_come_in_their_order_and_its_model_has_the_proje
 
 
 def train(settings: Settings, shown: list[Progress] | None = None) -> Model:
-    outcome = ProjectTraining(settings).run(3, (shown if shown is not None else []).append)
+    outcome = TrainingRun(settings).run(3, (shown if shown is not None else []).append)
     model = ModelStore(settings).load(3)
     assert model is not None
     assert model.version == outcome.version
@@ -204,7 +205,7 @@ def test_training_goes_on_from_the_model_before_unless_told_otherwise(
     assert (first["continued"], second["continued"]) == (False, True)
     assert second["epochs"] <= first["epochs"] / 4
     assert "epochs on top of the model before" in caplog.text
-    ProjectTraining(enough).run(3, lambda _: None, from_scratch=True)
+    TrainingRun(enough).run(3, lambda _: None, from_scratch=True)
     model = ModelStore(enough).load(3)
     assert model
     assert not figures(model)["continued"]
@@ -319,7 +320,7 @@ def test_regions_without_a_place_are_named_in_the_log_the_state_and_the_report_a
 ):
     bad = studio.add_task(3, INLINE, [*TRUTH, *result])
     good = studio.add_task(3, INLINE, TRUTH)
-    states = TrainingStates(settings.model_dir)
+    states = JobQueue(settings.model_dir)
     for _ in range(2):
         with states.change(3) as trainings:
             trainings.enqueue("ANNOTATION_CREATED")

@@ -29,7 +29,7 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import State
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 from tools.studio.processes import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -176,7 +176,7 @@ def test_of_several_processes_one_trains_at_a_time_and_events_become_two_trainin
     with ThreadPoolExecutor(8) as pool:
         posts = list(pool.map(lambda _: requests.post(f"{url}/webhook", json=START, timeout=60), range(40)))
     assert {post.status_code for post in posts} == {201}
-    states = TrainingStates(settings.model_dir)
+    states = JobQueue(settings.model_dir)
     wait_for(lambda: states.read(3).jobs and not states.waiting() and all_ended(states))
     jobs = states.read(3).jobs
     assert len(jobs) <= 2
@@ -185,7 +185,7 @@ def test_of_several_processes_one_trains_at_a_time_and_events_become_two_trainin
     assert {post.json()["job"] for post in posts} == {job.id for job in jobs}
 
 
-def all_ended(states: TrainingStates) -> bool:
+def all_ended(states: JobQueue) -> bool:
     return all(job.ended_at for job in states.read(3).jobs)
 
 
@@ -206,7 +206,7 @@ def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
     studio.vouch(predict)
     master, url = start(**ENDLESS)
     requests.post(f"{url}/webhook", json=START, timeout=60)
-    states = TrainingStates(settings.model_dir)
+    states = JobQueue(settings.model_dir)
     wait_for(lambda: states.read(3).jobs[-1].progress)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(requests.post, f"{url}/predict", json=predict, timeout=60)
@@ -229,7 +229,7 @@ def test_what_was_pending_when_everything_was_killed_is_trained_after_the_next_s
     for _ in range(2):
         requests.post(f"{url}/webhook", json=created, timeout=60)
     running = requests.post(f"{url}/webhook", json=START, timeout=60).json()["job"]
-    states = TrainingStates(settings.model_dir)
+    states = JobQueue(settings.model_dir)
     wait_for(lambda: states.read(3).jobs[-1].progress)
     waiting = requests.post(f"{url}/webhook", json=START, timeout=60).json()["job"]
     everything = [master.pid, *children(master.pid)]

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from tests.support import recorded
 from tests.support.models import PAIR, of_one_pair
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.storage.model_file import TrainedModel
+from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.web.backend import Backend
 
 CONFIG = recorded.body("predict_json_inline")["label_config"]

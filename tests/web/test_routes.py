@@ -14,7 +14,7 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings import worker_process
 from timeseries_segmenter.trainings.job import Job, Progress, State
-from timeseries_segmenter.trainings.policy import TrainingQueue
+from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.web.backend import Backend
 
 START = recorded.body("webhook_start_training")
@@ -226,7 +226,7 @@ def test_a_service_whose_queue_is_stuck_is_not_ready(client: FlaskClient, backen
 
 
 def test_a_service_whose_training_process_cannot_start_is_not_ready_until_it_can(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, endings: list[TrainingQueue]
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, endings: list[TrainingPolicy]
 ):
     app = _wsgi.init_app(settings=settings)
     backend: Backend = app.extensions["timeseries_segmenter"]

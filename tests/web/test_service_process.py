@@ -15,14 +15,14 @@ from tests.support import recorded
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
 from tests.support.processes import kill, lives, wait_for, workers
 from timeseries_segmenter.trainings.job import Job, State
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 from tools.studio.processes import free_port
 
 QUEUE = """
 import time
-from timeseries_segmenter.trainings.policy import TrainingQueue
+from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.settings import read_settings
-TrainingQueue(read_settings()).count(3, "START_TRAINING")
+TrainingPolicy(read_settings()).count(3, "START_TRAINING")
 time.sleep(600)
 """
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ def test_a_training_outlives_the_death_of_everything_and_its_model_is_served(
     studio.files["/data/upload/3/two.csv"] = recorded.csv("index", 1)
     for address in ("one.csv", "/data/upload/3/two.csv"):
         studio.add_task(3, {"csv_url": address}, recorded.regions(*recorded.DRAWN))
-    states = TrainingStates(tmp_path / "models")
+    states = JobQueue(tmp_path / "models")
 
     def newest_job() -> Job | None:
         jobs = states.read(3).jobs

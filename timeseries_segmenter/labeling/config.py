@@ -9,7 +9,7 @@ from defusedxml.ElementTree import fromstring
 
 from timeseries_segmenter.errors import LabelConfigError, TimeFormatError
 from timeseries_segmenter.labeling.label_pair import MOST_LABELS, MOST_NAME, LabelPair
-from timeseries_segmenter.labeling.pair_settings import PairSettings, unknown_settings
+from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings, unknown_settings
 from timeseries_segmenter.labeling.time.formats import TimeFormat
 
 SEPARATORS = {
@@ -41,6 +41,17 @@ class LabelConfig:
     pairs: tuple[LabelPair, ...]
     unknown_settings: tuple[str, ...] = ()
     unusable: tuple[str, ...] = ()
+
+    @property
+    def settings_remark(self) -> str:
+        """What to tell of `unknown_settings`; empty if there are none."""
+        if not self.unknown_settings:
+            return ""
+        known = ", ".join(PREFIX + name for name in PairSettings.model_fields)
+        return (
+            f"the labeling config has {', '.join(self.unknown_settings)}, which this service doesn't know; "
+            f"it knows {known}"
+        )
 
 
 def parse_label_config(xml: str) -> LabelConfig:

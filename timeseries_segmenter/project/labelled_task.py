@@ -14,9 +14,9 @@ from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.targets import choose_annotation, class_indices, read_annotation
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.project.left_out import LeftOut
+from timeseries_segmenter.project.task import TaskId, task_name
 from timeseries_segmenter.segment import LabelSet, Segment
-from timeseries_segmenter.sources.export_file import TaskId
-from timeseries_segmenter.sources.task_series import SeriesOfTask, TaskSeries, task_name
+from timeseries_segmenter.sources.task_series import SeriesOfTask, TaskSeries
 
 logger = logging.getLogger(__name__)
 

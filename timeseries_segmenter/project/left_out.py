@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from timeseries_segmenter.sources.export_file import TaskId
+from timeseries_segmenter.project.task import TaskId
 
 MOST_NAMED = 3  # tasks in one message
 

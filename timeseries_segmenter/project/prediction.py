@@ -12,10 +12,11 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.learning.segmenter import Segmentation, Segmenter
+from timeseries_segmenter.project.model import UNTRAINED, Model
+from timeseries_segmenter.project.task import task_name
 from timeseries_segmenter.sources.patience import Patience
-from timeseries_segmenter.sources.task_series import SeriesOfTask, TaskSeries, task_name
+from timeseries_segmenter.sources.task_series import SeriesOfTask, TaskSeries
 from timeseries_segmenter.sources.vouching import Voucher
-from timeseries_segmenter.storage.model_store import UNTRAINED, Model
 from timeseries_segmenter.told_once import ToldOnce
 
 logger = logging.getLogger(__name__)

@@ -15,9 +15,8 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
+from timeseries_segmenter.project.model import Folds, Model
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.model_file import Folds
-from timeseries_segmenter.storage.model_store import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from timeseries_segmenter.labeling.time.axis import Time
-from timeseries_segmenter.sources.export_file import TaskId
+from timeseries_segmenter.project.task import TaskId
 
 DIGITS = 4  # of figures
 LEVELS = 1000  # steps between the lowest and the highest value of a channel in a picture

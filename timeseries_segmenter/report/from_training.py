@@ -5,10 +5,10 @@ from typing import Any
 
 from timeseries_segmenter.learning.calibration import reliability
 from timeseries_segmenter.learning.disagreement import disagreements
+from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.project.training import ModelTraining, PairTraining
 from timeseries_segmenter.report.builder import Checked, disagreement, pair_report, previous
 from timeseries_segmenter.report.content import Disagreement, Figures, PairReport, Report, Unlabelled
-from timeseries_segmenter.storage.model_file import TrainedModel
 
 
 def reported(

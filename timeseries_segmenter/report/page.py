@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.report.colours import BACKGROUND, DARK, LABELS, colour
 from timeseries_segmenter.report.content import (
     Disagreement,
@@ -18,7 +19,6 @@ from timeseries_segmenter.report.content import (
     Sample,
 )
 from timeseries_segmenter.report.verdict import Mistake, Verdict, mistakes, next_steps, verdict
-from timeseries_segmenter.sources.export_file import TaskId
 
 if TYPE_CHECKING:
     from timeseries_segmenter.report.picture import Picture

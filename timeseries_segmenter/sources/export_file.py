@@ -10,12 +10,10 @@ from typing import Any
 
 from timeseries_segmenter.errors import ExportError, LabelConfigError
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
-
-TaskId = int | str  # a task's number in Label Studio, or the name that a file of tasks gives it
+from timeseries_segmenter.project.task import TaskId, task_id
 
 WRITTEN = "as written"  # a key of tasks
 EXPORT = "export the project as JSON"
-MOST_DIGITS = 18  # of an id that is a number
 
 
 def read_config(path: Path) -> LabelConfig:
@@ -52,19 +50,6 @@ def read_tasks(path: Path, ids: Collection[TaskId] | None = None) -> list[dict[s
     if missing:
         raise ExportError(f"{path} has no task {', '.join(map(str, missing))}")
     return [task for task, known in zip(tasks, names, strict=True) if not known.isdisjoint(ids)]
-
-
-def task_id(written: object) -> TaskId | None:
-    """An id as it is written: a number also where it is one as text; None where there is none."""
-    if isinstance(written, int) and not isinstance(written, bool):
-        return written
-    if isinstance(written, float) and written.is_integer():
-        return int(written)
-    if not isinstance(written, str) or not written.strip():
-        return None
-    text = written.strip()
-    is_number = text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= MOST_DIGITS
-    return int(text) if is_number and str(int(text)) == text else text
 
 
 def read_split(path: Path, part: str) -> list[TaskId]:

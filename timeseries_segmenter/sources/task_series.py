@@ -9,6 +9,7 @@ from timeseries_segmenter.errors import LabelStudioError, SegmenterError, Series
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, read_series
 from timeseries_segmenter.labeling.tables.file_kind import unreadable_kind
+from timeseries_segmenter.project.task import task_name
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.downloads import Downloader
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
@@ -176,11 +177,3 @@ def _begin(downloads: SideBySide, task: Mapping[str, Any], pairs: Sequence[Label
             continue
         if isinstance(value, str) and value.strip():
             downloads.begin(value.strip(), task_name(task))
-
-
-def task_name(task: Mapping[str, Any]) -> int | str:
-    """A task's id as messages may hold it: a number, or a short text on one line."""
-    name = task.get("id")
-    if isinstance(name, int):
-        return name
-    return repr(name[:30]) if isinstance(name, str) else "without an id"

@@ -4,9 +4,7 @@ Beside the segmenters stand those of the training's cross-validation, `folds`, s
 training can go on from them.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +13,12 @@ import torch
 
 from timeseries_segmenter.errors import ForeignModelError, ModelFileError
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.storage.torch_file import check_archive, read_torch_file
 
 FILE_FORMAT = 3
 FORMER_FORMAT = 2  # of one pair, whose name it does not tell
 NO_NAME = ""
-
-Folds = Mapping[int, Segmenter]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedModel:
-    """What a training made: segmenters by the name of their pair, those of each fold, a report as JSON."""
-
-    segmenters: Mapping[str, Segmenter]
-    folds: Mapping[str, Folds] = field(default_factory=dict)
-    report: str | None = None
 
 
 def save_model(path: Path, model: TrainedModel, metadata: dict[str, Any]) -> None:

@@ -2,19 +2,16 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from timeseries_segmenter.errors import ForeignModelError, ModelFileError, VersionError
-from timeseries_segmenter.labeling.config import LabelConfig
-from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.model import UNTRAINED, Model, TrainedModel
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.file_memory import signature
 from timeseries_segmenter.storage.model_file import (
-    TrainedModel,
     copy_model,
     load_folds,
     load_model,
@@ -27,29 +24,9 @@ from timeseries_segmenter.storage.unreadable_models import UnreadableModels
 
 logger = logging.getLogger(__name__)
 
-UNTRAINED = "untrained"  # the version of a project without a model
-NO_PROJECT = 0  # serves requests that name no project
-
 MOST_VERSIONS = 10_000  # of which names are in memory
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A version of a project's model, ready to predict: a segmenter for each pair of tags, by its name."""
-
-    version: str
-    segmenters: dict[str, Segmenter]
-    metadata: dict[str, Any]
-
-    def segmenter(self, pair: LabelPair, config: LabelConfig) -> Segmenter | None:
-        """The segmenter of one of the labeling config's pairs; None where it has learned none.
-
-        Tags that were renamed are known by being the only ones.
-        """
-        only = len(self.segmenters) == len(config.pairs) == 1
-        return self.segmenters.get(pair.name) or (next(iter(self.segmenters.values())) if only else None)
 
 
 class ModelStore:

@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 
 logger = logging.getLogger(__name__)
 
@@ -31,16 +31,16 @@ KEPT = 3600  # seconds for which RQ keeps what it knows of a process that died
 MARGIN = 60  # seconds after TRAINING_TIMEOUT, within which the training ends by itself
 
 
-class RedisQueue:
+class RedisBell:
     """A queue of RQ that `python -m timeseries_segmenter worker` processes take from."""
 
     def __init__(self, rq: Queue, settings: Settings) -> None:
         self.rq = rq
         self._timeout = settings.training_timeout + MARGIN
-        self._states = TrainingStates(settings.model_dir)
+        self._states = JobQueue(settings.model_dir)
 
     @classmethod
-    def of_web(cls, settings: Settings) -> "RedisQueue":
+    def of_web(cls, settings: Settings) -> "RedisBell":
         """For the answer to a request: gives up on Redis at once."""
         connection = Redis.from_url(
             settings.redis_url.get_secret_value(),
@@ -51,7 +51,7 @@ class RedisQueue:
         return cls(_queue(connection), settings)
 
     @classmethod
-    def of_worker(cls, settings: Settings) -> "RedisQueue":
+    def of_worker(cls, settings: Settings) -> "RedisBell":
         """For a worker, which can wait."""
         connection = Redis.from_url(settings.redis_url.get_secret_value())
         return cls(_queue(connection), settings)

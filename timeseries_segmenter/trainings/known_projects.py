@@ -10,7 +10,7 @@ from filelock import Timeout
 from timeseries_segmenter.errors import LabelStudioError, QueueError
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.files import model_path
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 
 if TYPE_CHECKING:
     from timeseries_segmenter.sources.label_studio import LabelStudioClient
@@ -35,7 +35,7 @@ class KnownProjects:
     that says why.
     """
 
-    def __init__(self, settings: Settings, states: TrainingStates) -> None:
+    def __init__(self, settings: Settings, states: JobQueue) -> None:
         self._settings = settings
         self._states = states
         self._studio: LabelStudioClient | None = None
@@ -130,7 +130,7 @@ class KnownProjects:
 class RoomForUnknown:
     """For web processes: how many projects without a model may leave events in MODEL_DIR."""
 
-    def __init__(self, settings: Settings, states: TrainingStates) -> None:
+    def __init__(self, settings: Settings, states: JobQueue) -> None:
         self._model_dir = settings.model_dir
         self._states = states
         self._unknown = 0

@@ -12,7 +12,7 @@ from timeseries_segmenter.told_once import ToldOnce
 from timeseries_segmenter.trainings.job import START_TRAINING, Job
 from timeseries_segmenter.trainings.late_events import LateEvents
 from timeseries_segmenter.trainings.lookout import Lookout
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Workers(Protocol):
         """Raises QueueError where the workers can't be reached, or can't be started."""
 
 
-class TrainingQueue:
+class TrainingPolicy:
     """Counts a project's events, and queues a training when it is due.
 
     The queue is in `MODEL_DIR`, so nothing is lost when this process ends, or Redis. Without Redis
@@ -53,7 +53,7 @@ class TrainingQueue:
 
     def __init__(self, settings: Settings) -> None:
         self._updates = settings.start_training_each_n_updates
-        self.states = TrainingStates(settings.model_dir)
+        self.states = JobQueue(settings.model_dir)
         self.workers = _workers(settings, self.states)
         self.lookout = Lookout(self.look)
         self._late = LateEvents(self.states.folder)
@@ -124,9 +124,9 @@ class TrainingQueue:
         return job
 
 
-def _workers(settings: Settings, states: TrainingStates) -> Workers:
+def _workers(settings: Settings, states: JobQueue) -> Workers:
     if not settings.redis_url.get_secret_value():
         return WorkerProcess(settings, states)
-    from timeseries_segmenter.trainings.bell import RedisQueue  # slow to import, and not always there
+    from timeseries_segmenter.trainings.bell import RedisBell  # slow to import, and not always there
 
-    return RedisQueue.of_web(settings)
+    return RedisBell.of_web(settings)

@@ -34,7 +34,7 @@ NUMBER = re.compile("0|[1-9][0-9]{0,17}")  # of a project, as we write it
 INTERRUPTED = "the training process ended in its midst; if it was short of memory, give it more"
 
 
-class TrainingStates:
+class JobQueue:
     """Reads and changes the state files in `MODEL_DIR/training`.
 
     Locks are those of the file system: they end with the process that holds them. Reading takes no

@@ -12,10 +12,10 @@ from rq.job import Job
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.settings import Settings, read_settings
 from timeseries_segmenter.told_once import ToldOnce
-from timeseries_segmenter.trainings.bell import RedisQueue, is_training
+from timeseries_segmenter.trainings.bell import RedisBell, is_training
 from timeseries_segmenter.trainings.job import State
 from timeseries_segmenter.trainings.known_projects import KnownProjects
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def serve(settings: Settings) -> None:
     import timeseries_segmenter.trainings.run  # noqa: F401  once, not in every work horse
 
     os.nice(NICENESS)
-    queue = RedisQueue.of_worker(settings)
+    queue = RedisBell.of_worker(settings)
     queue.ping()
     logger.info("trainings come from Redis, models go to %s", settings.model_dir)
     while not _work(settings, queue):
@@ -43,10 +43,10 @@ def serve(settings: Settings) -> None:
 def train(project: int) -> None:
     """What RQ calls in a process of its own: train a project that waits, and tell if it waits again."""
     settings = read_settings()
-    states = TrainingStates(settings.model_dir)
+    states = JobQueue(settings.model_dir)
     try:
         if JobRunner(settings, states).run(project) and project in states.waiting():
-            RedisQueue.of_worker(settings).wake(project)
+            RedisBell.of_worker(settings).wake(project)
     except OSError as error:
         logger.error("project %d waits, since MODEL_DIR can't be used: %s", project, error)
 
@@ -54,7 +54,7 @@ def train(project: int) -> None:
 class TrainingWorker(Worker):
     """An RQ worker that looks into MODEL_DIR as well, and has a training put back when it is to end."""
 
-    def __init__(self, settings: Settings, queue: RedisQueue) -> None:
+    def __init__(self, settings: Settings, queue: RedisBell) -> None:
         super().__init__(
             [queue.rq],
             connection=queue.rq.connection,
@@ -65,7 +65,7 @@ class TrainingWorker(Worker):
         )
         self.told_to_end = False
         self._training_queue = queue
-        self._states = TrainingStates(settings.model_dir)
+        self._states = JobQueue(settings.model_dir)
         self._known = KnownProjects(settings, self._states)
         self._tell = ToldOnce(logger)
 
@@ -98,7 +98,7 @@ class TrainingWorker(Worker):
             self.kill_horse(signal.SIGTERM)
 
 
-def _work(settings: Settings, queue: RedisQueue) -> bool:
+def _work(settings: Settings, queue: RedisBell) -> bool:
     """Work until told to end; False where it ended because Redis went away."""
     try:
         worker = TrainingWorker(settings, queue)
@@ -109,7 +109,7 @@ def _work(settings: Settings, queue: RedisQueue) -> bool:
     return worker.told_to_end
 
 
-def _wait_for(queue: RedisQueue) -> None:
+def _wait_for(queue: RedisBell) -> None:
     while True:
         time.sleep(INTERVAL)
         try:

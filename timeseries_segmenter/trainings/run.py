@@ -15,7 +15,6 @@ from timeseries_segmenter.errors import (
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.training import Recipe
 from timeseries_segmenter.learning.training_loop import Epoch
-from timeseries_segmenter.logs import log_unknown_settings
 from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
     read_labelled_tasks,
@@ -24,6 +23,7 @@ from timeseries_segmenter.project.labelled_task import (
     task_ids,
 )
 from timeseries_segmenter.project.left_out import MOST_NAMED, LeftOut, lacked, lacking, reasons, why_away
+from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.prediction import pair_segmenters
 from timeseries_segmenter.project.training import ModelTraining, Start, train_model
 from timeseries_segmenter.report.content import Unlabelled
@@ -33,7 +33,7 @@ from timeseries_segmenter.sources.downloads import Downloader
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.retries import LONG, ONE_TRY
 from timeseries_segmenter.sources.task_series import TaskSeries
-from timeseries_segmenter.storage.model_store import Model, ModelStore
+from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.annotate_next import SECONDS, lowest_scores
 from timeseries_segmenter.trainings.job import Progress, Step
 from timeseries_segmenter.trainings.log import (
@@ -64,7 +64,7 @@ class Outcome:
     further_away: bool = False
 
 
-class ProjectTraining:
+class TrainingRun:
     """Trains projects with one set of settings."""
 
     def __init__(self, settings: Settings) -> None:
@@ -93,7 +93,8 @@ class ProjectTraining:
         step(Step.FETCHING)
         studio_project = self._label_studio.project(project)
         config = parse_label_config(studio_project.label_config)
-        log_unknown_settings(project, config)
+        if remark := config.settings_remark:
+            logger.warning("project %d: %s", project, remark)
         before = self._before(project)
         labelled, left_out = self._labelled(project, config)
         tasks, skipped = task_ids(labelled), shortened(reasons(left_out))

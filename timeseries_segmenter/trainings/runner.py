@@ -20,7 +20,7 @@ from timeseries_segmenter.trainings.job import (
     State,
 )
 from timeseries_segmenter.trainings.queue import PATIENCE as STATE_PATIENCE
-from timeseries_segmenter.trainings.queue import TrainingStates, worker_name
+from timeseries_segmenter.trainings.queue import JobQueue, worker_name
 from timeseries_segmenter.trainings.stop import TrainingStopped, stopped_by
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ PROGRESS_PATIENCE = 2.0  # seconds for the lock on a state; a progress that is n
 class JobRunner:
     """Runs queued jobs in the main thread of its process, one project at a time anywhere."""
 
-    def __init__(self, settings: Settings, states: TrainingStates) -> None:
+    def __init__(self, settings: Settings, states: JobQueue) -> None:
         self._settings = settings
         self._states = states
 
@@ -77,14 +77,14 @@ class JobRunner:
     def _run(self, project: int, job: Job) -> bool:
         import torch  # here: a worker that only waits does without
 
-        from timeseries_segmenter.trainings.run import ProjectTraining
+        from timeseries_segmenter.trainings.run import TrainingRun
 
         torch.set_num_threads(1)  # more gain nothing with networks of this size, and slow predictions down
         logger.info("project %d: training %s started (%s)", project, job.id, job.event)
         began = time.monotonic()
         try:
             with stopped_by(lambda: self._reason_to_stop(project, job, began)):
-                outcome = ProjectTraining(self._settings).run(
+                outcome = TrainingRun(self._settings).run(
                     project,
                     lambda progress: self._show(project, job, progress),
                     job.from_scratch,

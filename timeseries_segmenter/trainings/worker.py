@@ -15,7 +15,7 @@ from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.told_once import ToldOnce
 from timeseries_segmenter.trainings.end_with_service import end_with_service
 from timeseries_segmenter.trainings.known_projects import KnownProjects
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
 
 logger = logging.getLogger("timeseries_segmenter.trainings.worker")  # it runs as __main__
@@ -34,7 +34,7 @@ def main() -> None:
     end_with_service()
     configure_logging(settings)
     os.nice(NICENESS)
-    states = TrainingStates(settings.model_dir)
+    states = JobQueue(settings.model_dir)
     tell = ToldOnce(logger)
     while True:
         try:
@@ -48,7 +48,7 @@ def main() -> None:
             time.sleep(PAUSE)
 
 
-def _train_until_told_to_end(runner: JobRunner, states: TrainingStates, known: KnownProjects) -> None:
+def _train_until_told_to_end(runner: JobRunner, states: JobQueue, known: KnownProjects) -> None:
     tell = ToldOnce(logger)
     rests: dict[int, float] = {}  # until when, by project
     taken_up = -LOOK

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.trainings.queue import TrainingStates, worker_name
+from timeseries_segmenter.trainings.queue import JobQueue, worker_name
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ PACKAGE_ROOT = Path(__file__).parents[2]
 class WorkerProcess:
     """The worker lives as long as this process; one that dies is replaced when there is work."""
 
-    def __init__(self, settings: Settings, states: TrainingStates) -> None:
+    def __init__(self, settings: Settings, states: JobQueue) -> None:
         self._settings = settings
         self._states = states
         self._lock = threading.Lock()

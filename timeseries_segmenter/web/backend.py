@@ -12,6 +12,7 @@ from flask import current_app, has_request_context, request
 
 from timeseries_segmenter.errors import ModelFileError, QueueError
 from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.project.model import NO_PROJECT, Model
 from timeseries_segmenter.project.prediction import predict_tasks
 from timeseries_segmenter.report.files import ReportFiles
 from timeseries_segmenter.report.saved import saved_report
@@ -20,12 +21,12 @@ from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.patience import Crowd, Patience
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.sources.vouching import Vouching
-from timeseries_segmenter.storage.model_store import NO_PROJECT, Model, ModelStore
+from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.storage.version_summary import VersionSummaries
 from timeseries_segmenter.told_once import ToldOnce
 from timeseries_segmenter.trainings.job import Job
 from timeseries_segmenter.trainings.known_projects import RoomForUnknown
-from timeseries_segmenter.trainings.policy import TRAINING_EVENTS, TrainingQueue
+from timeseries_segmenter.trainings.policy import TRAINING_EVENTS, TrainingPolicy
 from timeseries_segmenter.web.authentication import Authentication
 from timeseries_segmenter.web.client_presence import still_wanted
 from timeseries_segmenter.web.metrics import Metrics
@@ -49,7 +50,7 @@ class Backend:
         self.reports = ReportFiles(
             self.store, partial(saved_report, label_studio_url=link, dashboard=DASHBOARD)
         )
-        self.queue = TrainingQueue(settings)
+        self.queue = TrainingPolicy(settings)
         self._room = RoomForUnknown(settings, self.queue.states)
         self.metrics = Metrics(self.queue.states)
         self.authentication = Authentication(settings)

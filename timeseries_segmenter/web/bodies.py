@@ -14,7 +14,7 @@ from pydantic import (
 )
 from werkzeug.exceptions import BadRequest
 
-from timeseries_segmenter.storage.model_store import NO_PROJECT
+from timeseries_segmenter.project.model import NO_PROJECT
 from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
 from timeseries_segmenter.web.backend import current_backend, project_number, request_project
 from timeseries_segmenter.web.body_bounds import check_tasks, check_values

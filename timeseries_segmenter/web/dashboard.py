@@ -7,9 +7,9 @@ from flask import Blueprint, Response, abort, jsonify, make_response, request, s
 from flask.typing import ResponseReturnValue
 
 from timeseries_segmenter.errors import ModelFileError, ReportError, VersionError
+from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.report.page import PALETTE
 from timeseries_segmenter.storage.model_files import version_number
-from timeseries_segmenter.storage.model_store import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.trainings.job import START_TRAINING
 from timeseries_segmenter.web.backend import Backend, current_backend
 from timeseries_segmenter.web.bodies import RollBack, json_body, parse_body

@@ -3,14 +3,16 @@
 Each reads its body once, makes a `TimeSeriesSegmenter` for the request, and asks it.
 """
 
+import logging
 from typing import Any
 
 from flask import current_app, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from timeseries_segmenter.logs import log_unknown_settings
 from timeseries_segmenter.web.bodies import Predict, Setup, Webhook, read_body
 from timeseries_segmenter.web.routes import metrics, versions
+
+logger = logging.getLogger(__name__)
 
 MODEL_CLASS = "timeseries_segmenter.model_class"
 
@@ -24,7 +26,8 @@ def setup() -> ResponseReturnValue:
     """Check a labeling config, and answer the project's model version. 400 says what the config lacks."""
     body = read_body(Setup)
     model = _model(body.project, body.schema_)
-    log_unknown_settings(body.project, model.config)
+    if remark := model.config.settings_remark:
+        logger.warning("project %d: %s", body.project, remark)
     return jsonify({"model_version": model.model_version})
 
 

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.values import MutexValue, ValueClass
 
 from timeseries_segmenter.trainings.job import State
-from timeseries_segmenter.trainings.queue import TrainingStates
+from timeseries_segmenter.trainings.queue import JobQueue
 
 PREFIX = "timeseries_segmenter"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
@@ -21,7 +21,7 @@ class Metrics:
     Trainings are counted in MODEL_DIR, since they run in processes and on machines of their own.
     """
 
-    def __init__(self, states: TrainingStates) -> None:
+    def __init__(self, states: JobQueue) -> None:
         self._trainings = TrainingCollector(states)
         self._registry = registry = CollectorRegistry()
         registry.register(self._trainings)
@@ -72,7 +72,7 @@ class Metrics:
 class TrainingCollector(Collector):
     """Trainings of all projects, by the files in MODEL_DIR: the same from every process."""
 
-    def __init__(self, states: TrainingStates) -> None:
+    def __init__(self, states: JobQueue) -> None:
         self._states = states
 
     def collect(self) -> Iterable[Metric]:

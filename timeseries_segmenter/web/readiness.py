@@ -3,13 +3,13 @@
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_dir import folder_problem
-from timeseries_segmenter.trainings.policy import TrainingQueue
+from timeseries_segmenter.trainings.policy import TrainingPolicy
 
 OK = "ok"
 STUCK = 60  # seconds; a training process needs some of them to start
 
 
-def check_readiness(settings: Settings, queue: TrainingQueue) -> dict[str, str]:
+def check_readiness(settings: Settings, queue: TrainingPolicy) -> dict[str, str]:
     """For each part `ok`, or what is wrong with it and what to do."""
     return {
         "model_dir": folder_problem(settings.model_dir) or OK,
@@ -18,7 +18,7 @@ def check_readiness(settings: Settings, queue: TrainingQueue) -> dict[str, str]:
     }
 
 
-def _check_workers(queue: TrainingQueue) -> str:
+def _check_workers(queue: TrainingPolicy) -> str:
     try:
         queue.workers.check()
     except QueueError as error:
@@ -26,7 +26,7 @@ def _check_workers(queue: TrainingQueue) -> str:
     return OK
 
 
-def _check_queue(queue: TrainingQueue) -> str:
+def _check_queue(queue: TrainingPolicy) -> str:
     try:
         overdue = queue.states.overdue(STUCK)
         if not overdue or queue.states.any_trained():

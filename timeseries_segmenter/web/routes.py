@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.routing import IntegerConverter, Map
 
-from timeseries_segmenter.storage.model_store import UNTRAINED
+from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.trainings.job import Job, State
 from timeseries_segmenter.web.backend import PROJECT_DIGITS, current_backend, project_number
 from timeseries_segmenter.web.bodies import JobStatus, read_body

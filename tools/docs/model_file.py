@@ -12,7 +12,8 @@ from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
 from timeseries_segmenter.learning.standardisation import Standardisation
-from timeseries_segmenter.storage.model_file import TrainedModel, save_model
+from timeseries_segmenter.project.model import TrainedModel
+from timeseries_segmenter.storage.model_file import save_model
 from tools.docs.markdown import table
 
 PAIR = "label:ts"

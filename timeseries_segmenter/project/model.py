@@ -1,0 +1,40 @@
+"""A project's model: a segmenter for each pair of tags, by its name, and what is known of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.learning.segmenter import Segmenter
+
+UNTRAINED = "untrained"  # the version of a project without a model
+NO_PROJECT = 0  # serves requests that name no project
+
+Folds = Mapping[int, Segmenter]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """What a training made: segmenters by the name of their pair, those of each fold, a report as JSON."""
+
+    segmenters: Mapping[str, Segmenter]
+    folds: Mapping[str, Folds] = field(default_factory=dict)
+    report: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A version of a project's model, ready to predict: a segmenter for each pair of tags, by its name."""
+
+    version: str
+    segmenters: dict[str, Segmenter]
+    metadata: dict[str, Any]
+
+    def segmenter(self, pair: LabelPair, config: LabelConfig) -> Segmenter | None:
+        """The segmenter of one of the labeling config's pairs; None where it has learned none.
+
+        Tags that were renamed are known by being the only ones.
+        """
+        only = len(self.segmenters) == len(config.pairs) == 1
+        return self.segmenters.get(pair.name) or (next(iter(self.segmenters.values())) if only else None)
