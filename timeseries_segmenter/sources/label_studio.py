@@ -5,15 +5,17 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
-from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
 from timeseries_segmenter.errors import LabelStudioError
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.retries import SHORT, STATUSES, Retries, RetryPolicy, TemporaryError
+
+if TYPE_CHECKING:
+    from label_studio_sdk import LabelStudio
 
 T = TypeVar("T")
 
@@ -60,7 +62,7 @@ class LabelStudioClient:
     def project(self, project: int) -> Project:
         """The title and the labeling config of a project as they are now. Raises LabelStudioError."""
 
-        def ask(sdk: LabelStudio) -> Project:
+        def ask(sdk: "LabelStudio") -> Project:
             found = sdk.projects.get(id=project)
             if not isinstance(found.label_config, str):
                 raise TypeError("no labeling config")
@@ -71,7 +73,7 @@ class LabelStudioClient:
     def existing(self, projects: Sequence[int]) -> set[int]:
         """Those of at most PAGE_SIZE projects that Label Studio knows. Raises LabelStudioError."""
 
-        def ask(sdk: LabelStudio) -> set[int] | None:
+        def ask(sdk: "LabelStudio") -> set[int] | None:
             wanted = ",".join(map(str, projects))
             page: Any = sdk.projects.list(ids=wanted, include="task_number", page_size=PAGE_SIZE)
             found = {item.id for item in page.items}
@@ -85,7 +87,7 @@ class LabelStudioClient:
         return {project for project in projects if self._exists(project)}
 
     def _exists(self, project: int) -> bool:
-        def ask(sdk: LabelStudio) -> bool:
+        def ask(sdk: "LabelStudio") -> bool:
             try:
                 sdk.projects.get(id=project)
             except ApiError as error:
@@ -122,7 +124,7 @@ class LabelStudioClient:
         return found
 
     def _some_data(self, project: int, tasks: Sequence[int]) -> list[tuple[int, Any]]:
-        def ask(sdk: LabelStudio) -> list[tuple[int, Any]]:
+        def ask(sdk: "LabelStudio") -> list[tuple[int, Any]]:
             page: Any = sdk.tasks.list(
                 project=project,
                 query=json.dumps({"selectedItems": {"all": False, "included": list(tasks)}}),
@@ -171,7 +173,7 @@ class LabelStudioClient:
     def _page(self, project: int, operator: str, number: int) -> list[dict[str, Any]]:
         """The tasks of one page; none after the last."""
 
-        def ask(sdk: LabelStudio) -> list[dict[str, Any]]:
+        def ask(sdk: "LabelStudio") -> list[dict[str, Any]]:
             try:
                 page: Any = sdk.tasks.list(
                     project=project,
@@ -190,10 +192,10 @@ class LabelStudioClient:
 
         return self._ask(f"the tasks of project {project}", ask)
 
-    def _ask(self, wanted: str, ask: Callable[[LabelStudio], T]) -> T:
+    def _ask(self, wanted: str, ask: Callable[["LabelStudio"], T]) -> T:
         return self._retries.run(self.host, lambda: self._try(f"the request for {wanted}", ask))
 
-    def _try(self, request: str, ask: Callable[[LabelStudio], T]) -> T:
+    def _try(self, request: str, ask: Callable[["LabelStudio"], T]) -> T:
         """One try; raises TemporaryError where another may do better, and turns what the SDK raises into an
         error that says what to do.
         """
@@ -225,7 +227,7 @@ class LabelStudioClient:
         except (TypeError, AttributeError, ValueError) as error:  # the SDK trusts what it is answered
             raise nonsense from error
 
-    def _ask_twice(self, ask: Callable[[LabelStudio], T]) -> T:
+    def _ask_twice(self, ask: Callable[["LabelStudio"], T]) -> T:
         """Ask again with another access token where one is refused, whatever this machine's clock says."""
         sdk = self._client()
         try:
@@ -242,11 +244,13 @@ class LabelStudioClient:
             f"{self.host} answered {status} to {request}: {ADVICE.get(status or 0, OTHER_ADVICE)}"
         )
 
-    def _client(self) -> LabelStudio:
+    def _client(self) -> "LabelStudio":
         if not self._api_key:
             raise LabelStudioError(f"LABEL_STUDIO_API_KEY is not set: {ADVICE[401]}")
         sdk = self._sdk
         if sdk is None:
+            from label_studio_sdk import LabelStudio  # it takes 0.4 s, and a service starts without
+
             sdk = LabelStudio(  # type: ignore[no-untyped-call]
                 # without the slash the exchange of tokens loses a path that the host has
                 base_url=f"{self.host}/",
