@@ -12,12 +12,12 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.learning.segmenter import Segmentation, Segmenter
+from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.model import UNTRAINED, Model
 from timeseries_segmenter.project.task import task_name
 from timeseries_segmenter.sources.patience import Patience
 from timeseries_segmenter.sources.task_series import SeriesOfTask, TaskSeries
 from timeseries_segmenter.sources.vouching import Voucher
-from timeseries_segmenter.told_once import ToldOnce
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ NOTHING = Drawing([], 0.0, 0)
 class Complaints:
     """What one request, or one look at tasks, could not read: in the log where that is news."""
 
-    def __init__(self, told: ToldOnce | None = None, level: int = logging.WARNING) -> None:
-        self._told = told or ToldOnce(logger)
+    def __init__(self, told: OnceLogger | None = None, level: int = logging.WARNING) -> None:
+        self._told = told or OnceLogger(logger)
         self._level = level
         self._known: set[int | str] = set()
 
@@ -93,7 +93,7 @@ def predict_tasks(
     series: TaskSeries,
     observe: Observe | None = None,
     patience: Patience | None = None,
-    told: ToldOnce | None = None,
+    told: OnceLogger | None = None,
     voucher: Voucher | None = None,
 ) -> list[dict[str, Any]]:
     """One Label Studio prediction per task, in their order; an empty one once `patience` is over.
@@ -125,9 +125,9 @@ def predict_tasks(
     return [{"model_version": version, "score": each.score, "result": each.regions} for each in drawings]
 
 
-def pair_segmenters(model: Model, config: LabelConfig, told: ToldOnce | None = None) -> list[PairSegmenter]:
+def pair_segmenters(model: Model, config: LabelConfig, told: OnceLogger | None = None) -> list[PairSegmenter]:
     """What of the model can draw regions of the labeling config; in the log what can't, where it is news."""
-    told = told or ToldOnce(logger)
+    told = told or OnceLogger(logger)
     found = []
     for pair in config.pairs:
         segmenter = model.segmenter(pair, config)

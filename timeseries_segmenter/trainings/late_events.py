@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.storage.files import UNFINISHED, make_folder, replace_file
-from timeseries_segmenter.told_once import ToldOnce
 from timeseries_segmenter.trainings.queue import NUMBER
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class LateEvents:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "events"
-        self._tell = ToldOnce(logger)
+        self._tell = OnceLogger(logger)
 
     def keep(self, project: int, event: str) -> None:
         """Have an event counted later. Raises OSError where MODEL_DIR can't be written."""

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from timeseries_segmenter.told_once import ToldOnce
+from timeseries_segmenter.once_logger import OnceLogger
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ class Lookout:
     def __init__(self, look: Callable[[], None]) -> None:
         self._look = look
         self._ended = threading.Event()
-        self._tell = ToldOnce(logger)
+        self._tell = OnceLogger(logger)
 
     def start(self) -> None:
         """Look from now on, in a thread of its own."""

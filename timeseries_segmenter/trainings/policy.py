@@ -7,8 +7,8 @@ from typing import Protocol
 from filelock import Timeout
 
 from timeseries_segmenter.errors import StateError
+from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.told_once import ToldOnce
 from timeseries_segmenter.trainings.job import START_TRAINING, Job
 from timeseries_segmenter.trainings.late_events import LateEvents
 from timeseries_segmenter.trainings.lookout import Lookout
@@ -57,7 +57,7 @@ class TrainingPolicy:
         self.workers = _workers(settings, self.states)
         self.lookout = Lookout(self.look)
         self._late = LateEvents(self.states.folder)
-        self._tell = ToldOnce(logger)
+        self._tell = OnceLogger(logger)
 
     def count(self, project: int, event: str) -> Job | None:
         """Count an event; returns the queued job once enough have come, at once for START_TRAINING.

@@ -15,6 +15,7 @@ from filelock import Timeout
 from pydantic import ValidationError
 
 from timeseries_segmenter.errors import StateError
+from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.storage.files import (
     file_lock,
     give_to_folder_owner,
@@ -22,7 +23,6 @@ from timeseries_segmenter.storage.files import (
     remove_unfinished,
     replace_file,
 )
-from timeseries_segmenter.told_once import ToldOnce
 from timeseries_segmenter.trainings.job import AFTER_KILL, FORMAT, ProjectTrainings, State
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class JobQueue:
     def __init__(self, model_dir: Path) -> None:
         self.folder = model_dir.absolute() / "training"
         self._waiting = self.folder / "waiting"
-        self._tell = ToldOnce(logger)
+        self._tell = OnceLogger(logger)
         self._seen: dict[int, tuple[tuple[int, ...], ProjectTrainings]] = {}
 
     def read(self, project: int) -> ProjectTrainings:

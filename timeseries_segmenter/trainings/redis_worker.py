@@ -10,8 +10,8 @@ from rq import Queue, Worker
 from rq.job import Job
 
 from timeseries_segmenter.errors import QueueError
+from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.settings import Settings, read_settings
-from timeseries_segmenter.told_once import ToldOnce
 from timeseries_segmenter.trainings.bell import RedisBell, is_training
 from timeseries_segmenter.trainings.job import State
 from timeseries_segmenter.trainings.known_projects import KnownProjects
@@ -67,7 +67,7 @@ class TrainingWorker(Worker):
         self._training_queue = queue
         self._states = JobQueue(settings.model_dir)
         self._known = KnownProjects(settings, self._states)
-        self._tell = ToldOnce(logger)
+        self._tell = OnceLogger(logger)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a training and nothing else, whatever stands in Redis."""

@@ -11,8 +11,8 @@ import sys
 import time
 
 from timeseries_segmenter.logs import configure_logging
+from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.told_once import ToldOnce
 from timeseries_segmenter.trainings.end_with_service import end_with_service
 from timeseries_segmenter.trainings.known_projects import KnownProjects
 from timeseries_segmenter.trainings.queue import JobQueue
@@ -35,7 +35,7 @@ def main() -> None:
     configure_logging(settings)
     os.nice(NICENESS)
     states = JobQueue(settings.model_dir)
-    tell = ToldOnce(logger)
+    tell = OnceLogger(logger)
     while True:
         try:
             with states.only_trainer():
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _train_until_told_to_end(runner: JobRunner, states: JobQueue, known: KnownProjects) -> None:
-    tell = ToldOnce(logger)
+    tell = OnceLogger(logger)
     rests: dict[int, float] = {}  # until when, by project
     taken_up = -LOOK
     while True:

@@ -12,6 +12,7 @@ from flask import current_app, has_request_context, request
 
 from timeseries_segmenter.errors import ModelFileError, QueueError
 from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.model import NO_PROJECT, Model
 from timeseries_segmenter.project.prediction import predict_tasks
 from timeseries_segmenter.report.files import ReportFiles
@@ -23,7 +24,6 @@ from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.sources.vouching import Vouching
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.storage.version_summary import VersionSummaries
-from timeseries_segmenter.told_once import ToldOnce
 from timeseries_segmenter.trainings.job import Job
 from timeseries_segmenter.trainings.known_projects import RoomForUnknown
 from timeseries_segmenter.trainings.policy import TRAINING_EVENTS, TrainingPolicy
@@ -55,7 +55,7 @@ class Backend:
         self.metrics = Metrics(self.queue.states)
         self.authentication = Authentication(settings)
         self._series = TaskSeries.of(settings, self.metrics.observe_cache)
-        self._told = ToldOnce(logger)
+        self._told = OnceLogger(logger)
         self._vouching = Vouching(settings, LabelStudioClient(settings, timeout=settings.download_timeout))
         self._crowd = Crowd(settings.threads // 2)
 

@@ -9,8 +9,8 @@ from tests.support import recorded
 from tests.support.label_studio_server import LabelStudioServer
 from tests.support.models import of_one_pair
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.once_logger import MOST, OnceLogger
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.told_once import MOST, ToldOnce
 from timeseries_segmenter.web.backend import Backend
 
 FILES = "predict_batch_3_tasks_index_time"
@@ -81,14 +81,14 @@ def test_channels_that_are_gone_are_named_once(
     assert len([line for line in warnings(caplog) if "needs the channels value" in line]) == 1
 
 
-def test_what_was_told_takes_no_more_room_than_it_should(caplog: pytest.LogCaptureFixture, tmp_path: Path):
-    told = ToldOnce(logging.getLogger("test"))
+def test_what_was_logged_takes_no_more_room_than_it_should(caplog: pytest.LogCaptureFixture, tmp_path: Path):
+    once = OnceLogger(logging.getLogger("test"))
     for number in range(MOST + 1):
-        assert told.is_news(number, "broken")
-    assert not told.is_news(MOST, "broken")
-    assert told.is_news(0, "broken")  # forgotten for the newest
-    told(tmp_path, "it is full")
-    told(tmp_path, "it is full")
-    told.forget(tmp_path)
-    told(tmp_path, "it is full")
+        assert once.is_news(number, "broken")
+    assert not once.is_news(MOST, "broken")
+    assert once.is_news(0, "broken")  # forgotten for the newest
+    once(tmp_path, "it is full")
+    once(tmp_path, "it is full")
+    once.forget(tmp_path)
+    once(tmp_path, "it is full")
     assert caplog.messages == ["it is full"] * 2

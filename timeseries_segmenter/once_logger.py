@@ -1,4 +1,4 @@
-"""Says a thing once, and again when it has changed."""
+"""Logs a thing once, and again when it has changed."""
 
 import logging
 import threading
@@ -8,13 +8,13 @@ from cachetools import LRUCache
 MOST = 10_000  # things; of more, the ones not heard of for longest are forgotten
 
 
-class ToldOnce:
+class OnceLogger:
     """Logs what is wrong with each of several things, at the first look and at each change."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._lock = threading.Lock()
-        self._told: LRUCache[object, str] = LRUCache(MOST)
+        self._said: LRUCache[object, str] = LRUCache(MOST)
 
     def __call__(self, thing: object, text: str) -> None:
         """Log an error about `thing`, unless that is what was logged of it last."""
@@ -22,14 +22,14 @@ class ToldOnce:
             self._logger.error("%s", text)
 
     def is_news(self, thing: object, text: str) -> bool:
-        """Whether this was not what was said of the thing last; it is from now on."""
+        """Whether this was not what was logged of the thing last; it is from now on."""
         with self._lock:
-            if self._told.get(thing) == text:
+            if self._said.get(thing) == text:
                 return False
-            self._told[thing] = text
+            self._said[thing] = text
         return True
 
     def forget(self, thing: object) -> None:
         """The thing is well again: the next error about it is news."""
         with self._lock:
-            self._told.pop(thing, None)
+            self._said.pop(thing, None)
