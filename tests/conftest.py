@@ -14,10 +14,11 @@ from tests.support import recorded
 from tests.support.http_server import HttpServer
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
 from tests.support.processes import kill, workers
+from tests.support.synthetic import LABEL_SETS, events, synthetic
 from timeseries_segmenter.example_settings import NAMES
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.segment import LabelSet
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.policy import TrainingPolicy
@@ -129,6 +130,17 @@ def beat(beats: dict[str, list[float]]) -> Segmenter:
     """Learned the peaks of two channels as instants."""
     rows = np.arange(20, 200, 40)
     return train(beats, np.zeros(200, np.int64), rows, (("Beat",),))
+
+
+@pytest.fixture(scope="session")
+def fitted() -> Fitted:
+    examples = [synthetic(seed) for seed in range(4)]
+    return fit(examples, LABEL_SETS, ("x", "y"), Recipe(epochs=60, hidden_size=16))
+
+
+@pytest.fixture(scope="session")
+def fitted_events() -> Fitted:
+    return fit([events(seed) for seed in range(4)], (("Beat",),), ("x",), Recipe(epochs=60, hidden_size=16))
 
 
 def train(
