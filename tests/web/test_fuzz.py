@@ -59,6 +59,8 @@ def check(answer: TestResponse) -> None:
     method, path = answer.request.method, answer.request.path
     if method in ("HEAD", "OPTIONS") or 300 <= answer.status_code < 400:
         return  # these have no body, or one that nobody reads
+    if answer.mimetype == "text/html" and "text/html" in answer.request.headers.get("Accept", ""):
+        return  # a page for a person
     if answer.status_code < 400 and (path == "/metrics" or answer.mimetype == "text/css"):
         return  # text in the form of Prometheus, and a style sheet
     content = json.loads(answer.text, parse_constant=pytest.fail)
