@@ -4,4 +4,4 @@ import sys
 
 from timeseries_segmenter.cli import main
 
-sys.exit(main())
+sys.exit(main(prog="python -m timeseries_segmenter"))

@@ -1,32 +1,53 @@
-"""The command line: models on Label Studio's export files, and the service's models and workers."""
+"""The command line: models on Label Studio's export files, and the service's models and workers.
+
+A command's modules are imported when it runs, so that `--help` does not wait for torch.
+"""
 
 import argparse
+import json
+import logging
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
-
-from timeseries_segmenter.errors import SegmenterError
-from timeseries_segmenter.file_commands import evaluate_model, predict, train
-from timeseries_segmenter.logs import configure_logging
-from timeseries_segmenter.project.evaluation import TOLERANCE
+from timeseries_segmenter.errors import ExportError, SegmenterError, SettingsError
 from timeseries_segmenter.project.task import TaskId, task_id
-from timeseries_segmenter.report_command import report
-from timeseries_segmenter.service_commands import roll_back, versions, work
-from timeseries_segmenter.settings import Settings, read_settings
-from timeseries_segmenter.web.backend import project_number
+
+if TYPE_CHECKING:
+    from timeseries_segmenter.labeling.config import LabelConfig
+    from timeseries_segmenter.project.labelled_task import LabelledTask
+    from timeseries_segmenter.project.left_out import LeftOut
+    from timeseries_segmenter.project.model import Model
+    from timeseries_segmenter.project.prediction import PairSegmenter
+    from timeseries_segmenter.settings import Settings
+    from timeseries_segmenter.sources.task_series import TaskSeries
+
+logger = logging.getLogger(__name__)
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Command = Callable[[argparse.Namespace, "Settings"], None]
+
+VERSION_COLUMNS = ("", "version", "created", "tasks", "macro F1", "measured on", "")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "timeseries-segmenter") -> int:
     """Run one command; the exit status is 0, 1 for an error, or 2 for unusable arguments."""
-    options = command_line().parse_args(arguments)
+    options = command_line(prog).parse_args(arguments)
+    import torch
+
+    from timeseries_segmenter.logs import configure_logging
+    from timeseries_segmenter.settings import read_settings
+
     torch.set_num_threads(1)  # as the service runs it; more gain nothing
-    command: Callable[[argparse.Namespace, Settings], None] = options.command
+    command: Command = options.command
+    overrides: dict[str, object] = {} if command is worker else {"log_level": "WARNING"}
+    if "tasks" in options:
+        overrides["local_files_dir"] = options.tasks.absolute().parent
     try:
-        overrides: dict[str, object] = {} if command is work else {"log_level": "WARNING"}
-        if "tasks" in options:
-            overrides["local_files_dir"] = options.tasks.absolute().parent
         settings = read_settings(**overrides)
         configure_logging(settings)
         command(options, settings)
@@ -36,66 +57,392 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _ids(text: str) -> list[TaskId]:
-    ids = [task_id(part) for part in text.split(",")]
-    known = [each for each in ids if each is not None]
-    if len(known) < len(ids):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of task ids, such as 1,2,3")
-    return known
-
-
-def _project(text: str) -> int:
-    try:
-        return project_number(text or "nothing")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def command_line() -> argparse.ArgumentParser:
+def command_line(prog: str = "timeseries-segmenter") -> argparse.ArgumentParser:
     """The commands and their options."""
-    parser = argparse.ArgumentParser(prog="python -m timeseries_segmenter", description=__doc__)
+    about = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog=prog, description=about)
     commands = parser.add_subparsers(required=True, metavar="command")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, required=True, help="the project's labeling config, XML")
-    common.add_argument(
+    files = argparse.ArgumentParser(add_help=False)
+    files.add_argument("--config", type=Path, required=True, help="the project's labeling config, XML")
+    files.add_argument(
         "--tasks", type=Path, required=True, help="a JSON export; paths of series are relative to it"
     )
-    which = common.add_mutually_exclusive_group()
-    which.add_argument("--task-ids", type=_ids, metavar="1,2,3", help="only these tasks")
+    which = files.add_mutually_exclusive_group()
+    which.add_argument("--task-ids", type=_task_ids, metavar="1,2,3", help="only these tasks")
     which.add_argument(
         "--split",
         type=Path,
         help='file with {"train": [ids], "test": [ids]}: train takes the one, others the other',
     )
-    common.add_argument("--model", type=Path, required=True, help="the model file")
-    for name, command in (("train", train), ("predict", predict), ("evaluate", evaluate_model)):
-        told = (command.__doc__ or "").rstrip(".")
-        sub = commands.add_parser(name, parents=[common], help=told, description=told + ".")
-        sub.set_defaults(command=command)
-        if command is train:
-            sub.add_argument(
-                "--start", type=Path, help="an earlier model to train on from, where that is as good"
-            )
-        if command is predict:
-            sub.add_argument("--output", type=Path, required=True, help="file to write the predictions to")
-        if command is evaluate_model:
-            sub.add_argument("--json", action="store_true", help="print the figures as JSON")
-            sub.add_argument(
-                "--tolerance", type=int, default=TOLERANCE, help="rows an instant may be off (default: 5)"
-            )
-    for name, command in (("versions", versions), ("rollback", roll_back), ("worker", work)):
-        told = (command.__doc__ or "").rstrip(".")
-        sub = commands.add_parser(name, help=told, description=told + ".")
-        sub.set_defaults(command=command)
-        if command is not work:
-            sub.add_argument("--project", type=_project, required=True, help="the project's number")
-        if command is roll_back:
-            sub.add_argument("--to", metavar="VERSION", help="the version to serve again")
-    told = (report.__doc__ or "").rstrip(".")
-    sub = commands.add_parser("report", help=told, description=told + ".")
-    sub.set_defaults(command=report)
-    source = sub.add_mutually_exclusive_group(required=True)
-    source.add_argument("--model", type=Path, help="a model file")
-    source.add_argument("--project", type=_project, help="a project's number: its current model")
-    sub.add_argument("--output", type=Path, required=True, help="file to write the page to")
+    files.add_argument("--model", type=Path, required=True, help="the model file")
+    for add in (_add_train, _add_predict, _add_evaluate):
+        add(commands, files)
+    for add_command in (_add_versions, _add_rollback, _add_worker, _add_report):
+        add_command(commands)
     return parser
+
+
+def _add(commands: Commands, command: Command, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """A parser for a command, with its name and its docstring."""
+    about = (command.__doc__ or "").rstrip(".")
+    parser: argparse.ArgumentParser = commands.add_parser(
+        command.__name__, parents=parents, help=about, description=f"{about}."
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _task_ids(text: str) -> list[TaskId]:
+    ids = [task_id(part) for part in text.split(",")]
+    known = [each for each in ids if each is not None]
+    if len(known) < len(ids):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of task ids, such as 1,2,3")
+    return known
+
+
+def _add_project(
+    parser: argparse._ActionsContainer, about: str = "the project's number", *, required: bool = True
+) -> None:
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()):
+            raise argparse.ArgumentTypeError(f"{text!r:.60} is not a project number")
+        return int(text)
+
+    parser.add_argument("--project", type=number, required=required, help=about)
+
+
+def _add_train(commands: Commands, files: argparse.ArgumentParser) -> None:
+    parser = _add(commands, train, files)
+    parser.add_argument(
+        "--start", type=Path, help="an earlier model: train on from it if that is as good as from scratch"
+    )
+
+
+def train(options: argparse.Namespace, settings: "Settings") -> None:
+    """Fit a model on annotated tasks."""
+    from tqdm import tqdm
+
+    from timeseries_segmenter.learning.training_loop import Epoch
+    from timeseries_segmenter.project.labelled_task import remarks_on, shortened, task_ids
+    from timeseries_segmenter.project.training import Start, train_model
+    from timeseries_segmenter.report.from_training import reported
+    from timeseries_segmenter.segment import label_set_name
+    from timeseries_segmenter.sources.export_file import check_writable
+    from timeseries_segmenter.sources.task_series import TaskSeries
+    from timeseries_segmenter.storage.model_file import load_folds, save_model
+
+    config = _config(options)
+    check_writable(options.model, options.config, options.tasks)
+    labelled, left_out = _labelled(_tasks(options, "train"), config, TaskSeries.of(settings))
+    start = Start(_model(options.start), load_folds(options.start)) if options.start else None
+    began = time.monotonic()
+    with tqdm(desc="training", unit=" epochs", disable=None) as bar:
+
+        def show(_: object, epoch: Epoch) -> None:
+            bar.update()
+            bar.set_postfix(
+                loss=f"{epoch.loss:.3f}",
+                balanced_accuracy=f"{epoch.scores.balanced_accuracy:.3f}",
+                min_f1=f"{epoch.scores.min_f1:.3f}",
+            )
+
+        def show_check(name: str, share: float) -> None:
+            bar.set_postfix_str(f"checking {name}, {share:.0%}")
+
+        training = train_model(labelled, config, settings, start, show, show_check)
+    moment = datetime.now(UTC)
+    about = {
+        "created_at": moment.isoformat(timespec="seconds"),
+        "title": options.model.stem,
+        "tasks": task_ids(labelled),
+        "skipped": shortened(left_out),
+        "remarks": shortened([*config.unusable, *remarks_on(labelled)]),
+        "seconds": {
+            "fitting": round(time.monotonic() - began - training.check_seconds, 2),
+            "checking": round(training.check_seconds, 2),
+        },
+    }
+    model, metadata = reported(training, start.model.metadata if start else None, about)
+    metadata |= {
+        "version": f"{options.model.stem}-{moment:%Y%m%dT%H%M%SZ}",
+        "label_config": options.config.read_text(encoding="utf-8-sig"),
+    }
+    try:
+        save_model(options.model, model, metadata)
+    except (OSError, RuntimeError) as error:
+        raise ExportError(f"{options.model} can't be written: {error}") from error
+    for remark in remarks_on(labelled):
+        logger.warning("learned as far as possible: %s", remark)
+    for name, reason in training.unlearned.items():
+        logger.warning("nothing is predicted for %s yet: %s", name, reason)
+    for name, each in training.pairs.items():
+        fitted = each.fitted
+        for labels in fitted.unlearned:
+            logger.warning("no region with the label %s; it can't be predicted", label_set_name(labels))
+        print(
+            f"{options.model}, {name}: {len(labelled[name])} tasks, {fitted.epochs} epochs"
+            + (f" on top of {options.start}" if fitted.continued else "")
+            + f"; on these tasks macro F1 {fitted.scores.macro_f1:.3f}, "
+            f"worst class {fitted.scores.min_f1:.3f}"
+            + ("" if fitted.thresholds_met else " (the thresholds were not met)")
+        )
+    if left_out:
+        print(f"{options.model}: {len(left_out)} annotated tasks were left out; the reasons are above")
+
+
+def _add_predict(commands: Commands, files: argparse.ArgumentParser) -> None:
+    parser = _add(commands, predict, files)
+    parser.add_argument("--output", type=Path, required=True, help="file to write the predictions to")
+
+
+def predict(options: argparse.Namespace, settings: "Settings") -> None:
+    """Write tasks with predictions, in the form that Label Studio imports."""
+    from tqdm import tqdm
+
+    from timeseries_segmenter.project.prediction import Complaints, draw
+    from timeseries_segmenter.sources.export_file import WRITTEN, check_writable
+    from timeseries_segmenter.sources.task_series import TaskSeries
+
+    config, model, series = _config(options), _model(options.model), TaskSeries.of(settings)
+    check_writable(options.output, options.config, options.tasks, options.model)
+    segmenters = _segmenters(model, config, options)
+    tasks = _tasks(options, "test")
+    predicted = []
+    unread: list[str] = []
+    complaints = Complaints()
+    shown = tqdm(tasks, "predicting", unit=" tasks", disable=None)
+    for task, of_task in series.of_tasks(shown, [each.pair for each in segmenters]):
+        drawing = draw(task, segmenters, of_task, complaints)
+        if not drawing.rows:
+            unread += drawing.problems[:1]
+        prediction = {"model_version": model.version, "score": drawing.score, "result": drawing.regions}
+        predicted.append({**task[WRITTEN], "data": task["data"], "predictions": [prediction]})
+    if not tasks:
+        raise ExportError(f"{options.tasks} holds no task to predict")
+    if len(unread) == len(tasks):
+        raise ExportError(f"none of {len(tasks)} tasks could be read: {unread[0]}")
+    try:
+        options.output.write_text(json.dumps(predicted, allow_nan=False, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise ExportError(f"{options.output} can't be written: {error.strerror}") from error
+    regions = sum(len(task["predictions"][0]["result"]) for task in predicted)
+    failed = f"; {len(unread)} tasks could not be read, see above" if unread else ""
+    print(f"{options.output}: {len(predicted)} tasks, {regions} regions{failed}")
+
+
+def _add_evaluate(commands: Commands, files: argparse.ArgumentParser) -> None:
+    parser = _add(commands, evaluate, files)
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    parser.add_argument("--tolerance", type=int, default=5, help="rows an instant may be off (default: 5)")
+
+
+def evaluate(options: argparse.Namespace, settings: "Settings") -> None:
+    """Compare predicted with annotated regions."""
+    from tqdm import tqdm
+
+    from timeseries_segmenter.project.evaluation import table
+    from timeseries_segmenter.sources.task_series import TaskSeries
+
+    config, model = _config(options), _model(options.model)
+    segmenters = _segmenters(model, config, options)
+    tasks = tqdm(_tasks(options, "test"), "evaluating", unit=" tasks", disable=None)
+    labelled, left_out = _labelled(tasks, config, TaskSeries.of(settings))
+    metrics = {
+        each.pair.name: _metrics(each, labelled[each.pair.name], options.tolerance)
+        for each in segmenters
+        if labelled[each.pair.name]
+    }
+    if not metrics:
+        raise ExportError(f"no annotated task has regions of what {options.model} has learned")
+    if options.json:
+        print(json.dumps(metrics, indent=1))
+    else:
+        print("\n\n".join(f"{name}\n{table(measured)}" for name, measured in metrics.items()))
+    if left_out:
+        sys.stderr.write(f"{len(left_out)} annotated tasks were left out of these metrics, see above\n")
+
+
+def _segmenters(model: "Model", config: "LabelConfig", options: argparse.Namespace) -> "list[PairSegmenter]":
+    """What of the model can predict regions of the labeling config. Raises ExportError for nothing."""
+    from timeseries_segmenter.project.prediction import pair_segmenters
+
+    if segmenters := pair_segmenters(model, config):
+        return segmenters
+    trained = "; ".join(
+        f"{name or 'one pair'}: {', '.join(each.channels)}" for name, each in model.segmenters.items()
+    )
+    wanted = "; ".join(f"{pair.name}: {', '.join(pair.channels)}" for pair in config.pairs)
+    raise ExportError(f"{options.model} was trained on the channels {trained}; {options.config} has {wanted}")
+
+
+def _metrics(segmenter: "PairSegmenter", tasks: "Sequence[LabelledTask]", tolerance: int) -> dict[str, Any]:
+    from timeseries_segmenter.labeling.regions import drawn_segments, stored_segments
+    from timeseries_segmenter.labeling.targets import drawn_label_sets
+    from timeseries_segmenter.project.evaluation import Comparison, evaluate
+    from timeseries_segmenter.project.labelled_task import labels_of
+
+    labels = labels_of(tasks, segmenter.pair)
+    comparisons = []
+    for task in tasks:
+        pair = replace(segmenter.pair, labels=task.labels)
+        predicted = drawn_segments(segmenter.predict(task.series).segments, pair)
+        stored = stored_segments(predicted, task.series)
+        comparisons.append(Comparison(task.segments, stored, len(task.series)))
+    segments = [segment for each in comparisons for segment in (*each.true, *each.predicted)]
+    return evaluate(comparisons, drawn_label_sets(segments, labels), tolerance)
+
+
+def _labelled(
+    tasks: Iterable[Mapping[str, Any]], config: "LabelConfig", series: "TaskSeries"
+) -> "tuple[dict[str, list[LabelledTask]], list[str]]":
+    """The annotated tasks of each pair, and why others are left out, which the log says too.
+
+    Raises ExportError if none can be learned from.
+    """
+    from timeseries_segmenter.project.labelled_task import read_labelled_tasks
+
+    listed = list(tasks)
+    reasons: list[str] = []
+
+    def left_out(task: "LeftOut") -> None:
+        reasons.append(task.reason)
+        logger.warning("left out: %s", task.reason)
+
+    labelled = read_labelled_tasks(listed, config, series, (SegmenterError,), left_out)
+    if not any(labelled.values()):
+        raise ExportError(
+            f"none of {len(listed)} tasks is annotated and can be read: {_why(listed, reasons)}"
+        )
+    return labelled, reasons
+
+
+def _why(tasks: Sequence[Mapping[str, Any]], reasons: Sequence[str]) -> str:
+    if reasons:
+        return f"{len(reasons)} left out, the first since {reasons[0]}"
+    if any(task.get("annotations") for task in tasks):
+        return "all annotations are skipped ones; submit at least one"
+    if any(task.get("predictions") for task in tasks):
+        return "there are predictions alone; accept them in Label Studio, and submit the annotation"
+    if any(task.get("drafts") for task in tasks):
+        return "there are drafts alone; submit them in Label Studio"
+    return "annotate at least one, and export the project as JSON"
+
+
+def _config(options: argparse.Namespace) -> "LabelConfig":
+    from timeseries_segmenter.sources.export_file import read_config
+
+    config = read_config(options.config)
+    for reason in config.unusable:
+        logger.warning("passed over: %s", reason)
+    return config
+
+
+def _tasks(options: argparse.Namespace, part: str) -> list[dict[str, Any]]:
+    from timeseries_segmenter.sources.export_file import read_split, read_tasks
+
+    ids = read_split(options.split, part) if options.split else options.task_ids
+    return read_tasks(options.tasks, ids)
+
+
+def _model(path: Path) -> "Model":
+    from timeseries_segmenter.project.model import Model
+    from timeseries_segmenter.storage.model_file import load_model
+
+    segmenters, metadata = load_model(path)
+    return Model(str(metadata.get("version", path.stem)), segmenters, metadata)
+
+
+def _add_versions(commands: Commands) -> None:
+    _add_project(_add(commands, versions))
+
+
+def versions(options: argparse.Namespace, settings: "Settings") -> None:
+    """List the versions of a project's model, newest first; * marks the one that is served."""
+    from timeseries_segmenter.storage.model_store import ModelStore
+    from timeseries_segmenter.storage.version_summary import VersionSummaries
+
+    store = ModelStore(settings)
+    current = store.version(options.project)
+    rows = []
+    for summary in VersionSummaries(store).of(options.project):
+        macro_f1 = summary.quality.macro_f1 if summary.quality else None
+        rows.append(
+            (
+                "*" if summary.version == current else "",
+                summary.version,
+                summary.created_at.isoformat() if summary.created_at else "",
+                str(summary.tasks),
+                "" if macro_f1 is None else f"{macro_f1:.3f}",
+                summary.quality.measured_on if summary.quality and macro_f1 is not None else "",
+                summary.unreadable or (f"is {summary.restored} again" if summary.restored else ""),
+            )
+        )
+    trouble = store.trouble(options.project)
+    if not rows:
+        raise ExportError(trouble or f"project {options.project} has no model in {settings.model_dir}")
+    widths = [max(map(len, column)) for column in zip(VERSION_COLUMNS, *rows, strict=True)]
+    for row in (VERSION_COLUMNS, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if trouble:
+        print(f"The newest model can't be used: {trouble}")
+
+
+def _add_rollback(commands: Commands) -> None:
+    parser = _add(commands, rollback)
+    _add_project(parser)
+    parser.add_argument("--to", metavar="VERSION", help="the version to serve again")
+
+
+def rollback(options: argparse.Namespace, settings: "Settings") -> None:
+    """Serve an earlier version of a project's model again, by default the one before."""
+    from timeseries_segmenter.storage.model_store import ModelStore
+
+    store = ModelStore(settings)
+    try:
+        version = store.roll_back(options.project, options.to)
+    except OSError as error:
+        raise ExportError(f"{settings.model_dir} can't be written: {error.strerror}") from error
+    restored = store.metadata(options.project, version)["restored"]
+    print(f"project {options.project}: {version} is {restored} again; retrieve predictions in Label Studio")
+
+
+def _add_worker(commands: Commands) -> None:
+    _add(commands, worker)
+
+
+def worker(options: argparse.Namespace, settings: "Settings") -> None:
+    """Train what the service hands out through Redis (REDIS_URL), until Ctrl-C."""
+    del options  # it has none
+    if not settings.redis_url.get_secret_value():
+        raise SettingsError("REDIS_URL is not set; without Redis the service trains by itself")
+    from timeseries_segmenter.trainings.redis_worker import serve
+
+    serve(settings)
+
+
+def _add_report(commands: Commands) -> None:
+    parser = _add(commands, report)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model", type=Path, help="a model file")
+    _add_project(source, "a project's number: its current model", required=False)
+    parser.add_argument("--output", type=Path, required=True, help="file to write the page to")
+
+
+def report(options: argparse.Namespace, settings: "Settings") -> None:
+    """Write what a model has learned, and how far it can be trusted, as an HTML page."""
+    from timeseries_segmenter.report.saved import saved_report
+    from timeseries_segmenter.storage.model_store import ModelStore
+
+    path: Path
+    if options.model:
+        path, label_studio = options.model, None
+    else:
+        path, label_studio = ModelStore(settings).served_path(options.project), settings.label_studio_link
+        if not path.exists():
+            raise ExportError(f"project {options.project} has no model in {settings.model_dir}")
+    page = saved_report(path, label_studio)
+    try:
+        options.output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ExportError(f"{options.output} can't be written: {error.strerror}") from error
+    print(f"{options.output}: the report of {path.name}")

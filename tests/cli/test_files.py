@@ -217,7 +217,7 @@ def test_a_task_that_can_not_be_learned_is_left_out_and_named(
     assert folder.run("evaluate", [GOOD | {"id": 1}, bad | {"id": 2}], "--json") == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["label:ts"]["tasks"] == 1
-    assert "1 annotated tasks were left out of these figures" in printed.err
+    assert "1 annotated tasks were left out of these metrics" in printed.err
 
 
 @pytest.mark.parametrize(
