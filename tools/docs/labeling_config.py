@@ -2,8 +2,7 @@
 
 from timeseries_segmenter.labeling.config import SEPARATORS
 from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
-from timeseries_segmenter.labeling.time.formats import COMPOSED
-from timeseries_segmenter.labeling.time.moment import DIGITS, NAMES
+from timeseries_segmenter.labeling.time.directives import COMPOSED, DIRECTIVES
 from tools.docs.markdown import kind, shown, table
 
 # by tag; tests/test_docs.py compares the names with those that labeling/config.py reads
@@ -39,36 +38,6 @@ ATTRIBUTES = {
         "use one of them mean this label.",
     },
 }
-DIRECTIVES = {
-    "Y": "year, four digits",
-    "y": "year, two digits: 69 to 99 are 1969 to 1999, 00 to 68 are 2000 to 2068",
-    "m": "month, 01 to 12",
-    "d": "day, 01 to 31",
-    "e": "day, padded with a space",
-    "H": "hour, 00 to 23",
-    "I": "hour, 01 to 12",
-    "p": "AM or PM",
-    "M": "minute",
-    "S": "second",
-    "L": "millisecond",
-    "f": "microsecond; read and written in whole milliseconds",
-    "Q": "milliseconds since 1970",
-    "s": "seconds since 1970",
-    "Z": "offset from UTC; written as `+0000`",
-    "a": "day of the week, short: Sun",
-    "A": "day of the week: Sunday",
-    "b": "month, short: Jan",
-    "B": "month: January",
-    "j": "day of the year, 001 to 366",
-    "q": "quarter, 1 to 4",
-    "w": "day of the week, 0 is Sunday",
-    "u": "day of the week, 1 is Monday",
-    "U": "week of the year, from the first Sunday",
-    "W": "week of the year, from the first Monday",
-    "V": "week, ISO 8601",
-    "G": "year of the ISO week",
-    "g": "year of the ISO week, two digits",
-}
 
 
 def attributes() -> str:
@@ -102,10 +71,7 @@ def separators() -> str:
 
 
 def time_format() -> str:
-    """A table of directives. Raises KeyError where one is described nowhere."""
-    simple = [(f"`%{each}`", DIRECTIVES[each]) for each in DIRECTIVES if each in {*NAMES, *DIGITS, "Z"}]
-    left_out = {*NAMES, *DIGITS, "Z"} - DIRECTIVES.keys()
-    if left_out or len(simple) < len(DIRECTIVES):
-        raise KeyError(f"tools/docs/labeling_config.py: {left_out or 'too many'} in DIRECTIVES")
-    composed = [(f"`%{name}`", f"the same as `{form}`") for name, form in COMPOSED.items()]
+    """A table of directives."""
+    simple = [(f"`%{each.letter}`", each.meaning) for each in DIRECTIVES.values()]
+    composed = [(f"`%{letter}`", f"the same as `{form}`") for letter, form in COMPOSED.items()]
     return table(("Directive", ""), [*simple, *composed])

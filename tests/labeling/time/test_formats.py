@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timeseries_segmenter.errors import TimeFormatError
+from timeseries_segmenter.labeling.time.directives import DIRECTIVES
 from timeseries_segmenter.labeling.time.formats import TimeFormat
 
 # What d3-time-format 2.3 prints for 2024-02-29 05:06:07.089 UTC, a Thursday.
@@ -100,6 +101,20 @@ def test_text_in_another_form_is_an_error_with_its_row(text, written):
     assert (raised.value.row, raised.value.text) == (2, written)
     assert repr(written) in str(raised.value)
     assert text in str(raised.value)
+
+
+# With what a directive doesn't tell by itself
+IN_CONTEXT = {
+    **dict.fromkeys("aAwUW", "%Y %W %U %a %A %w"),
+    **{"u": "%Y %W %u", "V": "%G %V", "G": "%G %V", "g": "%g %V", "j": "%Y %j"},
+}
+
+
+@pytest.mark.parametrize("letter", DIRECTIVES)
+def test_each_directive_of_the_table_reads_what_it_prints(letter):
+    form = TimeFormat(IN_CONTEXT.get(letter, f"%{letter}"))
+    printed = [form.format(moment) for moment in (MOMENT, 0, 1_735_689_599_999)]
+    assert [form.format(time) for time in form.parse(printed).tolist()] == printed
 
 
 def test_the_row_of_an_error_is_right_far_into_the_texts():

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from timeseries_segmenter.errors import TimeFormatError
 from timeseries_segmenter.labeling.tables.cells import BLANKS, Texts, editor_number, number_text
 from timeseries_segmenter.labeling.time.formats import Reading, TimeFormat, TimeTextError
-from timeseries_segmenter.labeling.time.moment import NAMES
 from timeseries_segmenter.labeling.time.text import as_bytes
 
 _IN_NUMBERS = frozenset("0123456789+-.eE" + BLANKS)
@@ -60,7 +59,7 @@ def _texts(cells: Texts) -> tuple[Texts, NDArray[np.bool_]]:
 
 
 def _numbers_first(form: TimeFormat, cells: Texts) -> tuple[Texts, NDArray[np.bool_]]:
-    if not form.directives.isdisjoint(NAMES) or not _IN_NUMBERS.issuperset(form.literals):
+    if any(directive.names for directive in form.directives) or not _IN_NUMBERS.issuperset(form.literals):
         return cells, np.zeros(len(cells), dtype=np.bool_)
     if _are_whole(cells):
         return cells, np.ones(len(cells), dtype=np.bool_)

@@ -1,27 +1,15 @@
 """Times that a time format writes alike: it has no hour, no day, no year, …"""
 
 from collections.abc import Iterator
+from itertools import dropwhile
 
 import numpy as np
 
+from timeseries_segmenter.labeling.time.directives import MS_PER_DAY, WEEKS, Unit
 from timeseries_segmenter.labeling.time.formats import TimeFormat
-from timeseries_segmenter.labeling.time.moment import DAY
 
 _MOST = 500  # steps that are looked at: more than one match is all that counts
 _WEEK = range(-7, 8)  # a day of the week moves by as much from one year to the next
-
-# From fine to coarse: a unit in ms, or in months, and the directives that tell which one it is.
-_UNITS: tuple[tuple[str, int, str], ...] = (
-    ("ms", 1, "LfQ"),
-    ("ms", 1000, "SsQ"),
-    ("ms", 60_000, "MsQ"),
-    ("ms", DAY // 24, "HIsQ"),
-    ("ms", DAY // 2, "HpsQ"),
-    ("ms", DAY, "dejVUWsQ"),
-    ("months", 1, "mbBjqVUWsQ"),
-    ("months", 12, "YGygsQ"),
-    ("months", 1200, "YGsQ"),
-)
 
 
 def written_alike(form: TimeFormat, stamp: float, first: float, last: float) -> list[float]:
@@ -31,33 +19,30 @@ def written_alike(form: TimeFormat, stamp: float, first: float, last: float) -> 
     writes 62:50 as `02:50`.
     """
     text = form.format(stamp)
-    repeats = _repeats(form)
-    if repeats is None:
+    untold = _first_untold(form)
+    if untold is None:
         return [stamp] if first <= stamp <= last else []
-    kind, step = repeats
-    steps = _fixed(stamp, step, first, last) if kind == "ms" else _calendar(stamp, step, first, last)
+    step, months = untold.value
+    steps = _calendar(stamp, months, first, last) if months else _fixed(stamp, step, first, last)
     return sorted({time for time in steps if first <= time <= last and form.format(time) == text})
 
 
 def shortest_gap(form: TimeFormat) -> float:
     """No two times that are written alike lie closer than this, in ms; infinite where all are told apart."""
-    repeats = _repeats(form)
-    if repeats is None:
+    untold = _first_untold(form)
+    if untold is None:
         return np.inf
-    kind, step = repeats
-    if kind == "ms":
-        return step
-    has_day = not form.directives.isdisjoint("dej") and form.directives.isdisjoint("VUW")
-    return 28 * DAY if has_day else 0
+    step, months = untold.value
+    parts = {directive.part for directive in form.directives}
+    has_day = "day" in parts and parts.isdisjoint(WEEKS)
+    return (28 * MS_PER_DAY if has_day else 0) if months else step
 
 
-def _repeats(form: TimeFormat) -> tuple[str, int] | None:
-    """After which time the format writes the same again: the finest unit that it leaves out."""
-    told = [not form.directives.isdisjoint(directives) for _, _, directives in _UNITS]
-    finest = told.index(True) if any(told) else len(told)  # a day of the week alone tells no time
-    return next(
-        (unit[:2] for unit, known in zip(_UNITS[finest:], told[finest:], strict=True) if not known), None
-    )
+def _first_untold(form: TimeFormat) -> Unit | None:
+    """The unit after which the format writes the same again: above the finest it has, the first it lacks."""
+    told = {unit for directive in form.directives for unit in directive.tells}
+    from_finest = dropwhile(lambda unit: unit not in told, Unit)
+    return next((unit for unit in from_finest if unit not in told), None)
 
 
 def _fixed(stamp: float, step: int, first: float, last: float) -> Iterator[float]:
@@ -74,7 +59,7 @@ def _calendar(stamp: float, months: int, first: float, last: float) -> Iterator[
         since = stamp - _start(origin)
         for count in range(low, high + 1):
             time = _start(origin + count * months) + since
-            yield from (time + day * DAY for day in (_WEEK if months > 1 else (0,)))
+            yield from (time + day * MS_PER_DAY for day in (_WEEK if months > 1 else (0,)))
 
 
 def _month(stamp: float) -> int:
