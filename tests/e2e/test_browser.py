@@ -272,7 +272,7 @@ def test_the_report_leads_to_the_tasks_to_annotate_next_and_to_regions_that_may_
     link.click()
     page.wait_for_selector(".htx-timeseries-overview rect.selection")
     # Label Studio 1.23 opens the annotation; of a time series it leaves the region to be found by eye
-    assert page.evaluate("Htx.annotationStore.selected.pk") == str(annotation.id)
+    page.wait_for_function("pk => Htx.annotationStore.selected?.pk === pk", arg=str(annotation.id))
     assert task_of(page.url) == task
 
 
