@@ -30,7 +30,7 @@ class DataSet:
     def read(cls, folder: Path) -> "DataSet":
         """A data set with one pair of tags. Raises ExportError, LabelConfigError, SeriesError."""
         (pair,) = read_config(folder / "config.xml").pairs
-        series = TaskSeries.of(Settings(local_files_dir=folder))
+        series = TaskSeries.from_settings(Settings(local_files_dir=folder))
 
         def labelled(part: str) -> list[LabelledTask]:
             tasks = read_tasks(folder / "tasks.json", read_split(folder / "split.json", part))

@@ -61,7 +61,7 @@ def main() -> None:
     torch.set_num_threads(1)
     (pair,) = read_config(DATA / "config.xml").pairs
     label_sets = [(label,) for label in pair.labels]
-    series = TaskSeries.of(Settings(local_files_dir=DATA))
+    series = TaskSeries.from_settings(Settings(local_files_dir=DATA))
     tasks = [LabelledTask.read(task, pair, series.of_task(task)) for task in read_tasks(DATA / "tasks.json")]
     examples = [task.example(label_sets) for task in tasks if task]
     segmenter = fit(examples, label_sets, pair.channels, Recipe()).segmenter

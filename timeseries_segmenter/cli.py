@@ -133,7 +133,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
 
     config = _config(options)
     check_writable(options.model, options.config, options.tasks)
-    labelled, left_out = _labelled(_tasks(options, "train"), config, TaskSeries.of(settings))
+    labelled, left_out = _labelled(_tasks(options, "train"), config, TaskSeries.from_settings(settings))
     start = Start(_model(options.start), load_folds(options.start)) if options.start else None
     began = time.monotonic()
     with tqdm(desc="training", unit=" epochs", disable=None) as bar:
@@ -199,11 +199,11 @@ def predict(options: argparse.Namespace, settings: "Settings") -> None:
     """Write tasks with predictions, in the form that Label Studio imports."""
     from tqdm import tqdm
 
-    from timeseries_segmenter.project.prediction import Complaints, draw
+    from timeseries_segmenter.project.prediction import Complaints, predict_task
     from timeseries_segmenter.sources.export_file import WRITTEN, check_writable
     from timeseries_segmenter.sources.task_series import TaskSeries
 
-    config, model, series = _config(options), _model(options.model), TaskSeries.of(settings)
+    config, model, series = _config(options), _model(options.model), TaskSeries.from_settings(settings)
     check_writable(options.output, options.config, options.tasks, options.model)
     segmenters = _segmenters(model, config, options)
     tasks = _tasks(options, "test")
@@ -212,11 +212,11 @@ def predict(options: argparse.Namespace, settings: "Settings") -> None:
     complaints = Complaints()
     shown = tqdm(tasks, "predicting", unit=" tasks", disable=None)
     for task, of_task in series.of_tasks(shown, [each.pair for each in segmenters]):
-        drawing = draw(task, segmenters, of_task, complaints)
-        if not drawing.rows:
-            unread += drawing.problems[:1]
-        prediction = {"model_version": model.version, "score": drawing.score, "result": drawing.regions}
-        predicted.append({**task[WRITTEN], "data": task["data"], "predictions": [prediction]})
+        prediction = predict_task(task, segmenters, of_task, complaints)
+        if not prediction.rows:
+            unread += prediction.problems[:1]
+        written = prediction.as_json(model.version)
+        predicted.append({**task[WRITTEN], "data": task["data"], "predictions": [written]})
     if not tasks:
         raise ExportError(f"{options.tasks} holds no task to predict")
     if len(unread) == len(tasks):
@@ -246,7 +246,7 @@ def evaluate(options: argparse.Namespace, settings: "Settings") -> None:
     config, model = _config(options), _model(options.model)
     segmenters = _segmenters(model, config, options)
     tasks = tqdm(_tasks(options, "test"), "evaluating", unit=" tasks", disable=None)
-    labelled, left_out = _labelled(tasks, config, TaskSeries.of(settings))
+    labelled, left_out = _labelled(tasks, config, TaskSeries.from_settings(settings))
     metrics = {
         each.pair.name: _metrics(each, labelled[each.pair.name], options.tolerance)
         for each in segmenters

@@ -16,7 +16,7 @@ def test_instants_lie_beside_the_ranges_and_take_no_row_of_them(settings: Settin
         "data": {"ts": {"time": list(range(recorded.ROWS)), "value": recorded.values()}},
         "annotations": [{"id": 1, "result": drawn}],
     }
-    labelled = LabelledTask.read(task, PAIR, TaskSeries.of(settings).of_task(task))
+    labelled = LabelledTask.read(task, PAIR, TaskSeries.from_settings(settings).of_task(task))
     assert labelled
     example = labelled.example([("Run",), ("Walk",)])
     assert example.classes.tolist() == [0] * 40 + [1] * 50 + [0] * 210

@@ -99,7 +99,7 @@ def test_every_training_is_reported_and_its_page_can_be_shown(
 ) -> None:
     config, drawn = project
     labelled: dict[str, list[LabelledTask]] = read_labelled_tasks(
-        drawn, config, TaskSeries.of(SETTINGS), (), fail
+        drawn, config, TaskSeries.from_settings(SETTINGS), (), fail
     )
     training = train_model(labelled, config, SETTINGS)
     model, metadata = reported(training, None, ABOUT, 47)

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -99,8 +100,8 @@ def test_downloads_of_one_request_share_a_time_and_what_did_not_fit_is_one_line(
     other_host: HttpServer,
     caplog: pytest.LogCaptureFixture,
 ):
-    backend.settings = settings.model_copy(update={"predict_download_timeout": 1.0})
-    backend._series = TaskSeries.of(settings.model_copy(update={"download_timeout": LONG}))
+    series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
+    backend.sources = replace(backend.sources, series=series, seconds=1.0)
     inline = {"value": recorded.values()}
     addresses = [inline, *[other_host.hang(f"/{number}.csv") for number in range(12)], inline]
     assert ask(app.test_client(), addresses) == [True, *[False] * 12, True]
@@ -138,8 +139,8 @@ def test_a_host_that_is_slow_in_another_way_costs_no_more(
     slow: Callable[[HttpServer, str], str],
     caplog: pytest.LogCaptureFixture,
 ):
-    backend.settings = settings.model_copy(update={"predict_download_timeout": 0.5})
-    backend._series = TaskSeries.of(settings.model_copy(update={"download_timeout": LONG}))
+    series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
+    backend.sources = replace(backend.sources, series=series, seconds=0.5)
     assert ask(app.test_client(), [slow(other_host, "/x.csv")]) == [False]
     assert warnings(caplog)[0].startswith("no prediction for 1 of 1 tasks (1): the 0.5 s")
 
@@ -227,7 +228,8 @@ def test_nothing_is_fetched_any_more_for_a_client_that_has_left(
     other_host: HttpServer,
     caplog: pytest.LogCaptureFixture,
 ):
-    backend._series = TaskSeries.of(settings.model_copy(update={"download_timeout": LONG}))
+    series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
+    backend.sources = replace(backend.sources, series=series)
     tasks = [{"id": n, "data": {"csv_url": other_host.hang(f"/{n}.csv")}} for n in range(1, 9)]
     body = app.json.dumps({"tasks": tasks, "label_config": CONFIG, "project": str(PROJECT)}).encode()
     head = (
@@ -254,7 +256,8 @@ def test_half_of_the_threads_at_most_wait_for_silent_hosts(
     app: Flask, backend: Backend, settings: Settings, other_host: HttpServer
 ):
     """The others answer meanwhile: here to requests that need no host, as `/health` does."""
-    backend._series = TaskSeries.of(settings.model_copy(update={"download_timeout": LONG}))
+    series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
+    backend.sources = replace(backend.sources, series=series)
     addresses = [other_host.hang(f"/{number}.csv") for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(ask, app.test_client(), [address]) for address in addresses]
@@ -278,11 +281,10 @@ def test_series_of_a_request_are_downloaded_side_by_side_and_come_in_their_order
         other_host.routes[f"/{number}"] = answer
     config = parse_label_config(CONFIG)
     tasks = [{"id": number, "data": {"csv_url": f"{other_host.url}/{number}"}} for number in range(8)]
+    reader = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
     read = [
         (task["id"], series.read(config.pairs[0]).values[0, 0])
-        for task, series in TaskSeries.of(settings.model_copy(update={"download_timeout": LONG})).of_tasks(
-            tasks, config.pairs
-        )
+        for task, series in reader.of_tasks(tasks, config.pairs)
     ]
     assert read == [(number, number) for number in range(8)]
 
@@ -299,7 +301,7 @@ def test_a_series_too_large_to_be_fetched_ahead_is_fetched_when_it_is_read(
         {"id": number, "data": {"csv_url": other_host.url + path}}
         for number, path in enumerate(["/large", "/small", "/large"])
     ]
-    series = TaskSeries.of(settings)
+    series = TaskSeries.from_settings(settings)
     for _ in range(2):  # the second time from the cache
         rows = [len(each.read(config.pairs[0])) for _, each in series.of_tasks(tasks, config.pairs)]
         assert rows == [100, 2, 100]
@@ -311,7 +313,7 @@ def test_what_is_fetched_ahead_and_never_read_leaves_room_for_others(
     address = other_host.serve("/x", b"value\n1\n")
     config = parse_label_config(CONFIG)
     tasks = [{"id": number, "data": {"csv_url": address}} for number in range(20)]
-    series = TaskSeries.of(settings)
+    series = TaskSeries.from_settings(settings)
     for _ in range(10):
         next(series.of_tasks(tasks, config.pairs))
     assert all(series._ahead.acquire(blocking=False) for _ in range(side_by_side.AHEAD_IN_ALL))
@@ -336,7 +338,7 @@ def test_hanging_hosts_cost_a_training_run_one_wait_each_and_the_others_are_read
         labelled = read_labelled_tasks(
             tasks,
             config,
-            TaskSeries.of(settings),
+            TaskSeries.from_settings(settings),
             (DownloadError,),
             left_out.append,
         )

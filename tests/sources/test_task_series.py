@@ -21,7 +21,7 @@ CSV = "ax,ay\n1,2\n3,4\n"
 def read(settings: Settings, value: Any, attributes: str = "", column: str = "ax") -> list[list[float]]:
     (pair,) = parse_label_config(CONFIG.format(attributes, column)).pairs
     task = {"id": 7, "data": {"ts": value}}
-    values: list[list[float]] = TaskSeries.of(settings).of_task(task).read(pair).values.tolist()
+    values: list[list[float]] = TaskSeries.from_settings(settings).of_task(task).read(pair).values.tolist()
     return values
 
 

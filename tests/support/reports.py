@@ -30,7 +30,7 @@ def pair() -> LabelPair:
 
 @cache
 def tasks() -> list[LabelledTask]:
-    series = TaskSeries.of(Settings(local_files_dir=DATA))
+    series = TaskSeries.from_settings(Settings(local_files_dir=DATA))
     read = (
         LabelledTask.read(task, pair(), series.of_task(task))
         for task in read_tasks(DATA / "tasks.json", [1, 2, 3])

@@ -273,5 +273,5 @@ def test_a_label_studio_that_gives_no_access_token_for_a_file_may_do_so_later(
     settings = Settings.model_validate(settings.model_dump() | {"label_studio_api_key": token})
     task = {"id": 1, "data": {"csv_url": "/data/upload/3/here.csv"}}
     with pytest.raises(LabelStudioError) as failure:
-        TaskSeries.of(settings).read(task, parse_label_config(CONFIG).pairs[0])
+        TaskSeries.from_settings(settings).read(task, parse_label_config(CONFIG).pairs[0])
     assert failure.value.passing

@@ -14,9 +14,9 @@ from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.targets import choose_annotation, class_indices, read_annotation
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.project.left_out import LeftOut
+from timeseries_segmenter.project.series_reader import SeriesOfTask, SeriesReader
 from timeseries_segmenter.project.task import TaskId, task_name
 from timeseries_segmenter.segment import LabelSet, Segment
-from timeseries_segmenter.sources.task_series import SeriesOfTask, TaskSeries
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def shortened(sentences: Sequence[str]) -> list[str]:
 def read_labelled_tasks(
     tasks: Iterable[Mapping[str, Any]],
     config: LabelConfig,
-    series: TaskSeries,
+    series: SeriesReader,
     errors: tuple[type[SegmenterError], ...],
     left_out: Callable[[LeftOut], None],
 ) -> dict[str, list[LabelledTask]]:

@@ -36,7 +36,9 @@ class TaskSeries:
         self._ahead = threading.BoundedSemaphore(AHEAD_IN_ALL)
 
     @classmethod
-    def of(cls, settings: Settings, on_cache: Callable[[bool], None] | None = None) -> "TaskSeries":
+    def from_settings(
+        cls, settings: Settings, on_cache: Callable[[bool], None] | None = None
+    ) -> "TaskSeries":
         """With a downloader and a Label Studio client of its own; `on_cache` as in `Downloader`."""
         label_studio = LabelStudioClient(settings, timeout=settings.download_timeout)
         return cls(Downloader(settings, label_studio, on_cache=on_cache))

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from timeseries_segmenter.errors import SegmenterError
-from timeseries_segmenter.project.prediction import Complaints, PairSegmenter, draw
+from timeseries_segmenter.project.prediction import Complaints, PairSegmenter, predict_task
 from timeseries_segmenter.report.content import Unlabelled
 from timeseries_segmenter.sources.patience import Patience
 from timeseries_segmenter.sources.task_series import TaskSeries
@@ -34,9 +34,9 @@ def lowest_scores(
         pairs = [each.pair for each in segmenters]
         looked_at = series.of_tasks(islice(tasks, MOST_LOOKED_AT), pairs, Patience(SECONDS))
         for task, of_task in looked_at:
-            drawing = draw(task, segmenters, of_task, complaints)
-            if drawing.rows:
-                found.append(Unlabelled(task=task["id"], score=drawing.score))
+            predicted = predict_task(task, segmenters, of_task, complaints)
+            if predicted.rows:
+                found.append(Unlabelled(task=task["id"], score=predicted.score))
             else:
                 unreadable += 1
             if time.monotonic() - began > SECONDS:

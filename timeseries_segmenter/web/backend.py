@@ -14,14 +14,11 @@ from timeseries_segmenter.errors import ModelFileError, QueueError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.model import NO_PROJECT, Model
-from timeseries_segmenter.project.prediction import predict_tasks
+from timeseries_segmenter.project.prediction import PredictionRequest, predict_tasks
 from timeseries_segmenter.report.files import ReportFiles
 from timeseries_segmenter.report.saved import saved_report
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.sources.label_studio import LabelStudioClient
-from timeseries_segmenter.sources.patience import Crowd, Patience
-from timeseries_segmenter.sources.task_series import TaskSeries
-from timeseries_segmenter.sources.vouching import Vouching
+from timeseries_segmenter.sources.request_series import RequestSeries, RequestSources
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.storage.version_summary import VersionSummaries
 from timeseries_segmenter.trainings.job import Job
@@ -54,10 +51,8 @@ class Backend:
         self._room = RoomForUnknown(settings, self.queue.states)
         self.metrics = Metrics(self.queue.states)
         self.authentication = Authentication(settings)
-        self._series = TaskSeries.of(settings, self.metrics.observe_cache)
-        self._told = OnceLogger(logger)
-        self._vouching = Vouching(settings, LabelStudioClient(settings, timeout=settings.download_timeout))
-        self._crowd = Crowd(settings.threads // 2)
+        self.sources = RequestSources.from_settings(settings, self.metrics.observe_cache)
+        self._once = OnceLogger(logger)
 
     def predict(
         self, project: int, config: LabelConfig, tasks: Sequence[Mapping[str, Any]]
@@ -65,15 +60,10 @@ class Backend:
         """One prediction per task, by the project's newest model."""
         model = self._model(project)
         self.metrics.models.set(self.store.in_memory)
-        asked = has_request_context()  # else this machine's own code asks
-        voucher = self._vouching.of_request(project, config, tasks) if asked else None
-        patience = Patience(
-            self.settings.predict_download_timeout,
-            still_wanted=still_wanted(request.environ if asked else {}),
-            crowd=self._crowd,
-        )
+        wanted = still_wanted(request.environ) if has_request_context() else None
+        series = RequestSeries(self.sources, project, config, wanted)
         observe = self.metrics.observe_prediction
-        return predict_tasks(tasks, config, model, self._series, observe, patience, self._told, voucher)
+        return predict_tasks(PredictionRequest(tasks, config, series, self._once, observe), model)
 
     def handle(self, project: int, event: str) -> dict[str, Any]:
         """Count a training event; the answer holds `job` where a training is queued.
