@@ -122,7 +122,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
     """Fit a model on annotated tasks."""
     from tqdm import tqdm
 
-    from timeseries_segmenter.learning.training_loop import Epoch
+    from timeseries_segmenter.learning.optimisation import Epoch
     from timeseries_segmenter.project.labelled_task import remarks_on, shortened, task_ids
     from timeseries_segmenter.project.training import Start, train_model
     from timeseries_segmenter.report.from_training import reported

@@ -7,8 +7,8 @@ from tests.support.synthetic import LABEL_SETS, events, mixed, synthetic
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
+from timeseries_segmenter.learning.optimisation import Epoch
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
-from timeseries_segmenter.learning.training_loop import Epoch
 
 
 def rows_of(fitted: Fitted, example: Example) -> np.ndarray:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.optimisation import Epoch
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
-from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.report.builder import Checked, pair_report
 from timeseries_segmenter.report.content import Disagreement, PairReport, ReliabilityBin, Report

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.calibration import Calibration, expected_calibration_error
 from timeseries_segmenter.learning.examples import Example, Shapes, learned_classes, with_learned_classes
+from timeseries_segmenter.learning.prepared import TrainingSet
 from timeseries_segmenter.learning.schedule import WARMUP, PlannedSchedule
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmentation, Segmenter
 from timeseries_segmenter.learning.training import (
@@ -27,7 +28,6 @@ from timeseries_segmenter.learning.training import (
     new_loop,
     training_set,
 )
-from timeseries_segmenter.learning.training_set import TrainingSet
 from timeseries_segmenter.segment import LabelSet
 
 FloatArray = NDArray[np.float32]

@@ -9,10 +9,10 @@ from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.examples import Example, Shapes, learned_classes, with_learned_classes
 from timeseries_segmenter.learning.metrics import Scores
 from timeseries_segmenter.learning.network import Network
+from timeseries_segmenter.learning.optimisation import Epoch, TrainingLoop
+from timeseries_segmenter.learning.prepared import TrainingSet
 from timeseries_segmenter.learning.schedule import WARMUP, AdaptiveSchedule, PlannedSchedule, Schedule
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter, best_device
-from timeseries_segmenter.learning.training_loop import Epoch, TrainingLoop
-from timeseries_segmenter.learning.training_set import TrainingSet
 from timeseries_segmenter.segment import LabelSet, label_set_name
 
 LEARNING_RATE = 4e-3

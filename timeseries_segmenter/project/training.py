@@ -11,9 +11,9 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.targets import drawn_label_sets
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
+from timeseries_segmenter.learning.optimisation import Epoch
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
-from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.project.model import Folds, Model
 from timeseries_segmenter.settings import Settings

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from timeseries_segmenter.labeling.regions import stored_segments
+from timeseries_segmenter.learning.optimisation import Epoch
 from timeseries_segmenter.learning.training import Fitted
-from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.project.evaluation import Comparison
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.report.content import (

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from timeseries_segmenter.learning.optimisation import Epoch
 from timeseries_segmenter.learning.training import Fitted, Recipe
-from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.segment import label_set_name
 from timeseries_segmenter.trainings.job import Progress, Step
 

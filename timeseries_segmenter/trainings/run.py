@@ -13,8 +13,8 @@ from timeseries_segmenter.errors import (
     TrainingError,
 )
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.learning.optimisation import Epoch
 from timeseries_segmenter.learning.training import Recipe
-from timeseries_segmenter.learning.training_loop import Epoch
 from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
     read_labelled_tasks,

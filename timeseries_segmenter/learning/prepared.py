@@ -10,8 +10,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
 from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.decoding_fit import decoded_scores, with_points
 from timeseries_segmenter.learning.examples import Example, Shapes
-from timeseries_segmenter.learning.learned_decoding import decoded_scores, with_points
 from timeseries_segmenter.learning.metrics import Scores
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scores_of
 from timeseries_segmenter.learning.network import Network
+from timeseries_segmenter.learning.prepared import TrainingSet
 from timeseries_segmenter.learning.schedule import Schedule
-from timeseries_segmenter.learning.training_set import TrainingSet
 from timeseries_segmenter.learning.training_windows import NO_TARGET
 
 IntArray = NDArray[np.int64]
