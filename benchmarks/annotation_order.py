@@ -71,11 +71,11 @@ class Simulation:
         return self.known[key]
 
     def _model(self, places: Sequence[int], calibrated: bool) -> Segmenter:
-        data, recipe = self.data, Recipe(seed=self.seed)
-        examples = data.examples(places)
-        fitted = fit(examples, data.label_sets, data.pair.channels, recipe)
+        data = self.data
+        recipe = Recipe(seed=self.seed)
+        fitted = fit(data.examples(places), data.label_sets, data.pair.channels, recipe)
         folds = list(assign_folds(places, {}).values())
-        validation = cross_validate(examples, data.label_sets, fitted, recipe, folds) if calibrated else None
+        validation = cross_validate(fitted, folds) if calibrated else None
         if validation is None:
             return fitted.segmenter
         return replace(fitted.segmenter, calibration=validation.calibration)

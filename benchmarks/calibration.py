@@ -25,10 +25,9 @@ from timeseries_segmenter.learning.calibration import (
     reliability_of,
 )
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
-from timeseries_segmenter.learning.examples import Shapes, learned_classes, with_learned_classes
+from timeseries_segmenter.learning.examples import learned_classes, with_learned_classes
 from timeseries_segmenter.learning.segment_metrics import overlap_matches, point_matches
-from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.project.evaluation import TOLERANCE, Comparison, evaluate
 from timeseries_segmenter.segment import Segment
 
@@ -71,19 +70,13 @@ def _run(data: DataSet, seed: int) -> dict[str, float]:
     examples = data.examples()
     folds = list(assign_folds(range(len(examples)), {}).values())
     fitted, fitting = _timed(lambda: fit(examples, label_sets, channels, recipe))
-    validation, checking = _timed(lambda: cross_validate(examples, label_sets, fitted, recipe, folds))
+    validation, checking = _timed(lambda: cross_validate(fitted, folds))
     earlier = fit(examples[:-1], label_sets, channels, recipe)
-    companions = cross_validate(examples[:-1], label_sets, earlier, recipe, folds[:-1])
-    continued, fitting_on = _timed(
-        lambda: fit(examples, label_sets, channels, recipe, start=earlier.segmenter)
-    )
-    _, checking_on = _timed(
-        lambda: cross_validate(
-            examples, label_sets, continued, recipe, folds, companions and companions.segmenters
-        )
-    )
+    earlier_folds = cross_validate(earlier, folds[:-1])
+    warm, fitting_on = _timed(lambda: fit(examples, label_sets, channels, recipe, start=earlier.segmenter))
+    _, checking_on = _timed(lambda: cross_validate(warm, folds, earlier_folds and earlier_folds.segmenters))
     assert validation, f"{data.name} has a single training task"
-    return _errors(data, fitted.segmenter, validation) | {
+    return _errors(data, fitted, validation) | {
         "fit": fitting,
         "check": checking,
         "ratio": checking / fitting,
@@ -93,12 +86,13 @@ def _run(data: DataSet, seed: int) -> dict[str, float]:
     }
 
 
-def _errors(data: DataSet, segmenter: Segmenter, validation: CrossValidation) -> dict[str, float]:
-    examples = data.examples()
-    classes = learned_classes(examples, data.label_sets)
-    shapes = Shapes.of([with_learned_classes(each, data.label_sets, classes) for each in examples])
+def _errors(data: DataSet, fitted: Fitted, validation: CrossValidation) -> dict[str, float]:
+    segmenter = fitted.segmenter
+    classes = learned_classes(data.examples(), data.label_sets)
     targets = [
-        shapes.targets(with_learned_classes(task.example(data.label_sets), data.label_sets, classes))
+        fitted.prepared.lengths.targets(
+            with_learned_classes(task.example(data.label_sets), data.label_sets, classes)
+        )
         for task in data.test
     ]
     raw = [segmenter.probabilities(task.series.values) for task in data.test]

@@ -57,10 +57,9 @@ def _run(data: DataSet, seed: int) -> dict[str, float]:
         replace(task, segments=segments).example(data.label_sets)
         for task, segments in zip(data.train, drawn, strict=True)
     ]
-    recipe = Recipe(seed=seed)
-    fitted = fit(examples, data.label_sets, data.pair.channels, recipe)
+    fitted = fit(examples, data.label_sets, data.pair.channels, Recipe(seed=seed))
     folds = list(assign_folds(range(len(examples)), {}).values())
-    validation = cross_validate(examples, data.label_sets, fitted, recipe, folds)
+    validation = cross_validate(fitted, folds)
     assert validation, f"{data.name} has a single training task"
     listed = disagreements(drawn, validation, fitted.segmenter)
     mistakes = len(swapped) + len(removed)

@@ -122,7 +122,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
     """Fit a model on annotated tasks."""
     from tqdm import tqdm
 
-    from timeseries_segmenter.learning.optimisation import Epoch
+    from timeseries_segmenter.learning.observer import Epoch, Observer
     from timeseries_segmenter.project.labelled_task import remarks_on, shortened, task_ids
     from timeseries_segmenter.project.training import Start, train_model
     from timeseries_segmenter.report.from_training import reported
@@ -138,18 +138,24 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
     began = time.monotonic()
     with tqdm(desc="training", unit=" epochs", disable=None) as bar:
 
-        def show(_: object, epoch: Epoch) -> None:
-            bar.update()
-            bar.set_postfix(
-                loss=f"{epoch.loss:.3f}",
-                balanced_accuracy=f"{epoch.scores.balanced_accuracy:.3f}",
-                min_f1=f"{epoch.scores.min_f1:.3f}",
-            )
+        class Bar(Observer):
+            pair = ""
 
-        def show_check(name: str, share: float) -> None:
-            bar.set_postfix_str(f"checking {name}, {share:.0%}")
+            def on_pair(self, name: str) -> None:
+                self.pair = name
 
-        training = train_model(labelled, config, settings, start, show, show_check)
+            def on_epoch(self, epoch: Epoch) -> None:
+                bar.update()
+                bar.set_postfix(
+                    loss=f"{epoch.loss:.3f}",
+                    balanced_accuracy=f"{epoch.scores.balanced_accuracy:.3f}",
+                    min_f1=f"{epoch.scores.min_f1:.3f}",
+                )
+
+            def on_cross_validation(self, share: float) -> None:
+                bar.set_postfix_str(f"checking {self.pair}, {share:.0%}")
+
+        training = train_model(labelled, config, settings, start, Bar())
     moment = datetime.now(UTC)
     about = {
         "created_at": moment.isoformat(timespec="seconds"),
@@ -181,7 +187,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
             logger.warning("no region with the label %s; it can't be predicted", label_set_name(labels))
         print(
             f"{options.model}, {name}: {len(labelled[name])} tasks, {fitted.epochs} epochs"
-            + (f" on top of {options.start}" if fitted.continued else "")
+            + (f" on top of {options.start}" if fitted.warm_started else "")
             + f"; on these tasks macro F1 {fitted.scores.macro_f1:.3f}, "
             f"worst class {fitted.scores.min_f1:.3f}"
             + ("" if fitted.thresholds_met else " (the thresholds were not met)")

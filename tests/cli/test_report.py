@@ -16,7 +16,7 @@ from timeseries_segmenter.storage.model_store import ModelStore
 @pytest.fixture(scope="module")
 def model() -> TrainedModel:
     report = reports.report(reports.part(checked=reports.checked()))
-    return TrainedModel({"label:ts": reports.fitted()[0].segmenter}, report=report.model_dump_json())
+    return TrainedModel({"label:ts": reports.fitted().segmenter}, report=report.model_dump_json())
 
 
 def links(page: Path) -> list[str]:

@@ -27,7 +27,7 @@ def test_probabilities_that_are_too_sure_or_favour_a_class_become_frequencies(
     sharpness: float, shift: float
 ) -> None:
     probabilities, targets = drawn(0, sharpness=sharpness, shift=shift)
-    calibration = Calibration.of([probabilities], [targets])
+    calibration = Calibration.fit([probabilities], [targets])
     unseen, truth = drawn(1, sharpness=sharpness, shift=shift)
     before = expected_calibration_error([unseen], [truth])
     after = expected_calibration_error([calibration.apply(unseen)], [truth])
@@ -37,7 +37,7 @@ def test_probabilities_that_are_too_sure_or_favour_a_class_become_frequencies(
 
 def test_probabilities_that_are_right_stay_as_they_are() -> None:
     probabilities, targets = drawn(0)
-    calibration = Calibration.of(
+    calibration = Calibration.fit(
         [probabilities[:2000], probabilities[2000:]], [targets[:2000], targets[2000:]]
     )
     assert calibration.temperature == pytest.approx(1, abs=0.05)
@@ -57,7 +57,7 @@ def test_calibrated_probabilities_sum_to_1_and_the_others_are_not_changed() -> N
 @pytest.mark.parametrize("rows", [0, 1, 10_000])
 def test_perfect_predictions_of_one_class_give_no_certainty(rows: int) -> None:
     probabilities = np.tile(np.array([[0.9, 0.05, 0.05]], np.float32), (rows, 1))
-    calibration = Calibration.of([probabilities], [np.zeros(rows, np.int64)])
+    calibration = Calibration.fit([probabilities], [np.zeros(rows, np.int64)])
     assert calibration.temperature == pytest.approx(1, abs=0.01)
     calibrated = calibration.apply(np.array([[0.9, 0.05, 0.05], [0.0, 1.0, 0.0]], np.float32))
     assert np.isfinite(calibrated).all()
@@ -67,18 +67,18 @@ def test_perfect_predictions_of_one_class_give_no_certainty(rows: int) -> None:
 
 def test_predictions_that_are_always_wrong_give_a_finite_calibration() -> None:
     probabilities = np.tile(np.array([[1.0, 0.0]], np.float32), (100, 1))
-    calibrated = Calibration.of([probabilities], [np.ones(100, np.int64)]).apply(probabilities)
+    calibrated = Calibration.fit([probabilities], [np.ones(100, np.int64)]).apply(probabilities)
     assert np.isfinite(calibrated).all()
     assert calibrated[0, 0] < 0.9
 
 
 def test_a_single_class_needs_no_calibration() -> None:
-    assert Calibration.of([np.ones((5, 1), np.float32)], [np.zeros(5, np.int64)]) == Calibration()
+    assert Calibration.fit([np.ones((5, 1), np.float32)], [np.zeros(5, np.int64)]) == Calibration()
 
 
 def test_long_series_are_learned_from_a_part_of_their_rows() -> None:
     probabilities, targets = drawn(0, rows=300_000, sharpness=2)
-    assert Calibration.of([probabilities], [targets]).temperature == pytest.approx(2, rel=0.1)
+    assert Calibration.fit([probabilities], [targets]).temperature == pytest.approx(2, rel=0.1)
 
 
 def test_reliability_counts_rows_by_their_highest_probability() -> None:

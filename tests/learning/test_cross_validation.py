@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from tests.support.synthetic import LABEL_SETS, events, synthetic
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
+from timeseries_segmenter.learning.observer import Observer
+from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 
 RECIPE = Recipe(hidden_size=16)
@@ -24,8 +27,8 @@ def model(examples: list[Example]) -> Fitted:
 
 
 @pytest.fixture(scope="module")
-def checked(examples: list[Example], model: Fitted) -> CrossValidation:
-    validation = cross_validate(examples, LABEL_SETS, model, RECIPE, FOLDS)
+def checked(model: Fitted) -> CrossValidation:
+    validation = cross_validate(model, FOLDS)
     assert validation
     return validation
 
@@ -49,14 +52,14 @@ def test_a_task_that_comes_back_gets_the_fold_it_had() -> None:
     assert assign_folds([1, 2, 3, 4], without) == first
 
 
-def test_where_one_fold_would_hold_all_tasks_some_go_to_one_without_a_companion() -> None:
+def test_where_one_fold_would_hold_all_tasks_some_go_to_one_without_a_network() -> None:
     earlier = {1: 0, 2: 1, 3: 2, 4: 0, 5: 1}
     folds = assign_folds([1, 4], earlier)
     assert folds[1] == 0
     assert folds[4] not in earlier.values()
 
 
-def test_companions_find_segments_in_series_they_have_not_seen(
+def test_held_out_networks_find_segments_in_series_they_have_not_seen(
     examples: list[Example], checked: CrossValidation
 ) -> None:
     confusion = np.zeros((3, 3), np.int64)
@@ -71,11 +74,12 @@ def test_companions_find_segments_in_series_they_have_not_seen(
     assert scores_of(confusion).min_f1 > 0.85
 
 
-def test_a_companion_does_not_depend_on_the_labels_of_its_fold(
+def test_a_held_out_network_does_not_depend_on_the_labels_of_its_fold(
     examples: list[Example], model: Fitted, checked: CrossValidation
 ) -> None:
     other = Example(examples[1].values, (3 - examples[1].classes) % 3)  # the labels exchanged
-    again = cross_validate([examples[0], other, *examples[2:]], LABEL_SETS, model, RECIPE, FOLDS)
+    prepared = Prepared.from_examples([examples[0], other, *examples[2:]], LABEL_SETS, ("x", "y"), RECIPE)
+    again = cross_validate(replace(model, prepared=prepared), FOLDS)
     assert again
     said, said_before = (
         [validation.segmenters[fold].probabilities(examples[fold].values) for fold in (1, 2)]
@@ -90,43 +94,52 @@ def test_what_is_said_out_of_fold_is_calibrated_by_the_other_folds(
 ) -> None:
     assert len({checked.calibration, *(each.calibration for each in checked.segmenters.values())}) == 4
     for fold, example, probabilities in zip(FOLDS, examples, checked.probabilities, strict=True):
-        companion = checked.segmenters[fold]
-        raw = companion.probabilities(example.values)
-        assert (companion.calibration.apply(raw) == probabilities).all()
+        held_out = checked.segmenters[fold]
+        raw = held_out.probabilities(example.values)
+        assert (held_out.calibration.apply(raw) == probabilities).all()
     assert 0 <= checked.calibration_error < 0.1
     assert [len(target) for target in checked.targets] == [300] * 4
 
 
-def test_the_check_takes_no_more_steps_than_the_training(model: Fitted, checked: CrossValidation) -> None:
+def test_cross_validation_takes_no_more_steps_than_the_training(
+    model: Fitted, checked: CrossValidation
+) -> None:
     assert set(checked.segmenters) == {0, 1, 2}
-    steps = [companion.full_training.steps for companion in checked.segmenters.values()]
+    steps = [held_out.full_training.steps for held_out in checked.segmenters.values()]
     assert sum(steps) <= model.segmenter.full_training.steps
     assert checked.segmenters[0].full_training.series == 2
 
 
-def test_companions_go_on_from_earlier_ones_where_the_model_does(
+class Shares(Observer):
+    def __init__(self) -> None:
+        self.shares: list[float] = []
+
+    def on_cross_validation(self, share: float) -> None:
+        self.shares.append(share)
+
+
+def test_held_out_networks_are_warm_started_if_the_model_is(
     examples: list[Example], model: Fitted, checked: CrossValidation
 ) -> None:
     added = [*examples, synthetic(4)]
-    continued = fit(added, LABEL_SETS, ("x", "y"), RECIPE, start=model.segmenter)
-    assert continued.continued
-    told: list[float] = []
-    again = cross_validate(added, LABEL_SETS, continued, RECIPE, [*FOLDS, 1], checked.segmenters, told.append)
+    warm = fit(added, LABEL_SETS, ("x", "y"), RECIPE, start=model.segmenter)
+    assert warm.warm_started
+    observer = Shares()
+    again = cross_validate(warm, [*FOLDS, 1], checked.segmenters, observer)
     assert again
-    for fold, companion in again.segmenters.items():
-        assert companion.full_training == checked.segmenters[fold].full_training
-    assert told == sorted(told)
-    assert told[-1] == 1
-    # an earlier companion of another fold would have seen the example
+    for fold, held_out in again.segmenters.items():
+        assert held_out.full_training == checked.segmenters[fold].full_training
+    assert observer.shares == sorted(observer.shares)
+    assert observer.shares[-1] == 1
+    # an earlier held_out of another fold would have seen the example
     assert (again.probabilities[0] != checked.probabilities[0]).any()
-    scratch = cross_validate(examples, LABEL_SETS, model, RECIPE, FOLDS, checked.segmenters)
+    scratch = cross_validate(model, FOLDS, checked.segmenters)
     assert scratch
     assert (scratch.probabilities[0] == checked.probabilities[0]).all()
 
 
-def test_one_example_or_one_fold_gives_no_check(examples: list[Example], model: Fitted) -> None:
-    assert cross_validate(examples[:1], LABEL_SETS, model, RECIPE, [0]) is None
-    assert cross_validate(examples, LABEL_SETS, model, RECIPE, [2, 2, 2, 2]) is None
+def test_one_fold_gives_no_cross_validation(model: Fitted) -> None:
+    assert cross_validate(model, [2, 2, 2, 2]) is None
 
 
 def test_a_label_of_one_task_alone_is_not_found_in_it_and_is_no_error() -> None:
@@ -134,7 +147,7 @@ def test_a_label_of_one_task_alone_is_not_found_in_it_and_is_no_error() -> None:
     examples[0] = Example(examples[0].values, np.where(examples[0].classes == 2, 2, 0))
     examples[1:] = [Example(each.values, np.where(each.classes == 1, 1, 0)) for each in examples[1:]]
     fitted = fit(examples, LABEL_SETS, ("x", "y"), RECIPE)
-    validation = cross_validate(examples, LABEL_SETS, fitted, RECIPE, [0, 1, 2])
+    validation = cross_validate(fitted, [0, 1, 2])
     assert validation
     assert validation.probabilities[0].shape == (300, 3)
     assert all(segment.labels == ("Run",) for segment in validation.segmentations[0].segments)
@@ -143,16 +156,14 @@ def test_a_label_of_one_task_alone_is_not_found_in_it_and_is_no_error() -> None:
 def test_an_example_without_labels_can_stand_alone_against_the_others() -> None:
     examples = [synthetic(0), Example(synthetic(1).values, np.zeros(300, np.int64))]
     fitted = fit(examples, LABEL_SETS, ("x", "y"), RECIPE)
-    validation = cross_validate(examples, LABEL_SETS, fitted, RECIPE, [0, 1])
+    validation = cross_validate(fitted, [0, 1])
     assert validation
     assert validation.segmentations[0].segments == []
 
 
 def test_instants_are_found_out_of_fold(fitted_events: Fitted) -> None:
     examples = [events(seed) for seed in range(4)]
-    validation = cross_validate(
-        examples, (("Beat",),), fitted_events, Recipe(epochs=60, hidden_size=16), FOLDS
-    )
+    validation = cross_validate(fitted_events, FOLDS)
     assert validation
     for example, segmentation in zip(examples, validation.segmentations, strict=True):
         assert [segment.first for segment in segmentation.segments] == pytest.approx(example.instants, abs=2)

@@ -68,13 +68,13 @@ def test_segments_leave_background_out_and_score_by_mean_probability() -> None:
 
 def test_prices_are_a_share_of_each_class_median_run() -> None:
     targets = [np.array([0] * 10 + [1] * 20 + [0] * 30), np.array([1] * 40 + [2] * 8)]
-    decoding = Decoding.of(targets, 3)
+    decoding = Decoding.fit(targets, 3)
     assert decoding.prices == pytest.approx((20 * PRICE_PER_ROW, 30 * PRICE_PER_ROW, 8 * PRICE_PER_ROW))
 
 
 def test_an_event_of_a_short_class_is_found_among_long_runs() -> None:
     rows = np.array(([0] * 1000 + [1] * 20) * 3 + [0] * 1000 + [2] * 900)
-    decoding = Decoding.of([rows], 3)
+    decoding = Decoding.fit([rows], 3)
     segments = decoding.segments(probabilities_of([0] * 500 + [1] * 20 + [0] * 500, surety=0.95), LABEL_SETS)
     assert [(segment.first, segment.last) for segment in segments] == [(500, 519)]
     # a few unsure rows are still no event
@@ -88,7 +88,7 @@ def test_points_are_peaks_one_per_event_at_the_first_and_last_row_too() -> None:
     point[45] = 0.3  # below the threshold
     point[[58, 59]] = [0.6, 0.8]
     probabilities = np.stack([1 - point, 0 * point, point], axis=1)
-    segments = Decoding((0.0, 5.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(
+    segments = Decoding((0.0, 5.0, 0.0), instant_classes=(2,), gap=5, threshold=0.5).segments(
         probabilities, LABEL_SETS
     )
     assert [(s.first, s.last, s.labels, s.instant) for s in segments] == [
@@ -101,7 +101,7 @@ def test_points_and_ranges_come_together_by_first_row() -> None:
     probabilities = probabilities_of([0] * 10 + [1] * 20 + [0] * 20)
     probabilities[40] = [0.05, 0.0, 0.95]
     probabilities[2] = [0.05, 0.0, 0.95]
-    segments = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(
+    segments = Decoding((2.0, 2.0, 0.0), instant_classes=(2,), gap=5, threshold=0.5).segments(
         probabilities, LABEL_SETS
     )
     assert [(s.first, s.last, s.labels) for s in segments] == [
@@ -114,7 +114,7 @@ def test_points_and_ranges_come_together_by_first_row() -> None:
 def test_an_instant_does_not_break_the_range_it_stands_in() -> None:
     probabilities = probabilities_of([0] * 10 + [1] * 40 + [0] * 10, surety=0.98)
     probabilities[25:31] = [0.01, 0.0, 0.99]
-    segments = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5).segments(
+    segments = Decoding((2.0, 2.0, 0.0), instant_classes=(2,), gap=5, threshold=0.5).segments(
         probabilities, LABEL_SETS
     )
     assert [(s.first, s.last, s.labels) for s in segments] == [(10, 49, ("Run",)), (25, 25, ("Walk",))]
@@ -123,7 +123,7 @@ def test_an_instant_does_not_break_the_range_it_stands_in() -> None:
 def test_a_label_of_two_classes_has_segments_of_both_kinds() -> None:
     probabilities = probabilities_of([0] * 10 + [1] * 20 + [0] * 20)
     probabilities[40] = [0.05, 0.0, 0.95]
-    decoding = Decoding((2.0, 2.0, 0.0), points=(2,), gap=5, threshold=0.5)
+    decoding = Decoding((2.0, 2.0, 0.0), instant_classes=(2,), gap=5, threshold=0.5)
     segments = decoding.segments(probabilities, (("Run",), ("Run",)))
     assert [(s.first, s.last, s.labels, s.instant) for s in segments] == [
         (10, 29, ("Run",), False),
@@ -136,7 +136,7 @@ def test_smoothing_puts_an_instant_in_the_middle_of_its_event() -> None:
     point[20:29] = 0.8
     point[27] = 0.9
     probabilities = np.stack([1 - point, point], axis=1)
-    rough = Decoding((0.0, 0.0), points=(1,), gap=20)
+    rough = Decoding((0.0, 0.0), instant_classes=(1,), gap=20)
     smooth = replace(rough, smoothing=3.0)
     assert [segment.first for segment in rough.segments(probabilities, (("Run",),))] == [27]
     assert [segment.first for segment in smooth.segments(probabilities, (("Run",),))] == [24]

@@ -24,9 +24,8 @@ def drawn_on(example: Example) -> list[Segment]:
     return ranges + [Segment(row, row, ("Beat",), instant=True) for row in example.instants.tolist()]
 
 
-def found_in(examples: list[Example], fitted: Fitted, recipe: Recipe = RECIPE) -> list[Disagreement]:
-    label_sets = (("Beat",),) if len(examples[0].instants) else LABEL_SETS
-    validation = cross_validate(examples, label_sets, fitted, recipe, FOLDS[: len(examples)])
+def found_in(examples: list[Example], fitted: Fitted) -> list[Disagreement]:
+    validation = cross_validate(fitted, FOLDS[: len(examples)])
     assert validation
     return disagreements([drawn_on(example) for example in examples], validation, fitted.segmenter)
 
@@ -76,7 +75,7 @@ def test_instants_that_were_forgotten_or_drawn_for_nothing_are_found() -> None:
         instant_classes=np.append(examples[1].instant_classes, 1),
     )
     recipe = Recipe(epochs=60, hidden_size=16)
-    found = found_in(examples, fit(examples, (("Beat",),), ("x",), recipe), recipe)
+    found = found_in(examples, fit(examples, (("Beat",),), ("x",), recipe))
     places = {(each.example, each.segment.first, each.missing) for each in found[:2]}
     assert (1, needless, False) in places
     assert any(example == 0 and missing and abs(row - forgotten) <= 2 for example, row, missing in places)
@@ -84,7 +83,7 @@ def test_instants_that_were_forgotten_or_drawn_for_nothing_are_found() -> None:
 
 def test_label_sets_that_are_not_learned_are_passed_over(fitted: Fitted) -> None:
     examples = [synthetic(seed) for seed in range(4)]
-    validation = cross_validate(examples, LABEL_SETS, fitted, RECIPE, FOLDS[:4])
+    validation = cross_validate(fitted, FOLDS[:4])
     assert isinstance(validation, CrossValidation)
     drawn = [[Segment(0, 299, ("Jump",))] for _ in examples]
     assert not disagreements(drawn, validation, fitted.segmenter)

@@ -7,8 +7,16 @@ from tests.support.synthetic import LABEL_SETS, events, mixed, synthetic
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
-from timeseries_segmenter.learning.optimisation import Epoch
+from timeseries_segmenter.learning.observer import Epoch, Observer
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+
+
+class Epochs(Observer):
+    def __init__(self) -> None:
+        self.epochs: list[Epoch] = []
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        self.epochs.append(epoch)
 
 
 def rows_of(fitted: Fitted, example: Example) -> np.ndarray:
@@ -71,18 +79,19 @@ def test_same_data_same_settings_same_model(fitted: Fitted) -> None:
     assert (other.segmenter.probabilities(values) != fitted.segmenter.probabilities(values)).any()
 
 
-def test_epochs_are_bounded_and_told_one_by_one() -> None:
-    told: list[Epoch] = []
+def test_epochs_are_bounded_and_observed_one_by_one() -> None:
+    observer = Epochs()
     fitted = fit(
         [synthetic(1)],
         LABEL_SETS,
         ("x", "y"),
         Recipe(epochs=5, hidden_size=4, min_class_f1_threshold=1),
-        told.append,
+        observer,
     )
-    assert [epoch.number for epoch in told] == [1, 2, 3, 4, 5]
+    assert [(epoch.number, epoch.most) for epoch in observer.epochs] == [(each, 5) for each in range(1, 6)]
+    assert fitted.history == observer.epochs
     assert fitted.epochs == 5
-    assert all(epoch.loss > 0 for epoch in told)
+    assert all(epoch.loss > 0 for epoch in fitted.history)
 
 
 def test_training_ends_before_its_bound_once_both_thresholds_are_met() -> None:
@@ -141,55 +150,56 @@ def test_an_added_series_is_learned_on_top_of_the_earlier_model_for_a_fraction_o
     examples = [synthetic(seed) for seed in range(5)]
     recipe = Recipe(hidden_size=16)
     earlier = fit(examples[:4], LABEL_SETS, ("x", "y"), recipe)
-    continued = fit(examples, LABEL_SETS, ("x", "y"), recipe, start=earlier.segmenter)
-    assert (earlier.continued, continued.continued) == (False, True)
-    assert continued.epochs <= earlier.epochs / 4
-    assert continued.scores.min_f1 > 0.9
-    assert continued.segmenter.full_training == earlier.segmenter.full_training
+    warm = fit(examples, LABEL_SETS, ("x", "y"), recipe, start=earlier.segmenter)
+    assert (earlier.warm_started, warm.warm_started) == (False, True)
+    assert warm.epochs <= earlier.epochs / 4
+    assert warm.scores.min_f1 > 0.9
+    assert warm.segmenter.full_training == earlier.segmenter.full_training
     again = fit(examples, LABEL_SETS, ("x", "y"), recipe, start=earlier.segmenter)
     values = synthetic(7).values
-    assert (again.segmenter.probabilities(values) == continued.segmenter.probabilities(values)).all()
+    assert (again.segmenter.probabilities(values) == warm.segmenter.probabilities(values)).all()
 
 
 def test_a_model_of_other_labels_channels_or_dimensions_or_of_few_series_is_no_start(fitted: Fitted) -> None:
     examples = [synthetic(seed) for seed in range(4)]
     recipe = Recipe(epochs=2, hidden_size=16)
 
-    def continues(examples: list[Example], **changes: object) -> bool:
+    def is_warm(examples: list[Example], **changes: object) -> bool:
         arguments = {"label_sets": LABEL_SETS, "channels": ("x", "y"), "recipe": recipe} | changes
         arguments["recipe"] = replace(
             arguments["recipe"], balanced_accuracy_threshold=0, min_class_f1_threshold=0
         )
-        return fit(examples, **arguments, start=fitted.segmenter).continued
+        return fit(examples, **arguments, start=fitted.segmenter).warm_started
 
-    assert continues(examples)
-    assert continues([*examples, synthetic(8), synthetic(9)])  # half as many again
-    assert not continues([*examples, synthetic(8), synthetic(9), synthetic(10)])
-    assert not continues(examples, label_sets=(("Walk",), ("Run",)))
-    assert not continues(examples, channels=("x", "z"))
-    assert not continues(examples, recipe=replace(recipe, hidden_size=8))
-    assert not continues(examples, recipe=replace(recipe, sequence_size=20))
+    assert is_warm(examples)
+    assert is_warm([*examples, synthetic(8), synthetic(9)])  # half as many again
+    assert not is_warm([*examples, synthetic(8), synthetic(9), synthetic(10)])
+    assert not is_warm(examples, label_sets=(("Walk",), ("Run",)))
+    assert not is_warm(examples, channels=("x", "z"))
+    assert not is_warm(examples, recipe=replace(recipe, hidden_size=8))
+    assert not is_warm(examples, recipe=replace(recipe, sequence_size=20))
     heavy = [Example(example.values**9, example.classes) for example in examples]
-    assert not continues(heavy)
+    assert not is_warm(heavy)
 
 
-def test_where_going_on_is_worse_than_the_last_full_training_it_starts_from_scratch(fitted: Fitted) -> None:
+def test_if_a_warm_start_is_worse_than_the_last_full_training_it_starts_from_scratch(fitted: Fitted) -> None:
     contradicting = [synthetic(seed) for seed in range(4)]
     contradicting[0] = replace(contradicting[0], classes=(3 - contradicting[0].classes) % 3)
-    told: list[int] = []
+    observer = Epochs()
     again = fit(
         contradicting,
         LABEL_SETS,
         ("x", "y"),
         Recipe(epochs=60, hidden_size=16),
-        lambda epoch: told.append(epoch.number),
+        observer,
         fitted.segmenter,
     )
-    assert not again.continued
-    assert told.count(1) == 2  # it tried
+    assert not again.warm_started
+    assert [epoch.number for epoch in observer.epochs].count(1) == 2  # it tried
+    assert again.epochs == again.history[-1].number
 
 
-def test_an_earlier_model_is_not_changed_by_going_on_from_it(fitted: Fitted) -> None:
+def test_an_earlier_model_is_not_changed_by_a_warm_start(fitted: Fitted) -> None:
     values = synthetic(7).values
     before = fitted.segmenter.probabilities(values)
     fit([synthetic(20)] * 4, LABEL_SETS, ("x", "y"), Recipe(hidden_size=16), start=fitted.segmenter)

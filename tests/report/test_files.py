@@ -166,7 +166,7 @@ def test_the_report_that_was_saved_with_a_model_is_rendered_once_with_links(
     client: FlaskClient, backend: Backend, settings: Settings
 ):
     told = reports_of_recordings.report(reports_of_recordings.part(), skipped=["Task 3: no file"])
-    model = TrainedModel({PAIR: reports_of_recordings.fitted()[0].segmenter}, report=told.model_dump_json())
+    model = TrainedModel({PAIR: reports_of_recordings.fitted().segmenter}, report=told.model_dump_json())
     version = backend.store.save(47, model, {})
     page = client.get("/projects/47/report").text
     assert version in page

@@ -216,7 +216,7 @@ def test_the_page_is_small(part: PairReport):
 def test_the_service_serves_a_report_that_leads_to_its_project_and_to_the_dashboard(
     client: FlaskClient, backend: Backend, part: PairReport
 ):
-    segmenter = reports.fitted()[0].segmenter
+    segmenter = reports.fitted().segmenter
     saved = TrainedModel({PAIR: segmenter}, report=reports.report(part).model_dump_json())
     version = backend.store.save(47, saved, {})
     answer = client.get("/projects/47/report", headers={"Accept": "text/html"})

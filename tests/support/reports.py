@@ -6,7 +6,6 @@ from pathlib import Path
 
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.optimisation import Epoch
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.report.builder import Checked, pair_report
@@ -39,7 +38,7 @@ def tasks() -> list[LabelledTask]:
 
 
 @cache
-def fitted() -> tuple[Fitted, list[Epoch]]:
+def fitted() -> Fitted:
     return _fit([task.example(LABEL_SETS) for task in tasks()])
 
 
@@ -49,14 +48,13 @@ def predicted() -> list[list[Segment]]:
     examples = [task.example(LABEL_SETS) for task in tasks()]
     segments = []
     for place, example in enumerate(examples):
-        segmenter = _fit([*examples[:place], *examples[place + 1 :]])[0].segmenter
+        segmenter = _fit([*examples[:place], *examples[place + 1 :]]).segmenter
         segments.append(segmenter.segments(example.values))
     return segments
 
 
-def _fit(examples: Sequence[Example]) -> tuple[Fitted, list[Epoch]]:
-    epochs: list[Epoch] = []
-    return fit(examples, LABEL_SETS, pair().channels, Recipe(epochs=8, hidden_size=8), epochs.append), epochs
+def _fit(examples: Sequence[Example]) -> Fitted:
+    return fit(examples, LABEL_SETS, pair().channels, Recipe(epochs=8, hidden_size=8))
 
 
 def checked() -> Checked:
@@ -64,10 +62,7 @@ def checked() -> Checked:
 
 
 def part(disagreements: Sequence[Disagreement] = (), checked: Checked | None = None) -> PairReport:
-    made, epochs = fitted()
-    return pair_report(
-        "label:ts", tasks(), made, epochs, checked, time_name="time", disagreements=disagreements
-    )
+    return pair_report("label:ts", tasks(), fitted(), checked, time_name="time", disagreements=disagreements)
 
 
 def report(of_pair: PairReport, **changes: object) -> Report:

@@ -43,3 +43,14 @@ def mixed(seed: int) -> Example:
     rows = points.instants[points.instants < 300]
     values = np.stack([ranges.values[:, 0], points.values[:300, 0]], axis=1)
     return Example(values, np.where(ranges.classes == 1, 1, 0), rows, np.ones_like(rows))
+
+
+def example(classes: list[int], instants: dict[int, int] | None = None) -> Example:
+    """One channel of zeros, annotated: the class of each row, and that of the row of each instant."""
+    rows = instants or {}
+    return Example(
+        np.zeros((len(classes), 1), np.float32),
+        np.array(classes, np.int64),
+        np.array(list(rows), np.int64),
+        np.array(list(rows.values()), np.int64),
+    )

@@ -3,10 +3,12 @@ import logging
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import Timeout
 
 from tests.support import recorded
 from tests.support.http_server import Reply, Request
@@ -17,6 +19,8 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.learning.calibration import Calibration
+from timeseries_segmenter.learning.metrics import Scores
+from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.training import recipe
@@ -26,7 +30,8 @@ from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_file import read_report
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.job import Progress, State, Step
+from timeseries_segmenter.trainings.job import Job, ProjectTrainings, State
+from timeseries_segmenter.trainings.observer import JobObserver
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.run import TrainingRun
 from timeseries_segmenter.trainings.runner import JobRunner
@@ -51,9 +56,16 @@ def _without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("timeseries_segmenter.sources.retries.sleep", lambda _: None)
 
 
-@pytest.fixture
-def shown() -> list[Progress]:
-    return []
+class Watched(Observer):
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.epochs: list[Epoch] = []
+
+    def on_step(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        self.epochs.append(epoch)
 
 
 def figures(model: Model) -> dict[str, Any]:
@@ -88,16 +100,16 @@ def test_the_steps_of_a_training_come_in_their_order_and_its_model_has_the_proje
 ):
     for _ in range(2):  # one task alone can't be checked
         studio.add_task(3, INLINE, TRUTH)
-    steps: list[str] = []
-    TrainingRun(settings).run(3, lambda _: None, show_step=steps.append)
-    assert steps == list(Step)
+    watched = Watched()
+    TrainingRun(settings).run(3, watched)
+    assert watched.steps == list(Step)
     model = ModelStore(settings).load(3)
     assert model
     assert model.metadata["title"] == "series"
 
 
-def train(settings: Settings, shown: list[Progress] | None = None) -> Model:
-    outcome = TrainingRun(settings).run(3, (shown if shown is not None else []).append)
+def train(settings: Settings, observer: Observer = NOBODY) -> Model:
+    outcome = TrainingRun(settings).run(3, observer)
     model = ModelStore(settings).load(3)
     assert model is not None
     assert model.version == outcome.version
@@ -158,15 +170,32 @@ def test_each_training_makes_a_new_version(settings: Settings, studio: LabelStud
     assert ModelStore(settings).versions(3) == versions[::-1]
 
 
-def test_progress_names_epoch_and_figures(
-    settings: Settings, studio: LabelStudioServer, shown: list[Progress]
-):
+def test_a_job_shows_the_epoch_and_its_metrics(settings: Settings, studio: LabelStudioServer):
     studio.add_task(3, INLINE, TRUTH)
-    train(settings, shown)
-    assert shown[0].epoch == 1
-    assert shown[0].epochs == 3
-    assert 0 <= shown[0].balanced_accuracy <= 1
-    assert 0 <= shown[0].min_f1 <= 1
+    watched = Watched()
+    train(settings, watched)
+    assert [epoch.number for epoch in watched.epochs] == [1, 2, 3]
+    trainings = ProjectTrainings(project=3)
+    job = trainings.enqueue("ANNOTATION_CREATED")
+    observer = JobObserver(3, lambda: nullcontext((trainings, job)))
+    for epoch in watched.epochs:
+        observer.on_epoch(epoch)
+    assert job.progress
+    assert (job.progress.epoch, job.progress.epochs) == (1, 3)  # the others came too soon to be read
+    assert job.progress.loss == watched.epochs[0].loss
+    assert 0 <= job.progress.balanced_accuracy <= 1
+    assert 0 <= job.progress.min_f1 <= 1
+
+
+def test_what_cannot_be_shown_costs_no_training():
+    @contextmanager
+    def locked() -> Iterator[tuple[ProjectTrainings, Job]]:
+        raise Timeout("state.lock")
+        yield
+
+    observer = JobObserver(3, locked)
+    observer.on_step(Step.SAVING)
+    observer.on_epoch(Epoch(1, 3, 5, 0.5, Scores(1.0, 1.0, (1.0,), 1.0, 1.0)))
 
 
 def test_every_setting_of_a_training_reaches_its_recipe(settings: Settings):
@@ -194,7 +223,7 @@ def test_the_same_seed_makes_the_same_model(settings: Settings, studio: LabelStu
     assert first == second
 
 
-def test_training_goes_on_from_the_model_before_unless_told_otherwise(
+def test_a_training_run_is_a_warm_start_unless_told_otherwise(
     settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
 ):
     studio.add_task(3, INLINE, TRUTH)
@@ -205,7 +234,7 @@ def test_training_goes_on_from_the_model_before_unless_told_otherwise(
     assert (first["continued"], second["continued"]) == (False, True)
     assert second["epochs"] <= first["epochs"] / 4
     assert "epochs on top of the model before" in caplog.text
-    TrainingRun(enough).run(3, lambda _: None, from_scratch=True)
+    TrainingRun(enough).run(3, from_scratch=True)
     model = ModelStore(enough).load(3)
     assert model
     assert not figures(model)["continued"]

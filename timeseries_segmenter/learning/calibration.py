@@ -16,7 +16,7 @@ from torch.nn import functional
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-MOST_ROWS = 10_000  # of all series: neighbours tell much the same
+MOST_ROWS = 10_000  # of all series: neighbours say much the same
 LEAST_PROBABILITY = 1e-6
 MOST_TEMPERATURE = 10.0
 PENALTY = 0.01  # nats a row, for a squared nat of change: rows of one segment are no independent witnesses
@@ -34,7 +34,7 @@ class Calibration:
     biases: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, probabilities: Sequence[FloatArray], targets: Sequence[IntArray]) -> "Calibration":
+    def fit(cls, probabilities: Sequence[FloatArray], targets: Sequence[IntArray]) -> "Calibration":
         """The calibration that makes `targets`, each `(T,)`, most likely, given `(T, classes)` each.
 
         None is needed where there is no row, or one class only.

@@ -1,7 +1,7 @@
 """Class probabilities per row to segments.
 
 Ranges are the most probable path on which entering a class has a price (Viterbi, 1967).
-Instants are the peaks of the point classes' probability, one per event.
+Instants are the peaks of the instant classes' probability, one per event.
 """
 
 from collections.abc import Collection, Sequence
@@ -26,19 +26,19 @@ LEAST_PROBABILITY = 1e-6
 class Decoding:
     """What was learned from the training segments about their lengths.
 
-    `prices` are nats, one per class with background first. `points` are the classes drawn as
+    `prices` are nats, one per class with background first. `instant_classes` are those annotated as
     instants; `gap` is the least number of rows between two of them, `threshold` the least
     probability of one, `smoothing` the deviation, in rows, of a Gaussian that is laid over it.
     """
 
     prices: tuple[float, ...]
-    points: tuple[int, ...] = ()
+    instant_classes: tuple[int, ...] = ()
     gap: int = 1
     threshold: float = 0.5
     smoothing: float = 0.0
 
     @classmethod
-    def of(cls, ranges: Sequence[IntArray], classes: int) -> "Decoding":
+    def fit(cls, ranges: Sequence[IntArray], classes: int) -> "Decoding":
         """Prices from the classes of the training series' ranges, each `(T,)`."""
         lengths: list[list[int]] = [[] for _ in range(classes)]
         for rows in ranges:
@@ -56,15 +56,15 @@ class Decoding:
     ) -> list[Segment]:
         """Segments of `(T, 1 + len(label_sets))` probabilities, by first row; background is left out.
 
-        Scores are those of the `calibrated` probabilities, where there are any.
+        Scores are those of the `calibrated` probabilities, if there are any.
         `label_sets` are those of the classes from 1 on; one that was learned both as ranges and as
-        instants stands there twice.
+        instants is there twice.
         """
-        of_ranges = self._without_points(probabilities)
+        of_ranges = self._without_instants(probabilities)
         path = self.path(of_ranges)
         if calibrated is None:
             calibrated = probabilities
-        scores = of_ranges if calibrated is probabilities else self._without_points(calibrated)
+        scores = of_ranges if calibrated is probabilities else self._without_instants(calibrated)
         segments = [
             Segment(
                 start,
@@ -83,44 +83,44 @@ class Decoding:
 
     def ranges(self, probabilities: FloatArray) -> IntArray:
         """Class of the range that each row belongs to, `(T,)`; 0 for background."""
-        return self.path(self._without_points(probabilities))
+        return self.path(self._without_instants(probabilities))
 
     def instants(self, probabilities: FloatArray) -> tuple[IntArray, IntArray]:
         """Rows of the instants, `(N,)`, and their classes."""
-        if not self.points:
+        if not self.instant_classes:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        points = self.point_probabilities(probabilities)
-        rows = self.peaks(points)
-        return rows, np.array(self.points)[points[rows].argmax(axis=1)]
+        of_instants = self.instant_probabilities(probabilities)
+        rows = self.peaks(of_instants)
+        return rows, np.array(self.instant_classes)[of_instants[rows].argmax(axis=1)]
 
-    def point_probabilities(self, probabilities: FloatArray) -> FloatArray:
-        """Those of the point classes, `(T, P)`, smoothed: a peak is in the middle of its event."""
-        points = probabilities[:, self.points]
+    def instant_probabilities(self, probabilities: FloatArray) -> FloatArray:
+        """Those of the classes of instants, `(T, I)`, smoothed: a peak is in the middle of its event."""
+        of_instants = probabilities[:, self.instant_classes]
         if self.smoothing == 0:
-            return points
+            return of_instants
         reach = int(np.ceil(3 * self.smoothing))
         kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / self.smoothing) ** 2)
         kernel /= kernel.sum()
-        padded = np.pad(points, ((reach, reach), (0, 0)), mode="edge")
+        padded = np.pad(of_instants, ((reach, reach), (0, 0)), mode="edge")
         columns = [np.convolve(column, kernel, mode="valid") for column in padded.T]
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def _without_points(self, probabilities: FloatArray) -> FloatArray:
-        if not self.points:
+    def _without_instants(self, probabilities: FloatArray) -> FloatArray:
+        if not self.instant_classes:
             return probabilities
-        # a row that holds an instant tells nothing of the range around it
-        probabilities = probabilities + probabilities[:, self.points].sum(axis=1, keepdims=True)
-        probabilities[:, self.points] = 0
+        # a row that holds an instant says nothing about the range around it
+        probabilities = probabilities + probabilities[:, self.instant_classes].sum(axis=1, keepdims=True)
+        probabilities[:, self.instant_classes] = 0
         return probabilities
 
-    def peaks(self, points: FloatArray) -> IntArray:
-        """Rows of the highest `(T, P)` probability within `gap` rows."""
-        point = points.sum(axis=1)
-        around = np.pad(point, 1)  # an event on the first or last row is a peak as well
-        rows = np.flatnonzero((point >= self.threshold) & (point > around[:-2]) & (point >= around[2:]))
-        free = np.ones(len(point), bool)
+    def peaks(self, of_instants: FloatArray) -> IntArray:
+        """Rows of the highest `(T, I)` probability within `gap` rows."""
+        instant = of_instants.sum(axis=1)
+        around = np.pad(instant, 1)  # an event on the first or last row is a peak as well
+        rows = np.flatnonzero((instant >= self.threshold) & (instant > around[:-2]) & (instant >= around[2:]))
+        free = np.ones(len(instant), bool)
         peaks = []
-        for row in rows[np.argsort(-point[rows], kind="stable")]:
+        for row in rows[np.argsort(-instant[rows], kind="stable")]:
             if free[row]:
                 peaks.append(int(row))
                 free[max(0, row - self.gap + 1) : row + self.gap] = False
@@ -152,13 +152,13 @@ class Decoding:
         return np.repeat(path, np.diff([*starts, len(probabilities)]))
 
 
-def class_of(segment: Segment, label_sets: Sequence[LabelSet], points: Collection[int]) -> int:
+def class_of(segment: Segment, label_sets: Sequence[LabelSet], instant_classes: Collection[int]) -> int:
     """The class of a segment, 0 where there is none; of either kind where it has only that one.
 
-    `label_sets` are those of the classes from 1 on, `points` the classes of instants.
+    `label_sets` are those of the classes from 1 on, `instant_classes` those of instants.
     """
     numbers = [number for number, labels in enumerate(label_sets, 1) if labels == segment.labels]
-    same_kind = [number for number in numbers if (number in points) == segment.instant]
+    same_kind = [number for number in numbers if (number in instant_classes) == segment.instant]
     return next(iter(same_kind or numbers), 0)
 
 

@@ -1,4 +1,4 @@
-"""What decoding learns from the probabilities of its own training series, and how well it then does."""
+"""The third act of training: a network to a segmenter, and how good it is on its own training series."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.decoding import Decoding
-from timeseries_segmenter.learning.examples import Example, Shapes
+from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scores_of
+from timeseries_segmenter.learning.network import Network
+from timeseries_segmenter.learning.prepared import Prepared
+from timeseries_segmenter.learning.segmenter import Segmenter
 
 FloatArray = NDArray[np.float32]
 
@@ -16,49 +19,57 @@ SMOOTHING_SHARE = 1 / 4  # of an instant's widening
 THRESHOLDS = np.linspace(0.1, 0.9, 17)  # of an instant's probability
 
 
-def with_points(
-    decoding: Decoding,
-    probabilities: Sequence[FloatArray],
-    examples: Sequence[Example],
-    shapes: Shapes,
-) -> Decoding:
-    """Adds how to find instants, if there are any to find.
+def fit_decoding(
+    network: Network, prepared: Prepared, probabilities: Sequence[FloatArray] | None = None
+) -> Segmenter:
+    """The model of a network that was optimised on `prepared`.
 
-    The threshold is the one that finds the training series' own instants best (F1), of several
-    the middle one.
+    `probabilities` are what the network says about the prepared examples; if not given, they are computed
+    where they are needed, for instants.
     """
-    if not shapes.points:
-        return decoding
-    decoding = replace(
-        decoding, points=shapes.points, gap=shapes.gap, smoothing=shapes.widening * SMOOTHING_SHARE
+    ranges = [example.classes for example in prepared.examples]
+    decoding = Decoding.fit(ranges, prepared.dimensions.classes)
+    if prepared.lengths.instant_classes:
+        decoding = _with_instants(decoding, prepared, probabilities or prepared.probabilities(network))
+    return Segmenter(
+        network, prepared.standardisation, decoding, prepared.window, prepared.label_sets, prepared.channels
     )
+
+
+def score(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatArray]) -> Scores:
+    """How good the decoded `probabilities` of the prepared examples are, row by row.
+
+    Annotated and predicted instants are widened alike.
+    """
+    classes = prepared.dimensions.classes
+    confusion = np.zeros((classes, classes), np.int64)
+    for example, targets, each in zip(prepared.examples, prepared.targets, probabilities, strict=True):
+        found = Example(example.values, decoding.ranges(each), *decoding.instants(each))
+        confusion += confusion_matrix(targets, prepared.lengths.targets(found), classes)
+    return scores_of(confusion)
+
+
+def _with_instants(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatArray]) -> Decoding:
+    """With the threshold that finds the series' own instants best (F1), of several the middle one."""
+    lengths = prepared.lengths
+    decoding = replace(
+        decoding,
+        instant_classes=lengths.instant_classes,
+        gap=lengths.gap,
+        smoothing=lengths.widening * SMOOTHING_SHARE,
+    )
+    of_instants = [decoding.instant_probabilities(each) for each in probabilities]
     f1s = []
-    points = [decoding.point_probabilities(probability) for probability in probabilities]
     for threshold in THRESHOLDS:
         candidate = replace(decoding, threshold=float(threshold))
         hits = found = true = 0
-        for point, example in zip(points, examples, strict=True):
-            peaks = candidate.peaks(point)
+        for each, example in zip(of_instants, prepared.examples, strict=True):
+            peaks = candidate.peaks(each)
             found += len(peaks)
             true += len(example.instants)
             if len(peaks) and len(example.instants):
                 nearest = np.abs(peaks[None, :] - example.instants[:, None]).min(axis=1)
-                hits += int((nearest <= max(1, shapes.widening)).sum())
+                hits += int((nearest <= max(1, lengths.widening)).sum())
         f1s.append(2 * hits / max(1, found + true))
     best = THRESHOLDS[np.array(f1s) == max(f1s)]
     return replace(decoding, threshold=float(np.median(best)))
-
-
-def decoded_scores(
-    decoding: Decoding,
-    probabilities: Sequence[FloatArray],
-    examples: Sequence[Example],
-    shapes: Shapes,
-) -> Scores:
-    """Row by row, of the decoded classes; drawn and found instants are widened alike."""
-    classes = len(decoding.prices)
-    confusion = np.zeros((classes, classes), np.int64)
-    for example, probability in zip(examples, probabilities, strict=True):
-        found = Example(example.values, decoding.ranges(probability), *decoding.instants(probability))
-        confusion += confusion_matrix(shapes.targets(example), shapes.targets(found), classes)
-    return scores_of(confusion)

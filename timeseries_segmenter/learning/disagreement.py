@@ -54,7 +54,7 @@ def disagreements(
     for example, segments in enumerate(drawn):
         probabilities, targets = validation.probabilities[example], validation.targets[example]
         for segment in segments:
-            number = class_of(segment, segmenter.label_sets, segmenter.decoding.points)
+            number = class_of(segment, segmenter.label_sets, segmenter.decoding.instant_classes)
             if number:
                 found.append(_compared(example, segment, number, probabilities, label_sets))
         for segment in validation.segmentations[example].segments:

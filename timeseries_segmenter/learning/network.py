@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+from timeseries_segmenter.learning.windows import average_over_windows
+
+FloatArray = NDArray[np.float32]
 
 KERNEL_SIZES = (7, 5)  # samples, then outputs of the first convolution
 STEM_FEATURES = (32, 64)
@@ -62,6 +68,20 @@ class Network(nn.Module):
             logits = functional.interpolate(logits, windows.shape[1], mode="linear")
         return logits.transpose(1, 2)
 
+    def probabilities(self, inputs: FloatArray, window: int) -> FloatArray:
+        """Class probabilities `(T, classes)` of a whole series `(T, inputs)`, by windows of `window` rows."""
+        device = next(self.parameters()).device
+
+        def predict(windows: FloatArray) -> FloatArray:
+            logits = self(torch.from_numpy(windows).to(device))
+            # classes first: faster by a tenth of the whole
+            probabilities: FloatArray = logits.transpose(1, 2).softmax(dim=1).transpose(1, 2).cpu().numpy()
+            return probabilities
+
+        self.eval()
+        with torch.inference_mode():
+            return average_over_windows(inputs, window, self.dimensions.classes, predict)
+
 
 class MixedNorm(nn.Module):
     """Some features normalised over the window itself, the others over the batch.
@@ -80,6 +100,11 @@ class MixedNorm(nn.Module):
         """`(N, features, T)` to the same shape."""
         own, shared = features[:, : self.own], features[:, self.own :]
         return torch.cat([self.window(own), self.batch(shared)], dim=1)
+
+
+def best_device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _split(stride: int) -> tuple[int, int]:

@@ -1,17 +1,17 @@
-"""The optimizer's steps, an epoch at a time."""
-
-from collections.abc import Iterator
-from dataclasses import dataclass
+"""The second act of training: prepared examples to a network."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
-from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scores_of
-from timeseries_segmenter.learning.network import Network
-from timeseries_segmenter.learning.prepared import TrainingSet
+from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
+from timeseries_segmenter.learning.network import Network, best_device
+from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer
+from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.schedule import Schedule
+from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training_windows import NO_TARGET
 
 IntArray = NDArray[np.int64]
@@ -22,65 +22,74 @@ LARGEST_GRADIENT = 1.0
 STEPS_IN_EPOCH = 50  # at most, whatever the size of the project
 
 
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """Figures of one epoch, on the training windows as the network met them."""
+def optimise(
+    prepared: Prepared, start: Segmenter | None, schedule: Schedule, observer: Observer = NOBODY
+) -> tuple[Network, list[Epoch]]:
+    """Train a new network, or a copy of that of `start`, until the learning rate has fallen to zero or for as
+    many epochs as the recipe allows.
 
-    number: int
-    loss: float
-    scores: Scores
+    The random numbers of PyTorch begin with the recipe's seed.
+    """
+    recipe, device = prepared.recipe, best_device()
+    windows = prepared.windows(device)
+    torch.manual_seed(recipe.seed)
+    network = Network(prepared.dimensions).to(device)
+    if start:
+        network.load_state_dict(start.network.state_dict())
+    weights, class_shift = None, torch.zeros(prepared.dimensions.classes, device=device)
+    if prepared.class_weights is not None:
+        weights = torch.tensor(prepared.class_weights, dtype=torch.float32, device=device)
+        if prepared.lengths.instant_classes:
+            # the weights find instants too often: their F1 is that of the unweighted probabilities
+            class_shift = torch.where(weights > 0, weights.log(), torch.inf)
+    optimizer = torch.optim.AdamW(network.parameters(), schedule.peak, weight_decay=WEIGHT_DECAY, fused=True)
+    history: list[Epoch] = []
+    steps, steps_in_epoch = 0, count_steps_in_epoch(prepared)
+    for number in range(1, recipe.epochs + 1):
+        losses: list[float] = []
+        confusion = np.zeros((prepared.dimensions.classes, prepared.dimensions.classes), np.int64)
+        for _ in range(steps_in_epoch):
+            steps += 1
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.rate(steps)
+            inputs, targets = windows.batch(BATCH)
+            loss, logits = _step(network, optimizer, inputs, targets, weights)
+            losses.append(loss)
+            known = targets != NO_TARGET
+            predicted = (logits - class_shift).argmax(dim=2)
+            confusion += confusion_matrix(
+                targets[known].cpu().numpy(), predicted[known].cpu().numpy(), len(confusion)
+            )
+            if steps == schedule.ends_at:
+                break
+        epoch = Epoch(number, recipe.epochs, steps, float(np.mean(losses)), scores_of(confusion))
+        history.append(epoch)
+        observer.on_epoch(epoch)
+        if schedule.ends_at is not None and steps >= schedule.ends_at:
+            break
+        schedule.learn(number, steps, epoch.scores)
+    return network.eval(), history
 
 
-class TrainingLoop:
-    """Trains a network on a training set; `steps` counts the optimizer's."""
+def count_steps_in_epoch(prepared: Prepared) -> int:
+    """As many as it takes to see each row twice, in windows that overlap by half."""
+    rows = sum(max(len(targets), prepared.window) for targets in prepared.targets)
+    return int(np.clip(np.ceil(2 * rows / prepared.window / BATCH), 1, STEPS_IN_EPOCH))
 
-    def __init__(self, network: Network, data: TrainingSet) -> None:
-        self.network = network
-        self.steps = 0
-        self._data = data
-        self._classes = data.dimensions.classes
-        # the weights draw instants too often: their F1 is that of the unweighted probabilities
-        self._class_shift = torch.zeros(self._classes, device=next(network.parameters()).device)
-        if data.shapes.points and data.class_weights is not None:
-            self._class_shift = torch.where(data.class_weights > 0, data.class_weights.log(), torch.inf)
-        batches = 2 * data.windows.rows / data.windows.size / BATCH  # windows that overlap by half
-        self.steps_in_epoch = int(np.clip(np.ceil(batches), 1, STEPS_IN_EPOCH))
 
-    def epochs(self, schedule: Schedule, most: int) -> Iterator[Epoch]:
-        """Train until the learning rate has fallen to zero, or for `most` epochs."""
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), schedule.peak, weight_decay=WEIGHT_DECAY, fused=True
-        )
-        for number in range(1, most + 1):
-            losses: list[float] = []
-            confusion = np.zeros((self._classes, self._classes), np.int64)
-            for _ in range(self.steps_in_epoch):
-                self.steps += 1
-                for group in optimizer.param_groups:
-                    group["lr"] = schedule.rate(self.steps)
-                loss, counts = self._step(optimizer)
-                losses.append(loss)
-                confusion += counts
-                if self.steps == schedule.ends_at:
-                    break
-            scores = scores_of(confusion)
-            yield Epoch(number, float(np.mean(losses)), scores)
-            if schedule.ends_at is not None and self.steps >= schedule.ends_at:
-                return
-            schedule.learn(number, self.steps, scores)
-
-    def _step(self, optimizer: torch.optim.Optimizer) -> tuple[float, IntArray]:
-        windows, targets = self._data.windows.batch(BATCH)
-        self.network.train()
-        logits = self.network(windows)
-        loss = functional.cross_entropy(
-            logits.transpose(1, 2), targets, weight=self._data.class_weights, ignore_index=NO_TARGET
-        )
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
-        optimizer.step()
-        known = targets != NO_TARGET
-        truth = targets[known].cpu().numpy()
-        predicted = (logits.detach() - self._class_shift).argmax(dim=2)[known].cpu().numpy()
-        return float(loss.detach()), confusion_matrix(truth, predicted, self._classes)
+def _step(
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    inputs: Tensor,
+    targets: Tensor,
+    weights: Tensor | None,
+) -> tuple[float, Tensor]:
+    """The loss, and the logits `(N, S, classes)` before the step."""
+    network.train()
+    logits = network(inputs)
+    loss = functional.cross_entropy(logits.transpose(1, 2), targets, weight=weights, ignore_index=NO_TARGET)
+    optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
+    optimizer.step()
+    return float(loss.detach()), logits.detach()

@@ -1,120 +1,131 @@
-"""Examples as a network learns from them: inputs, targets, windows and class weights."""
+"""The first act of training: annotated series to what a network learns from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils.class_weight import compute_class_weight
-from torch import Tensor
 
-from timeseries_segmenter.learning.decoding import Decoding
-from timeseries_segmenter.learning.decoding_fit import decoded_scores, with_points
-from timeseries_segmenter.learning.examples import Example, Shapes
-from timeseries_segmenter.learning.metrics import Scores
+from timeseries_segmenter.errors import TrainingError
+from timeseries_segmenter.learning.examples import Example, learned_classes, with_learned_classes
+from timeseries_segmenter.learning.lengths import Lengths
 from timeseries_segmenter.learning.network import Dimensions, Network
-from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
+from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.learning.training_windows import TrainingWindows
-from timeseries_segmenter.segment import LabelSet
+from timeseries_segmenter.segment import LabelSet, label_set_name
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-MOST_GROWTH = 1.5  # of the number of series since the last full training
-
 
 @dataclass(frozen=True, slots=True)
-class TrainingSet:
-    """Examples with learned classes, prepared for windows of `windows.size` rows.
+class Prepared:
+    """Examples with learned classes, and all that follows from them before the first step.
 
-    `label_sets` are those of the classes from 1 on. `class_weights` are `(1 + len(label_sets),)`, None for
-    equal ones.
+    `label_sets` are those of the classes from 1 on, `unlearned` those without an example. `targets` are
+    the class of each row, `(T,)`, one array a series; `class_weights` `(1 + len(label_sets),)`, None for
+    equal ones. `stride` is the samples that one timestep of the network spans.
     """
 
     examples: Sequence[Example]
     label_sets: tuple[LabelSet, ...]
+    unlearned: tuple[LabelSet, ...]
     channels: tuple[str, ...]
-    shapes: Shapes
+    recipe: Recipe
+    lengths: Lengths
+    stride: int
+    targets: Sequence[IntArray]
     standardisation: Standardisation
-    dimensions: Dimensions
-    windows: TrainingWindows
-    class_weights: Tensor | None
+    class_weights: NDArray[np.float64] | None
 
     @classmethod
-    def of(
+    def from_examples(
         cls,
         examples: Sequence[Example],
-        label_sets: tuple[LabelSet, ...],
-        channels: tuple[str, ...],
-        shapes: Shapes,
-        *,
-        stride: int,
-        sequence_size: int,
-        hidden_size: int,
-        use_class_weights: bool,
-        device: torch.device,
-    ) -> "TrainingSet":
-        """Inputs are standardised by these examples' own statistics."""
-        standardisation = Standardisation.of([example.values for example in examples])
-        targets = [shapes.targets(example) for example in examples]
-        inputs = [standardisation.apply(example.values) for example in examples]
-        weights = _class_weights(targets, 1 + len(label_sets), softened=bool(shapes.points))
+        label_sets: Sequence[LabelSet],
+        channels: Sequence[str],
+        recipe: Recipe,
+    ) -> "Prepared":
+        """Class `i + 1` in the `examples` stands for `label_sets[i]`.
+
+        Raises TrainingError if no example holds a labelled row.
+        """
+        classes = learned_classes(examples, label_sets)
+        if not classes:
+            names = ", ".join(map(label_set_name, label_sets))
+            raise TrainingError(
+                f"{len(examples)} annotated tasks, but no region with one of the labels {names}: "
+                "draw at least one"
+            )
+        learned = tuple(each.labels for each in classes)
+        examples = [with_learned_classes(example, label_sets, classes) for example in examples]
+        lengths = Lengths.from_examples(examples)
+        targets = [lengths.targets(example) for example in examples]
         return cls(
             examples,
-            label_sets,
-            channels,
-            shapes,
-            standardisation,
-            Dimensions(standardisation.inputs, 1 + len(label_sets), hidden_size, stride),
-            TrainingWindows(inputs, targets, sequence_size * stride, device),
-            torch.tensor(weights, dtype=torch.float32, device=device) if use_class_weights else None,
+            learned,
+            tuple(labels for labels in label_sets if labels not in learned),
+            tuple(channels),
+            recipe,
+            lengths,
+            lengths.stride(recipe.sequence_size),
+            targets,
+            Standardisation.fit([example.values for example in examples]),
+            _class_weights(targets, learned, lengths, recipe),
         )
 
-    def can_continue(self, start: Segmenter) -> bool:
-        """Whether the weights of `start` mean the same for these examples."""
-        return (
-            (start.label_sets, start.channels, start.window)
-            == (self.label_sets, self.channels, self.windows.size)
-            and start.decoding.points == self.shapes.points
-            and start.network.dimensions == self.dimensions
-            and start.standardisation.same_inputs(self.standardisation)
-            and len(self.examples) <= MOST_GROWTH * start.full_training.series
+    def without(self, held_out: Collection[int]) -> "Prepared":
+        """The other examples alone, with statistics and weights of their own, but the classes and lengths
+        of all; `held_out` are places in `examples`.
+        """
+        rest = [place for place in range(len(self.examples)) if place not in held_out]
+        targets = [self.targets[place] for place in rest]
+        return replace(
+            self,
+            examples=[self.examples[place] for place in rest],
+            targets=targets,
+            standardisation=Standardisation.fit([self.examples[place].values for place in rest]),
+            class_weights=_class_weights(targets, self.label_sets, self.lengths, self.recipe),
         )
 
-    def segmenter(self, network: Network, full_training: FullTraining) -> Segmenter:
-        """The model of a trained network; for instants it needs `with_instants` as well."""
-        return Segmenter(
-            network.eval(),
-            self.standardisation,
-            Decoding.of([example.classes for example in self.examples], self.dimensions.classes),
-            self.windows.size,
-            self.label_sets,
-            self.channels,
-            full_training,
-        )
+    @property
+    def dimensions(self) -> Dimensions:
+        """Those of a network that learns from it."""
+        classes = 1 + len(self.label_sets)
+        return Dimensions(self.standardisation.inputs, classes, self.recipe.hidden_size, self.stride)
 
-    def probabilities(self, segmenter: Segmenter) -> list[FloatArray]:
-        """What a model says about each of these examples, `(T, classes)`."""
-        return [segmenter.probabilities(example.values) for example in self.examples]
+    @property
+    def window(self) -> int:
+        """Rows that the network sees at a time."""
+        return self.recipe.sequence_size * self.stride
 
-    def with_instants(self, segmenter: Segmenter, probabilities: Sequence[FloatArray]) -> Segmenter:
-        """The same model, with what it takes to find instants."""
-        decoding = with_points(segmenter.decoding, probabilities, self.examples, self.shapes)
-        return replace(segmenter, decoding=decoding)
+    def windows(self, device: torch.device) -> TrainingWindows:
+        """What the optimiser's batches are taken from."""
+        inputs = [self.standardisation.apply(example.values) for example in self.examples]
+        return TrainingWindows(inputs, self.targets, self.window, device)
 
-    def scores(self, segmenter: Segmenter, probabilities: Sequence[FloatArray]) -> Scores:
-        """How good the decoded `probabilities` of a model are."""
-        return decoded_scores(segmenter.decoding, probabilities, self.examples, self.shapes)
+    def probabilities(self, network: Network) -> list[FloatArray]:
+        """What a network says about each example, `(T, 1 + len(label_sets))`."""
+        return [
+            network.probabilities(self.standardisation.apply(example.values), self.window)
+            for example in self.examples
+        ]
 
 
-def _class_weights(targets: Sequence[IntArray], classes: int, softened: bool) -> NDArray[np.float64]:
+def _class_weights(
+    targets: Sequence[IntArray], label_sets: Sequence[LabelSet], lengths: Lengths, recipe: Recipe
+) -> NDArray[np.float64] | None:
+    if not recipe.use_class_weights:
+        return None
+    from sklearn.utils.class_weight import compute_class_weight  # here: a second that only training needs
+
     rows = np.concatenate(targets)
     occurring = np.unique(rows)
-    weights: NDArray[np.float64] = np.zeros(classes)
+    weights: NDArray[np.float64] = np.zeros(1 + len(label_sets))
     weights[occurring] = compute_class_weight("balanced", classes=occurring, y=rows)
-    if softened:
+    if lengths.instant_classes:
         weights = np.sqrt(weights)  # instants are so rare that the full weight drowns the rest
     weights /= weights.sum()
     return weights

@@ -1,13 +1,14 @@
 """Learning rate by step: it warms up, holds, and falls to zero.
 
 "Warmup, stable, decay" (Hu et al. 2024, arXiv 2404.06395): when the fall begins can follow from the
-figures of the training, and the fall, where most of the gain is, is never cut off.
+metrics of the training, and the fall, where most of the gain is, is never cut off.
 """
 
 from collections.abc import Callable
 
 from timeseries_segmenter.learning.metrics import Scores
 
+LEARNING_RATE = 4e-3  # the peak of a training from scratch
 WARMUP = 20  # steps
 LEAST_STEPS = 150  # before the learning rate may fall
 PATIENCE_MET = 80  # steps without improvement after which it falls, thresholds met
@@ -32,7 +33,7 @@ class Schedule:
         return self.peak * rate
 
     def learn(self, number: int, step: int, scores: Scores) -> None:
-        """Take note of the figures of epoch `number`, which ended with `step`."""
+        """Take note of the metrics of epoch `number`, which ended with `step`."""
 
 
 class PlannedSchedule(Schedule):
@@ -45,7 +46,7 @@ class PlannedSchedule(Schedule):
 
 
 class AdaptiveSchedule(Schedule):
-    """Falls once the figures stop improving, or so early that `epochs` suffice for the fall."""
+    """Falls once the metrics stop improving, or so early that `epochs` suffice for the fall."""
 
     def __init__(self, peak: float, epochs: int, steps_in_epoch: int, met: Callable[[Scores], bool]) -> None:
         super().__init__(peak, None)

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.confidence import confidence
 from timeseries_segmenter.learning.decoding import Decoding
-from timeseries_segmenter.learning.network import Dimensions, Network
+from timeseries_segmenter.learning.network import Dimensions, Network, best_device
 from timeseries_segmenter.learning.standardisation import Standardisation
-from timeseries_segmenter.learning.windows import average_over_windows
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
 FloatArray = NDArray[np.float32]
@@ -56,33 +55,23 @@ class Segmenter:
     window: int
     label_sets: tuple[LabelSet, ...]
     channels: tuple[str, ...]
-    full_training: FullTraining
+    full_training: FullTraining = FullTraining(0, 0, 0.0, 0.0)
     calibration: Calibration = field(default_factory=Calibration)
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """One name a class, background first, each of them once."""
+        instants = self.decoding.instant_classes
         names = [
             label_set_name(labels)
-            + (" (instants)" if number in self.decoding.points and self.label_sets.count(labels) > 1 else "")
+            + (" (instants)" if number in instants and self.label_sets.count(labels) > 1 else "")
             for number, labels in enumerate(self.label_sets, 1)
         ]
         return ("background", *names)
 
     def probabilities(self, values: FloatArray) -> FloatArray:
         """Class probabilities `(T, 1 + len(label_sets))` of a series `(T, C)`, background first."""
-        device = next(self.network.parameters()).device
-
-        def predict(windows: FloatArray) -> FloatArray:
-            logits = self.network(torch.from_numpy(windows).to(device))
-            # classes first: faster by a tenth of the whole
-            probabilities: FloatArray = logits.transpose(1, 2).softmax(dim=1).transpose(1, 2).cpu().numpy()
-            return probabilities
-
-        self.network.eval()
-        with torch.inference_mode():
-            inputs = self.standardisation.apply(values)
-            return average_over_windows(inputs, self.window, 1 + len(self.label_sets), predict)
+        return self.network.probabilities(self.standardisation.apply(values), self.window)
 
     def segments(self, values: FloatArray) -> list[Segment]:
         """Segments of a series `(T, C)`, by first row."""
@@ -106,7 +95,10 @@ class Segmenter:
             "window": self.window,
             "label_sets": [list(labels) for labels in self.label_sets],
             "channels": list(self.channels),
-            "decoding": asdict(self.decoding),
+            "decoding": {  # the file's name for classes of instants is older than theirs
+                "points" if key == "instant_classes" else key: value
+                for key, value in asdict(self.decoding).items()
+            },
             "standardisation": {
                 "mean": torch.from_numpy(self.standardisation.mean),
                 "deviation": torch.from_numpy(self.standardisation.deviation),
@@ -159,8 +151,3 @@ class Segmenter:
         """
         with NO_DEVICE:
             cls.of_state(state, NO_DEVICE)
-
-
-def best_device() -> torch.device:
-    """The GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -30,7 +30,7 @@ class Standardisation:
     per_series: bool
 
     @classmethod
-    def of(cls, series: Sequence[FloatArray]) -> "Standardisation":
+    def fit(cls, series: Sequence[FloatArray]) -> "Standardisation":
         """Statistics over all rows of all series, each `(T, C)`; missing values (NaN) don't count."""
         rows = np.concatenate(series).astype(np.float64)
         mean, deviation = _moments(rows)

@@ -1,59 +1,52 @@
-"""Labelled series to a fitted Segmenter."""
+"""Annotated series to a fitted Segmenter, in three acts: prepare, optimise, fit the decoding."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from timeseries_segmenter.errors import TrainingError
-from timeseries_segmenter.learning.examples import Example, Shapes, learned_classes, with_learned_classes
+from timeseries_segmenter.learning import warm_start
+from timeseries_segmenter.learning.decoding_fit import fit_decoding, score
+from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import Scores
-from timeseries_segmenter.learning.network import Network
-from timeseries_segmenter.learning.optimisation import Epoch, TrainingLoop
-from timeseries_segmenter.learning.prepared import TrainingSet
-from timeseries_segmenter.learning.schedule import WARMUP, AdaptiveSchedule, PlannedSchedule, Schedule
-from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter, best_device
-from timeseries_segmenter.segment import LabelSet, label_set_name
+from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
+from timeseries_segmenter.learning.optimisation import count_steps_in_epoch, optimise
+from timeseries_segmenter.learning.prepared import Prepared
+from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.schedule import LEARNING_RATE, AdaptiveSchedule, Schedule
+from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
+from timeseries_segmenter.segment import LabelSet
 
-LEARNING_RATE = 4e-3
-CONTINUED_SHARE = 1 / 6  # of a full training's steps
-CONTINUED_RATE = LEARNING_RATE / 2
-SLACK = 0.08  # of balanced accuracy plus worst F1 that a continued training may stay behind the full one
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What people can set about a training."""
-
-    epochs: int = 1000
-    sequence_size: int = 50
-    hidden_size: int = 64
-    balanced_accuracy_threshold: float = 0.85
-    min_class_f1_threshold: float = 0.70
-    use_class_weights: bool = True
-    seed: int = 0
-
-    def met_by(self, scores: Scores | FullTraining) -> bool:
-        """Whether a training with these scores may end."""
-        return (
-            scores.balanced_accuracy >= self.balanced_accuracy_threshold
-            and scores.min_f1 >= self.min_class_f1_threshold
-        )
+__all__ = ["Fitted", "Recipe", "fit"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A training's result: the model, and its scores on the series it was trained on.
+    """What came of `fit`: the model, its scores on the series it was trained on, and its epochs.
 
-    `continued` tells whether it went on from an earlier model; `epochs` counts its own.
+    `warm_started` says whether it began with the weights of an earlier model; `history` holds its own epochs.
     """
 
     segmenter: Segmenter
     scores: Scores
-    epochs: int
-    thresholds_met: bool
-    unlearned: tuple[LabelSet, ...]
-    continued: bool = False
+    history: Sequence[Epoch]
+    prepared: Prepared
+    warm_started: bool
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs."""
+        return len(self.history)
+
+    @property
+    def thresholds_met(self) -> bool:
+        """Whether the scores reach those of the recipe."""
+        return self.prepared.recipe.met_by(self.scores)
+
+    @property
+    def unlearned(self) -> tuple[LabelSet, ...]:
+        """Label sets without an example."""
+        return self.prepared.unlearned
 
 
 def fit(
@@ -61,127 +54,35 @@ def fit(
     label_sets: Sequence[LabelSet],
     channels: Sequence[str],
     recipe: Recipe,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    observer: Observer = NOBODY,
     start: Segmenter | None = None,
 ) -> Fitted:
     """Train a network on `examples`; class `i + 1` in them stands for `label_sets[i]`.
 
-    Training goes on from `start`, an earlier model, where that model has the same classes, inputs
-    and window and was last fully trained on not many fewer series, and where the result is as good
-    as that full training was; otherwise it starts from scratch.
-
-    Label sets without an example are not learned, and named in `Fitted.unlearned`. Raises
-    TrainingError where no example holds a labelled row.
+    With `start`, an earlier model, the training is a warm start if that suits the examples, and if its
+    result keeps up; else it is one from scratch. Label sets without an example are not learned, and named
+    in `Fitted.unlearned`. Raises TrainingError if no example holds a labelled row.
     """
-    classes = learned_classes(examples, label_sets)
-    if not classes:
-        names = ", ".join(map(label_set_name, label_sets))
-        raise TrainingError(
-            f"{len(examples)} annotated tasks, but no region with one of the labels {names}: "
-            "draw at least one"
-        )
-    examples = [with_learned_classes(example, label_sets, classes) for example in examples]
-    learned = tuple(each.labels for each in classes)
+    observer.on_step(Step.TRAINING)
+    prepared = Prepared.from_examples(examples, label_sets, channels, recipe)
     with torch.random.fork_rng():
-        fitted = _continued(examples, learned, tuple(channels), recipe, on_epoch, start) if start else None
-        if fitted is None:
-            shapes = Shapes.of(examples)
-            stride = shapes.stride(recipe.sequence_size)
-            data = training_set(examples, learned, tuple(channels), shapes, stride, recipe)
-            fitted = _from_scratch(data, recipe, on_epoch)
-    return replace(fitted, unlearned=tuple(labels for labels in label_sets if labels not in learned))
+        if start and (suited := warm_start.suit(prepared, start)):
+            fitted = _fit(suited, warm_start.plan(start), observer, start)
+            if warm_start.keeps_up(fitted.scores, start, recipe):
+                return fitted
+        schedule = AdaptiveSchedule(
+            LEARNING_RATE, recipe.epochs, count_steps_in_epoch(prepared), recipe.met_by
+        )
+        return _fit(prepared, schedule, observer)
 
 
-def _continued(
-    examples: Sequence[Example],
-    label_sets: tuple[LabelSet, ...],
-    channels: tuple[str, ...],
-    recipe: Recipe,
-    on_epoch: Callable[[Epoch], None] | None,
-    start: Segmenter,
-) -> Fitted | None:
-    """What comes of training on from `start`; None where that can't be or is not good enough."""
-    shapes = Shapes.of(examples)
-    stride = shapes.stride(recipe.sequence_size)
-    if start.network.dimensions.stride == stride // 2:
-        stride //= 2  # suits them nearly as well
-    data = training_set(examples, label_sets, channels, shapes, stride, recipe)
-    if not data.can_continue(start):
-        return None
-    loop, schedule = continued_loop(data, start, recipe.seed)
-    epochs = _run(loop, schedule, recipe, on_epoch)
-    full = start.full_training
-    segmenter, scores = _scored(data, loop, full)
-    fitted = Fitted(segmenter, scores, epochs, recipe.met_by(scores), (), continued=True)
-    if recipe.met_by(full) and not fitted.thresholds_met:
-        return None
-    return fitted if _reached(scores) >= _reached(full) - SLACK else None
-
-
-def _from_scratch(data: TrainingSet, recipe: Recipe, on_epoch: Callable[[Epoch], None] | None) -> Fitted:
-    loop = new_loop(data, recipe.seed)
-    schedule = AdaptiveSchedule(LEARNING_RATE, recipe.epochs, loop.steps_in_epoch, recipe.met_by)
-    epochs = _run(loop, schedule, recipe, on_epoch)
-    segmenter, scores = _scored(data, loop, FullTraining(0, 0, 0.0, 0.0))
-    full = FullTraining(loop.steps, len(data.examples), scores.balanced_accuracy, scores.min_f1)
-    segmenter = replace(segmenter, full_training=full)
-    return Fitted(segmenter, scores, epochs, recipe.met_by(scores), ())
-
-
-def _scored(data: TrainingSet, loop: TrainingLoop, full: FullTraining) -> tuple[Segmenter, Scores]:
-    segmenter = data.segmenter(loop.network, full)
-    probabilities = data.probabilities(segmenter)
-    segmenter = data.with_instants(segmenter, probabilities)
-    return segmenter, data.scores(segmenter, probabilities)
-
-
-def training_set(
-    examples: Sequence[Example],
-    label_sets: tuple[LabelSet, ...],
-    channels: tuple[str, ...],
-    shapes: Shapes,
-    stride: int,
-    recipe: Recipe,
-) -> TrainingSet:
-    """Examples with learned classes, prepared as the recipe says."""
-    return TrainingSet.of(
-        examples,
-        label_sets,
-        channels,
-        shapes,
-        stride=stride,
-        sequence_size=recipe.sequence_size,
-        hidden_size=recipe.hidden_size,
-        use_class_weights=recipe.use_class_weights,
-        device=best_device(),
-    )
-
-
-def new_loop(data: TrainingSet, seed: int) -> TrainingLoop:
-    """The training of a new network."""
-    torch.manual_seed(seed)
-    return TrainingLoop(Network(data.dimensions).to(best_device()), data)
-
-
-def continued_loop(data: TrainingSet, start: Segmenter, seed: int) -> tuple[TrainingLoop, PlannedSchedule]:
-    """The training of a copy of an earlier network, and its schedule."""
-    loop = new_loop(data, seed)
-    loop.network.load_state_dict(start.network.state_dict())
-    ends_at = max(WARMUP, round(start.full_training.steps * CONTINUED_SHARE))
-    return loop, PlannedSchedule(CONTINUED_RATE, ends_at)
-
-
-def _run(
-    loop: TrainingLoop, schedule: Schedule, recipe: Recipe, on_epoch: Callable[[Epoch], None] | None
-) -> int:
-    """Number of epochs of a whole training."""
-    number = 0
-    for epoch in loop.epochs(schedule, recipe.epochs):
-        number = epoch.number
-        if on_epoch:
-            on_epoch(epoch)
-    return number
-
-
-def _reached(scores: Scores | FullTraining) -> float:
-    return scores.balanced_accuracy + scores.min_f1
+def _fit(
+    prepared: Prepared, schedule: Schedule, observer: Observer, start: Segmenter | None = None
+) -> Fitted:
+    network, history = optimise(prepared, start, schedule, observer)
+    probabilities = prepared.probabilities(network)
+    segmenter = fit_decoding(network, prepared, probabilities)
+    scores = score(segmenter.decoding, prepared, probabilities)
+    full = FullTraining(history[-1].steps, len(prepared.examples), scores.balanced_accuracy, scores.min_f1)
+    segmenter = replace(segmenter, full_training=start.full_training if start else full)
+    return Fitted(segmenter, scores, history, prepared, warm_started=start is not None)

@@ -1,9 +1,8 @@
-"""Labelled tasks of each pair of tags to a trained and checked model of all of them."""
+"""Annotated tasks of each pair of tags to a trained and cross-validated model of all of them."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.labeling.config import LabelConfig
@@ -11,7 +10,7 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.targets import drawn_label_sets
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
-from timeseries_segmenter.learning.optimisation import Epoch
+from timeseries_segmenter.learning.observer import NOBODY, Observer
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
@@ -21,7 +20,7 @@ from timeseries_segmenter.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """An earlier model that a training may go on from, with the segmenters of its folds by pair."""
+    """The model before, for a warm start, with the segmenters of its folds by pair."""
 
     model: Model
     folds: Mapping[str, Folds] = field(default_factory=dict)
@@ -37,20 +36,19 @@ class Start:
 class PairTraining:
     """What was learned for one pair from `tasks`, and what networks that never saw a task say about it.
 
-    `validation` is None where there is a single task; it took `check_seconds`.
+    `validation` is None if there is a single task; it took `check_seconds`.
     """
 
     pair: LabelPair
     tasks: Sequence[LabelledTask]
     fitted: Fitted
-    epochs: Sequence[Epoch]
     validation: CrossValidation | None
     folds: Mapping[str, int]
     check_seconds: float
 
     @property
     def segmenter(self) -> Segmenter:
-        """The model of the pair, its scores calibrated where they could be checked."""
+        """The model of the pair, its scores calibrated if it was cross-validated."""
         if self.validation is None:
             return self.fitted.segmenter
         return replace(self.fitted.segmenter, calibration=self.validation.calibration)
@@ -70,7 +68,7 @@ class ModelTraining:
 
     @property
     def check_seconds(self) -> float:
-        """What the checks of all pairs took."""
+        """What the cross-validation of all pairs took."""
         return sum(each.check_seconds for each in self.pairs.values())
 
     @property
@@ -80,25 +78,22 @@ class ModelTraining:
 
 
 def train_model(
-    labelled: Mapping[str, Sequence[LabelledTask]],
+    annotated: Mapping[str, Sequence[LabelledTask]],
     config: LabelConfig,
     settings: Settings,
     start: Start | None = None,
-    on_epoch: Callable[[Recipe, Epoch], None] = lambda *_: None,
-    on_check: Callable[[str, float], None] = lambda *_: None,
+    observer: Observer = NOBODY,
 ) -> ModelTraining:
-    """Train a network for each pair, from `start` where that is as good, and check it.
+    """Train and cross-validate a network for each pair, from `start` if that suits.
 
-    `on_check` is told the pair and the share of its check that is done. Raises TrainingError where there
-    is nothing to learn for any pair.
+    Raises TrainingError if there is nothing to learn for any pair.
     """
     trained: dict[str, PairTraining] = {}
     unlearned: dict[str, str] = {}
     for pair in config.pairs:
+        observer.on_pair(pair.name)
         try:
-            trained[pair.name] = _train_pair(
-                pair, config, labelled[pair.name], settings, start, on_epoch, partial(on_check, pair.name)
-            )
+            trained[pair.name] = _train_pair(pair, config, annotated[pair.name], settings, start, observer)
         except TrainingError as error:
             unlearned[pair.name] = str(error)
     if not trained:
@@ -112,46 +107,28 @@ def _train_pair(
     tasks: Sequence[LabelledTask],
     settings: Settings,
     start: Start | None,
-    on_epoch: Callable[[Recipe, Epoch], None],
-    on_check: Callable[[float], None],
+    observer: Observer,
 ) -> PairTraining:
     segments = [segment for task in tasks for segment in task.segments]
     label_sets = drawn_label_sets(segments, labels_of(tasks, pair))
-    examples = [task.example(label_sets) for task in tasks]
-    of_pair = recipe(settings, pair.settings)
-    epochs: list[Epoch] = []
-
-    def learn(epoch: Epoch) -> None:
-        if epoch.number == 1:  # also where going on from the earlier model was not good enough
-            epochs.clear()
-        epochs.append(epoch)
-        on_epoch(of_pair, epoch)
-
     fitted = fit(
-        examples,
+        [task.example(label_sets) for task in tasks],
         label_sets,
         pair.channels,
-        of_pair,
-        learn,
+        recipe(settings, pair.settings),
+        observer,
         start.model.segmenter(pair, config) if start else None,
     )
     began = time.monotonic()
     names = [str(task.task) for task in tasks]
     folds = assign_folds(names, start.fold_of_task(pair.name) if start else {})
-    validation = cross_validate(
-        examples,
-        label_sets,
-        fitted,
-        of_pair,
-        [folds[name] for name in names],
-        start.folds.get(pair.name) if start else None,
-        on_check,
-    )
-    return PairTraining(pair, tasks, fitted, epochs, validation, folds, time.monotonic() - began)
+    earlier = start.folds.get(pair.name) if start else None
+    validation = cross_validate(fitted, [folds[name] for name in names], earlier, observer)
+    return PairTraining(pair, tasks, fitted, validation, folds, time.monotonic() - began)
 
 
 def recipe(settings: Settings, pair: PairSettings) -> Recipe:
-    """The part of the settings that a training follows; those of the pair win."""
+    """The part of the settings that a training run follows; those of the pair win."""
     return Recipe(
         epochs=pair.epochs or settings.train_epochs,
         sequence_size=pair.sequence_size or settings.sequence_size,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from timeseries_segmenter.labeling.regions import stored_segments
-from timeseries_segmenter.learning.optimisation import Epoch
+from timeseries_segmenter.learning.observer import Epoch
 from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.project.evaluation import Comparison
 from timeseries_segmenter.project.labelled_task import LabelledTask
@@ -58,7 +58,6 @@ def pair_report(
     name: str,
     tasks: Sequence[LabelledTask],
     fitted: Fitted,
-    epochs: Sequence[Epoch],
     checked: Checked | None,
     *,
     time_name: str | None = None,
@@ -74,9 +73,9 @@ def pair_report(
         class_names=list(segmenter.class_names),
         channels=list(segmenter.channels),
         epochs=fitted.epochs,
-        continued=fitted.continued,
+        continued=fitted.warm_started,
         thresholds_met=fitted.thresholds_met,
-        curve=_curve(epochs),
+        curve=_curve(fitted.history),
         training=figures(on_training, classes),
         held_out=_held_out(held_out, classes, checked) if checked else None,
         samples=_samples(tasks, held_out or on_training, classes, bool(held_out), time_name or "row"),

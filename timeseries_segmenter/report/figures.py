@@ -31,7 +31,7 @@ class Classes:
     @classmethod
     def of(cls, segmenter: Segmenter) -> "Classes":
         """Those of a fitted model."""
-        return cls(segmenter.class_names, segmenter.label_sets, frozenset(segmenter.decoding.points))
+        return cls(segmenter.class_names, segmenter.label_sets, frozenset(segmenter.decoding.instant_classes))
 
     def number(self, segment: Segment) -> int:
         """The class of a segment, 0 where there is none; of either kind where it has only that one."""

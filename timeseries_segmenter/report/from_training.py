@@ -64,7 +64,6 @@ def _pair_report(name: str, training: PairTraining) -> PairReport:
         name,
         training.tasks,
         training.fitted,
-        training.epochs,
         Checked(
             [each.segments for each in validation.segmentations],
             validation.calibration_error,

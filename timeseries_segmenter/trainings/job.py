@@ -31,17 +31,8 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-class Step(StrEnum):
-    """What a training is at, in its order."""
-
-    FETCHING = "fetching tasks"
-    TRAINING = "training"
-    CHECKING = "checking"
-    SAVING = "saving"
-
-
 class Progress(BaseModel):
-    """The newest epoch of a running training; figures on the training windows."""
+    """The newest epoch of a running training; metrics on the training windows."""
 
     epoch: int
     epochs: int

@@ -1,8 +1,7 @@
-"""One project's training: labelled tasks, examples, a fitted segmenter, a saved version."""
+"""One training run of a project: fetch, learn, report, save."""
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,8 +12,7 @@ from timeseries_segmenter.errors import (
     TrainingError,
 )
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
-from timeseries_segmenter.learning.optimisation import Epoch
-from timeseries_segmenter.learning.training import Recipe
+from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
 from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
     read_labelled_tasks,
@@ -35,15 +33,7 @@ from timeseries_segmenter.sources.retries import LONG, ONE_TRY
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.annotate_next import SECONDS, lowest_scores
-from timeseries_segmenter.trainings.job import Progress, Step
-from timeseries_segmenter.trainings.log import (
-    ShownProgress,
-    ShownStep,
-    log_fitted,
-    log_news,
-    log_step,
-    log_training,
-)
+from timeseries_segmenter.trainings.log import log_fitted, log_news, log_step, log_training
 
 logger = logging.getLogger(__name__)
 
@@ -76,21 +66,19 @@ class TrainingRun:
     def run(
         self,
         project: int,
-        show: Callable[[Progress], None],
+        observer: Observer = NOBODY,
+        *,
         from_scratch: bool = False,
-        show_step: Callable[[str], None] = lambda _: None,
         only_for_tasks: bool = False,
     ) -> Outcome:
         """Fetch, learn and save. Raises LabelStudioError, LabelConfigError, TrainingError.
 
-        `only_for_tasks`: learn only where tasks can be read that the project's model lacks.
-
-        Training goes on from the project's model where it can, unless `from_scratch`. A task that
-        can't be read is left out, and named in the outcome. `show_step` is told what is being done.
+        The run is a warm start from the project's model if that suits, unless `from_scratch`. A task that
+        can't be read is left out, and named in the outcome. `only_for_tasks`: learn only if tasks can be
+        read that the project's model lacks.
         """
         began = time.monotonic()
-        step = ShownStep(show_step)
-        step(Step.FETCHING)
+        observer.on_step(Step.FETCHING)
         studio_project = self._label_studio.project(project)
         config = parse_label_config(studio_project.label_config)
         if remark := config.settings_remark:
@@ -109,26 +97,14 @@ class TrainingRun:
         log_news(project, "learned as far as possible", remarks, metadata_before.get("remarks"))
         fetched = time.monotonic()
         log_step(project, "fetch", f"{len(tasks)} tasks, {len(left_out)} left out", fetched - began)
-        show_progress = ShownProgress(project, show)
-
-        def show_epoch(recipe: Recipe, epoch: Epoch) -> None:
-            step(Step.TRAINING)
-            show_progress(recipe, epoch)
-
+        start = before if self._settings.warm_start and not from_scratch else None
         try:
-            training = train_model(
-                labelled,
-                config,
-                self._settings,
-                None if from_scratch or not self._settings.warm_start else before,
-                show_epoch,
-                lambda *_: step(Step.CHECKING),
-            )
+            training = train_model(labelled, config, self._settings, start, observer)
         except TrainingError as error:
             raise _with_those_away(error, away) from error
         trained = time.monotonic()
         fitting = trained - fetched - training.check_seconds
-        epochs = sum(len(each.epochs) for each in training.pairs.values())
+        epochs = sum(each.fitted.epochs for each in training.pairs.values())
         log_step(project, "fit", f"{epochs} epochs", fitting)
         log_step(project, "check", f"{sum(map(len, training.folds.values()))} folds", training.check_seconds)
         about = {
@@ -147,7 +123,7 @@ class TrainingRun:
         model, metadata = reported(training, metadata_before, about, project, unlabelled)
         told = time.monotonic()
         log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", told - trained)
-        step(Step.SAVING)
+        observer.on_step(Step.SAVING)
         metadata |= {
             "label_config": studio_project.label_config,
             "left_out": sorted(map(list, lacks), key=str),
@@ -163,7 +139,7 @@ class TrainingRun:
         return Outcome(version, skipped, away=away, further_away=further)
 
     def _before(self, project: int) -> Start | None:
-        """The project's model, with what the training may go on from."""
+        """The project's model, for a warm start."""
         try:
             model = self._store.load(project)
             return Start(model, self._store.load_folds(project)) if model else None

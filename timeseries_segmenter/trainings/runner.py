@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from filelock import Timeout
@@ -15,10 +15,10 @@ from timeseries_segmenter.trainings.job import (
     AFTER_TIMEOUT,
     CANCELLED,
     Job,
-    Progress,
     ProjectTrainings,
     State,
 )
+from timeseries_segmenter.trainings.observer import JobObserver
 from timeseries_segmenter.trainings.queue import PATIENCE as STATE_PATIENCE
 from timeseries_segmenter.trainings.queue import JobQueue, worker_name
 from timeseries_segmenter.trainings.stop import TrainingStopped, stopped_by
@@ -84,12 +84,9 @@ class JobRunner:
         began = time.monotonic()
         try:
             with stopped_by(lambda: self._reason_to_stop(project, job, began)):
+                observer = JobObserver(project, lambda: self._changing(project, job, PROGRESS_PATIENCE))
                 outcome = TrainingRun(self._settings).run(
-                    project,
-                    lambda progress: self._show(project, job, progress),
-                    job.from_scratch,
-                    lambda step: self._show_step(project, job, step),
-                    job.waits_for_tasks,
+                    project, observer, from_scratch=job.from_scratch, only_for_tasks=job.waits_for_tasks
                 )
         except TrainingStopped as stopped:
             if stopped.reason is None:
@@ -147,14 +144,6 @@ class JobRunner:
             return f"took longer than TRAINING_TIMEOUT={limit} seconds; raise it, or lower TRAIN_EPOCHS"
         running = self._states.read(project).job(job.id)
         return CANCELLED if running and running.cancelled else None
-
-    def _show(self, project: int, job: Job, progress: Progress) -> None:
-        with suppress(Timeout), self._changing(project, job, PROGRESS_PATIENCE) as (_, running):
-            running.progress = progress
-
-    def _show_step(self, project: int, job: Job, step: str) -> None:
-        with suppress(Timeout), self._changing(project, job, PROGRESS_PATIENCE) as (_, running):
-            running.step = step
 
     def _put_back(self, project: int, job: Job) -> None:
         with self._changing(project, job) as (trainings, running):

@@ -72,7 +72,7 @@ def _keys(segmenter: Mapping[str, Any]) -> Iterator[str]:
 def _written() -> dict[str, Any]:
     segmenter = Segmenter(
         Network(Dimensions(1, 2, 1, 1)),
-        Standardisation.of([np.zeros((2, 1), np.float32)]),
+        Standardisation.fit([np.zeros((2, 1), np.float32)]),
         Decoding((0.0, 0.0)),
         window=4,
         label_sets=(("Run",),),

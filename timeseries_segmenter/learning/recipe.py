@@ -1,0 +1,27 @@
+"""What people can set about how a network is trained."""
+
+from dataclasses import dataclass
+
+from timeseries_segmenter.learning.metrics import Scores
+from timeseries_segmenter.learning.segmenter import FullTraining
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Options of `fit`."""
+
+    epochs: int = 1000  # at most
+    sequence_size: int = 50  # timesteps of the LSTM in one window
+    hidden_size: int = 64  # features of the LSTM in each direction
+    # a training from scratch may end once these are reached on the training windows
+    balanced_accuracy_threshold: float = 0.85
+    min_class_f1_threshold: float = 0.70
+    use_class_weights: bool = True  # rare classes weigh more in the loss
+    seed: int = 0  # of the weights at first, the windows and the dropout
+
+    def met_by(self, scores: Scores | FullTraining) -> bool:
+        """Whether these scores reach both thresholds."""
+        return (
+            scores.balanced_accuracy >= self.balanced_accuracy_threshold
+            and scores.min_f1 >= self.min_class_f1_threshold
+        )
