@@ -26,7 +26,7 @@ from timeseries_segmenter.learning.calibration import (
 )
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
 from timeseries_segmenter.learning.examples import learned_classes, with_learned_classes
-from timeseries_segmenter.learning.segment_metrics import overlap_matches, point_matches
+from timeseries_segmenter.learning.segment_metrics import instant_matches, overlap_matches
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.project.evaluation import TOLERANCE, Comparison, evaluate
 from timeseries_segmenter.segment import Segment
@@ -131,7 +131,7 @@ def _errors(data: DataSet, fitted: Fitted, validation: CrossValidation) -> dict[
 def _right(segment: Segment, drawn: list[Segment]) -> bool:
     of_kind = [each for each in drawn if each.instant == segment.instant]
     if segment.instant:
-        return point_matches(of_kind, [segment], TOLERANCE).matched > 0
+        return instant_matches(of_kind, [segment], TOLERANCE).matched > 0
     return overlap_matches(of_kind, [segment], 0.5).matched > 0
 
 

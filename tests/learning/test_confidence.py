@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from timeseries_segmenter.learning.confidence import confidence
+from timeseries_segmenter.learning.segmenter import confidence
 
 
 def rows(*highest: float) -> np.ndarray:

@@ -59,7 +59,7 @@ def test_where_one_fold_would_hold_all_tasks_some_go_to_one_without_a_network() 
     assert folds[4] not in earlier.values()
 
 
-def test_held_out_networks_find_segments_in_series_they_have_not_seen(
+def test_fold_networks_find_segments_in_series_they_have_not_seen(
     examples: list[Example], checked: CrossValidation
 ) -> None:
     confusion = np.zeros((3, 3), np.int64)
@@ -74,7 +74,7 @@ def test_held_out_networks_find_segments_in_series_they_have_not_seen(
     assert scores_of(confusion).min_f1 > 0.85
 
 
-def test_a_held_out_network_does_not_depend_on_the_labels_of_its_fold(
+def test_a_fold_network_does_not_depend_on_the_labels_of_its_fold(
     examples: list[Example], model: Fitted, checked: CrossValidation
 ) -> None:
     other = Example(examples[1].values, (3 - examples[1].classes) % 3)  # the labels exchanged
@@ -94,9 +94,9 @@ def test_what_is_said_out_of_fold_is_calibrated_by_the_other_folds(
 ) -> None:
     assert len({checked.calibration, *(each.calibration for each in checked.segmenters.values())}) == 4
     for fold, example, probabilities in zip(FOLDS, examples, checked.probabilities, strict=True):
-        held_out = checked.segmenters[fold]
-        raw = held_out.probabilities(example.values)
-        assert (held_out.calibration.apply(raw) == probabilities).all()
+        network = checked.segmenters[fold]
+        raw = network.probabilities(example.values)
+        assert (network.calibration.apply(raw) == probabilities).all()
     assert 0 <= checked.calibration_error < 0.1
     assert [len(target) for target in checked.targets] == [300] * 4
 
@@ -105,7 +105,7 @@ def test_cross_validation_takes_no_more_steps_than_the_training(
     model: Fitted, checked: CrossValidation
 ) -> None:
     assert set(checked.segmenters) == {0, 1, 2}
-    steps = [held_out.full_training.steps for held_out in checked.segmenters.values()]
+    steps = [network.full_training.steps for network in checked.segmenters.values()]
     assert sum(steps) <= model.segmenter.full_training.steps
     assert checked.segmenters[0].full_training.series == 2
 
@@ -118,7 +118,7 @@ class Shares(Observer):
         self.shares.append(share)
 
 
-def test_held_out_networks_are_warm_started_if_the_model_is(
+def test_fold_networks_are_warm_started_if_the_model_is(
     examples: list[Example], model: Fitted, checked: CrossValidation
 ) -> None:
     added = [*examples, synthetic(4)]
@@ -127,11 +127,11 @@ def test_held_out_networks_are_warm_started_if_the_model_is(
     observer = Shares()
     again = cross_validate(warm, [*FOLDS, 1], checked.segmenters, observer)
     assert again
-    for fold, held_out in again.segmenters.items():
-        assert held_out.full_training == checked.segmenters[fold].full_training
+    for fold, network in again.segmenters.items():
+        assert network.full_training == checked.segmenters[fold].full_training
     assert observer.shares == sorted(observer.shares)
     assert observer.shares[-1] == 1
-    # an earlier held_out of another fold would have seen the example
+    # an earlier network of another fold would have seen the example
     assert (again.probabilities[0] != checked.probabilities[0]).any()
     scratch = cross_validate(model, FOLDS, checked.segmenters)
     assert scratch

@@ -1,6 +1,11 @@
 import pytest
 
-from timeseries_segmenter.learning.segment_metrics import Matches, edit_score, overlap_matches, point_matches
+from timeseries_segmenter.learning.segment_metrics import (
+    Matches,
+    edit_score,
+    instant_matches,
+    overlap_matches,
+)
 from timeseries_segmenter.segment import Segment
 
 
@@ -44,9 +49,9 @@ def test_matches_add_up_over_series() -> None:
 def test_points_match_within_the_tolerance_once_and_nearest_first() -> None:
     true = points((100, "N"), (106, "N"), (200, "V"))
     predicted = points((103, "N"), (104, "N"), (205, "V"), (300, "V"))
-    assert point_matches(true, predicted, 5) == Matches(3, 4, 3)
-    assert point_matches(true, predicted, 2) == Matches(1, 4, 3)
-    assert point_matches(points((100, "N")), points((100, "V")), 5).matched == 0
+    assert instant_matches(true, predicted, 5) == Matches(3, 4, 3)
+    assert instant_matches(true, predicted, 2) == Matches(1, 4, 3)
+    assert instant_matches(points((100, "N")), points((100, "V")), 5).matched == 0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 A network trained with class weights favours rare classes, and is surer than it should be on series
 it has not seen. Vector scaling, a temperature and a bias a class (Guo et al. 2017, arXiv 1706.04599),
-learned from out-of-fold predictions, corrects both.
+learned from held-out predictions, corrects both.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Calibration:
     def fit(cls, probabilities: Sequence[FloatArray], targets: Sequence[IntArray]) -> "Calibration":
         """The calibration that makes `targets`, each `(T,)`, most likely, given `(T, classes)` each.
 
-        None is needed where there is no row, or one class only.
+        None is needed if there is no row, or one class only.
         """
         step = max(1, sum(map(len, targets)) // MOST_ROWS)
         rows = np.concatenate([each[::step] for each in probabilities])
@@ -45,7 +45,7 @@ class Calibration:
         if len(rows) == 0 or rows.shape[1] < 2:
             return cls()
         logs = torch.from_numpy(np.log(np.maximum(rows, LEAST_PROBABILITY))).double()
-        # never below 1: companions that are right throughout don't make the model surer on new series
+        # never below 1: fold networks that are right throughout don't make the model surer on new series
         excess = torch.full((1,), 0.3, dtype=torch.float64, requires_grad=True)
         biases = torch.zeros(rows.shape[1], dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.LBFGS([excess, biases], max_iter=100, line_search_fn="strong_wolfe")

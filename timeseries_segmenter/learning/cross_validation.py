@@ -1,6 +1,6 @@
 """Predictions for every example by a network that has never seen it.
 
-The examples are shared out among folds; beside the model of all examples, each fold has a held-out network,
+The examples are shared out among folds; beside the model of all examples, each fold has a fold network,
 learned from the examples outside it (Stone 1974, doi 10.1111/j.2517-6161.1974.tb00994.x). It learns for
 fewer steps than the model does, and from fewer examples: what it reaches is a careful estimate of what
 the model does on series that it has not seen.
@@ -54,9 +54,9 @@ def assign_folds(
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """What held-out networks, by the fold they have not seen, say about each example.
+    """What fold networks, by the fold they have not seen, say about each example.
 
-    `calibration` is for the model, learned from all examples; that of a held-out network is learned from
+    `calibration` is for the model, learned from all examples; that of a fold network is learned from
     the examples of the other folds. Per example there are the calibrated `probabilities`, `(T, classes)`
     float32, the class of each row in training, `targets` `(T,)`, and the `segmentations`.
     """
@@ -102,7 +102,7 @@ def cross_validate(
                 start, schedule = None, PlannedSchedule(LEARNING_RATE, most)
             part = _Part(observer, place, len(names), schedule)
             network, history = optimise(rest, start, schedule, part)
-            # nobody asks how good a held-out network is on what it was trained on
+            # nobody asks how good a fold network is on what it was trained on
             full = FullTraining(history[-1].steps, len(rest.examples), 0.0, 0.0)
             segmenters[fold] = replace(
                 fit_decoding(network, rest), full_training=start.full_training if start else full

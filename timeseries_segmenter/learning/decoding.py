@@ -153,7 +153,7 @@ class Decoding:
 
 
 def class_of(segment: Segment, label_sets: Sequence[LabelSet], instant_classes: Collection[int]) -> int:
-    """The class of a segment, 0 where there is none; of either kind where it has only that one.
+    """The class of a segment, 0 if there is none; of either kind if it has only that one.
 
     `label_sets` are those of the classes from 1 on, `instant_classes` those of instants.
     """

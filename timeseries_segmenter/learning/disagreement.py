@@ -1,6 +1,6 @@
-"""Regions that a model trained without them would have drawn differently: likely mistakes.
+"""Segments that a model trained without them predicts differently: likely mistakes.
 
-Out-of-fold probabilities, compared with the drawn class region by region as confident learning does
+Held-out probabilities, compared with the annotated class segment by segment as confident learning does
 row by row (Northcutt et al. 2021, arXiv 1911.00068).
 """
 
@@ -17,41 +17,41 @@ from timeseries_segmenter.segment import LabelSet, Segment
 
 FloatArray = NDArray[np.float32]
 
-BACKGROUND_SHARE = 0.9  # of a predicted region's rows, where none was drawn: it may touch its neighbours
+BACKGROUND_SHARE = 0.9  # of a predicted segment's rows without an annotation: it may touch its neighbours
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """One region of `examples[example]` that the model would have drawn with `predicted` label set, None
-    for background.
+    """One segment of `examples[example]` for which the model predicts the label set `predicted`, None for
+    background.
 
-    A `missing` one was not drawn: `segment` is then the predicted region. `drawn_probability` and
-    `predicted_probability` are the means, over its rows, of what was drawn and of what was predicted.
+    A `missing` one was not annotated: `segment` is then the predicted one. `annotated_probability` and
+    `predicted_probability` are the means, over its rows, of what was annotated and what is predicted.
     """
 
     example: int
     segment: Segment
     predicted: LabelSet | None
-    drawn_probability: float
+    annotated_probability: float
     predicted_probability: float
     missing: bool = False
 
     @property
     def margin(self) -> float:
         """How strong the disagreement is, from 0 to 1."""
-        return self.predicted_probability - self.drawn_probability
+        return self.predicted_probability - self.annotated_probability
 
 
 def disagreements(
-    drawn: Sequence[Sequence[Segment]], validation: CrossValidation, segmenter: Segmenter
+    annotated: Sequence[Sequence[Segment]], validation: CrossValidation, segmenter: Segmenter
 ) -> list[Disagreement]:
-    """The strongest disagreements first, with what was `drawn` on each example.
+    """The strongest disagreements first, with the `annotated` segments of each example.
 
-    `validation` is of `segmenter`. Regions with label sets that it has not learned are passed over.
+    `validation` is of `segmenter`. Segments with label sets that it has not learned are passed over.
     """
     label_sets = [None, *segmenter.label_sets]
     found = []
-    for example, segments in enumerate(drawn):
+    for example, segments in enumerate(annotated):
         probabilities, targets = validation.probabilities[example], validation.targets[example]
         for segment in segments:
             number = class_of(segment, segmenter.label_sets, segmenter.decoding.instant_classes)
@@ -67,7 +67,7 @@ def disagreements(
 def _compared(
     example: int,
     segment: Segment,
-    drawn: int,
+    annotated: int,
     probabilities: FloatArray,
     label_sets: Sequence[LabelSet | None],
 ) -> Disagreement:
@@ -77,7 +77,7 @@ def _compared(
         example,
         segment,
         label_sets[predicted],
-        float(means[drawn]),
+        float(means[annotated]),
         float(means[predicted]),
-        missing=drawn == 0,
+        missing=annotated == 0,
     )

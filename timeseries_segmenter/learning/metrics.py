@@ -10,7 +10,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Figures over the classes that occur in the truth; the others have F1 NaN.
+    """Metrics over the classes that occur in the truth; the others have F1 NaN.
 
     A class that occurs but is never predicted has F1 0, in the minimum and the mean as well.
     """

@@ -87,7 +87,7 @@ class MixedNorm(nn.Module):
     """Some features normalised over the window itself, the others over the batch.
 
     The former look alike on a person or sensor never seen before, the latter keep what level
-    and strength tell (IBN-Net, Pan et al. 2018, arXiv 1807.09441).
+    and strength say (IBN-Net, Pan et al. 2018, arXiv 1807.09441).
     """
 
     def __init__(self, features: int) -> None:

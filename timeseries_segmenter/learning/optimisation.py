@@ -2,8 +2,6 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
@@ -12,9 +10,7 @@ from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.schedule import Schedule
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training_windows import NO_TARGET
-
-IntArray = NDArray[np.int64]
+from timeseries_segmenter.learning.windows import NO_TARGET
 
 BATCH = 16  # windows
 WEIGHT_DECAY = 0.3
@@ -30,13 +26,13 @@ def optimise(
 
     The random numbers of PyTorch begin with the recipe's seed.
     """
-    recipe, device = prepared.recipe, best_device()
+    recipe, classes, device = prepared.recipe, prepared.dimensions.classes, best_device()
     windows = prepared.windows(device)
     torch.manual_seed(recipe.seed)
-    network = Network(prepared.dimensions).to(device)
+    network = Network(prepared.dimensions).to(device).train()
     if start:
         network.load_state_dict(start.network.state_dict())
-    weights, class_shift = None, torch.zeros(prepared.dimensions.classes, device=device)
+    weights, class_shift = None, torch.zeros(classes, device=device)
     if prepared.class_weights is not None:
         weights = torch.tensor(prepared.class_weights, dtype=torch.float32, device=device)
         if prepared.lengths.instant_classes:
@@ -47,18 +43,25 @@ def optimise(
     steps, steps_in_epoch = 0, count_steps_in_epoch(prepared)
     for number in range(1, recipe.epochs + 1):
         losses: list[float] = []
-        confusion = np.zeros((prepared.dimensions.classes, prepared.dimensions.classes), np.int64)
+        confusion = np.zeros((classes, classes), np.int64)
         for _ in range(steps_in_epoch):
             steps += 1
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate(steps)
             inputs, targets = windows.batch(BATCH)
-            loss, logits = _step(network, optimizer, inputs, targets, weights)
-            losses.append(loss)
+            logits = network(inputs)
+            loss = functional.cross_entropy(
+                logits.transpose(1, 2), targets, weight=weights, ignore_index=NO_TARGET
+            )
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
+            optimizer.step()
+            losses.append(float(loss.detach()))
             known = targets != NO_TARGET
-            predicted = (logits - class_shift).argmax(dim=2)
+            predicted = (logits.detach() - class_shift).argmax(dim=2)[known]
             confusion += confusion_matrix(
-                targets[known].cpu().numpy(), predicted[known].cpu().numpy(), len(confusion)
+                targets[known].cpu().numpy(), predicted.cpu().numpy(), len(confusion)
             )
             if steps == schedule.ends_at:
                 break
@@ -75,21 +78,3 @@ def count_steps_in_epoch(prepared: Prepared) -> int:
     """As many as it takes to see each row twice, in windows that overlap by half."""
     rows = sum(max(len(targets), prepared.window) for targets in prepared.targets)
     return int(np.clip(np.ceil(2 * rows / prepared.window / BATCH), 1, STEPS_IN_EPOCH))
-
-
-def _step(
-    network: Network,
-    optimizer: torch.optim.Optimizer,
-    inputs: Tensor,
-    targets: Tensor,
-    weights: Tensor | None,
-) -> tuple[float, Tensor]:
-    """The loss, and the logits `(N, S, classes)` before the step."""
-    network.train()
-    logits = network(inputs)
-    loss = functional.cross_entropy(logits.transpose(1, 2), targets, weight=weights, ignore_index=NO_TARGET)
-    optimizer.zero_grad()
-    torch.autograd.backward(loss)
-    torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
-    optimizer.step()
-    return float(loss.detach()), logits.detach()

@@ -13,7 +13,7 @@ from timeseries_segmenter.learning.lengths import Lengths
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.standardisation import Standardisation
-from timeseries_segmenter.learning.training_windows import TrainingWindows
+from timeseries_segmenter.learning.windows import TrainingWindows
 from timeseries_segmenter.segment import LabelSet, label_set_name
 
 FloatArray = NDArray[np.float32]

@@ -57,7 +57,7 @@ class AdaptiveSchedule(Schedule):
         self._best, self._best_step = 0.0, 0
 
     def learn(self, number: int, step: int, scores: Scores) -> None:
-        """Let the fall begin where it is time."""
+        """Let the fall begin if it is time."""
         if self.ends_at is not None:
             return
         reached = scores.balanced_accuracy + scores.min_f1

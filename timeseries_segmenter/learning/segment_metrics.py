@@ -1,4 +1,4 @@
-"""How good predicted segments are, as a person counts them: found, missed, or drawn for nothing."""
+"""How good predicted segments are, as a person counts them: found, missed, or predicted for nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def overlap_matches(true: Sequence[Segment], predicted: Sequence[Segment], least
     return Matches(len(taken), len(predicted), len(true))
 
 
-def point_matches(true: Sequence[Segment], predicted: Sequence[Segment], tolerance: int) -> Matches:
+def instant_matches(true: Sequence[Segment], predicted: Sequence[Segment], tolerance: int) -> Matches:
     """Matches of instants with the same label at most `tolerance` rows apart, the nearest pairs first."""
     order = sorted(range(len(predicted)), key=lambda place: predicted[place].first)
     rows = np.array([predicted[place].first for place in order], np.int64)

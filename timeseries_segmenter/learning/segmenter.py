@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.calibration import Calibration
-from timeseries_segmenter.learning.confidence import confidence
 from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.network import Dimensions, Network, best_device
 from timeseries_segmenter.learning.standardisation import Standardisation
@@ -16,6 +15,7 @@ from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
 FloatArray = NDArray[np.float32]
 
+LEAST_SURE_SHARE = 0.1  # of the rows: most rows of most series are easy, and set few series apart
 NO_DEVICE = torch.device("meta")  # tensors there have a shape alone
 
 
@@ -43,10 +43,10 @@ class Segmentation:
 
 @dataclass(frozen=True, slots=True)
 class Segmenter:
-    """Draws segments on series; made by `learning.training.fit`, kept by `learning.model_file`.
+    """Predicts segments of series; made by `learning.training.fit`, kept by `storage.model_file`.
 
     `window` is in samples. `label_sets` are those of the network's classes, class 1 first; one
-    that was learned both as ranges and as instants stands there twice.
+    that was learned both as ranges and as instants is there twice.
     """
 
     network: Network
@@ -112,7 +112,7 @@ class Segmenter:
 
     @classmethod
     def of_state(cls, state: dict[str, Any], device: torch.device | None = None) -> "Segmenter":
-        """The same segmenter again, by default on the GPU where there is one.
+        """The same segmenter again, by default on the GPU if there is one.
 
         Raises KeyError, TypeError, ValueError, RuntimeError or AttributeError for another state.
         """
@@ -151,3 +151,18 @@ class Segmenter:
         """
         with NO_DEVICE:
             cls.of_state(state, NO_DEVICE)
+
+
+def confidence(calibrated: FloatArray) -> float:
+    """Mean probability of the most probable class, by `(T, classes)` calibrated probabilities, over the
+    tenth of the rows with the lowest.
+
+    What a model is least sure of teaches it most (least confidence, Lewis and Gale 1994, arXiv
+    cmp-lg/9407020). A series that is surely all background has a high confidence, one without
+    rows has 0.
+    """
+    highest = calibrated.max(axis=1, initial=0)
+    rows = int(np.ceil(len(highest) * LEAST_SURE_SHARE))
+    if not rows:
+        return 0.0
+    return float(np.partition(highest, rows - 1)[:rows].mean())

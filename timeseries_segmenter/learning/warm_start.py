@@ -1,7 +1,7 @@
 """Warm start: whether a training run may start from the model before, for how long, at which rate, and
 when that is given up.
 
-It saves most of the steps where little has changed since the last training from scratch, and its result
+It saves most of the steps if little has changed since the last training from scratch, and its result
 has to keep up with that one.
 """
 

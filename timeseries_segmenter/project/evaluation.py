@@ -8,7 +8,12 @@ import numpy as np
 
 from timeseries_segmenter.labeling.targets import class_indices
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
-from timeseries_segmenter.learning.segment_metrics import Matches, edit_score, overlap_matches, point_matches
+from timeseries_segmenter.learning.segment_metrics import (
+    Matches,
+    edit_score,
+    instant_matches,
+    overlap_matches,
+)
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
 OVERLAPS = (10, 25, 50)  # percent
@@ -48,7 +53,7 @@ def evaluate(
         instants = [_of(segments, instant=True) for segments in (comparison.true, comparison.predicted)]
         for percent in OVERLAPS:
             overlaps[percent] += overlap_matches(ranges[0], ranges[1], percent / 100)
-        points += point_matches(instants[0], instants[1], tolerance)
+        points += instant_matches(instants[0], instants[1], tolerance)
         edits.append(edit_score(comparison.true, comparison.predicted))
     scores = scores_of(confusion)
     return {
