@@ -16,6 +16,7 @@ from timeseries_segmenter.settings import Settings, read_settings
 from timeseries_segmenter.storage.model_dir import folder_remarks
 from timeseries_segmenter.web.app import extend
 from timeseries_segmenter.web.backend import Backend
+from timeseries_segmenter.web.label_studio import OfRequest
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def init_app(
 
 def serve(settings: Settings) -> Flask:
     """The app of a running service: logs, and takes up the trainings that were interrupted."""
-    configure_logging(settings)
+    configure_logging(settings, OfRequest())
     torch.set_num_threads(1)  # requests run side by side already
     app = init_app(settings=settings)
     backend: Backend = app.extensions["timeseries_segmenter"]

@@ -13,6 +13,7 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.logs import QUIET, configure_logging
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.web.backend import Backend
+from timeseries_segmenter.web.label_studio import OfRequest
 
 ACCESS_TOKEN = "9d81c7b2a3e4f5061728394a5b6c7d8e9f001122"
 
@@ -28,7 +29,9 @@ def set_up_log() -> Iterator[Callable[..., None]]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     levels = {name: logging.getLogger(name).level for name in (*QUIET, "gunicorn.error")}
-    yield lambda level, form="text": configure_logging(Settings(log_level=level, log_format=form))
+    yield lambda level, form="text": configure_logging(
+        Settings(log_level=level, log_format=form), OfRequest()
+    )
     root.handlers[:] = handlers
     root.setLevel(level)
     for name, before in levels.items():

@@ -4,8 +4,6 @@ import logging
 import logging.config
 from typing import Any
 
-from flask import g, has_request_context
-
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -23,16 +21,6 @@ class OneLine(logging.Formatter):
         return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
 
 
-class OfRequest(logging.Filter):
-    """Adds the project to what is logged while a request is answered."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every entry pass."""
-        if has_request_context() and "project" in g and not hasattr(record, "project"):
-            record.project = g.project
-        return True
-
-
 def logging_config(settings: Settings) -> dict[str, Any]:
     """How `logging.config.dictConfig` logs to standard error, LOG_LEVEL and LOG_FORMAT obeyed.
 
@@ -46,14 +34,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
             "text": {"()": OneLine, "fmt": FORMAT},
             "json": {"()": "pythonjsonlogger.json.JsonFormatter", "fmt": FORMAT},
         },
-        "filters": {"request": {"()": OfRequest}},
-        "handlers": {
-            "console": {
-                "class": "logging.StreamHandler",
-                "formatter": settings.log_format,
-                "filters": ["request"],
-            }
-        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": settings.log_format}},
         "root": {"level": settings.log_level, "handlers": ["console"]},
         "loggers": {name: {"level": "WARNING"} for name in QUIET}
         | {"waitress.queue": {"level": "ERROR"}}  # a line a request, where there are more than threads
@@ -61,9 +42,15 @@ def logging_config(settings: Settings) -> dict[str, Any]:
     }
 
 
-def configure_logging(settings: Settings) -> None:
-    """Log to standard error, LOG_LEVEL and LOG_FORMAT obeyed, and say what is odd about the settings."""
+def configure_logging(settings: Settings, *filters: logging.Filter) -> None:
+    """Log to standard error, LOG_LEVEL and LOG_FORMAT obeyed, and say what is odd about the settings.
+
+    Every entry passes the `filters`, which may add to it what it is about.
+    """
     logging.config.dictConfig(logging_config(settings))
+    for handler in logging.getLogger().handlers:
+        for each in filters:
+            handler.addFilter(each)
     for remark in settings.remarks:
         logger.warning("%s", remark)
 

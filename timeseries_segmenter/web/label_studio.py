@@ -6,7 +6,7 @@ Each reads its body once, makes a `TimeSeriesSegmenter` for the request, and ask
 import logging
 from typing import Any
 
-from flask import current_app, g, jsonify, request
+from flask import current_app, g, has_request_context, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from timeseries_segmenter.web.bodies import Predict, Setup, Webhook, read_body
@@ -15,6 +15,16 @@ from timeseries_segmenter.web.routes import metrics, versions
 logger = logging.getLogger(__name__)
 
 MODEL_CLASS = "timeseries_segmenter.model_class"
+
+
+class OfRequest(logging.Filter):
+    """Adds the project to what is logged while a request is answered."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every entry pass."""
+        if has_request_context() and "project" in g and not hasattr(record, "project"):
+            record.project = g.project
+        return True
 
 
 def health() -> ResponseReturnValue:
