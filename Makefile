@@ -24,7 +24,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install label-studio demo run worker test test-2x e2e screenshots bench simulate calibration label-errors
-.PHONY: load soak image-test lint audit docs format clean python checkout-2x
+.PHONY: load soak image-test lint audit requirements docs format clean python checkout-2x
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -90,6 +90,12 @@ lint: install ## check style, format and types
 audit: install ## look for known vulnerabilities in what is pinned
 	@$(BIN)/python .ci/audit
 
+# direct dependencies alone: their own may follow the platform, as torch's with and without CUDA do
+PINS := $(BIN)/uv pip compile --quiet --no-deps --no-annotate --python-version 3.11 --custom-compile-command 'make requirements'
+requirements: install ## pin what pyproject.toml names: new packages, and with UPGRADE=1 newer releases
+	@$(PINS) $(if $(UPGRADE),--upgrade) pyproject.toml --extra redis --extra service -o requirements.txt
+	@$(PINS) $(if $(UPGRADE),--upgrade) pyproject.toml --all-extras -c requirements.txt -o requirements-test.txt
+
 docs: install ## bring the parts of the documentation up to date that follow from the code
 	@$(BIN)/python -m tools.docs
 
@@ -106,11 +112,12 @@ python:
 		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 
 # label-studio-ml goes last and without its dependencies: its metadata names versions from 2021
-$(INSTALLED): requirements.txt requirements-test.txt requirements-base.txt | python
+$(INSTALLED): pyproject.toml requirements-test.txt requirements-base.txt | python
 	@echo "Installing the service into $(VENV) (a few minutes the first time) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python $(PIP_INSTALL) -r requirements.txt -r requirements-test.txt
+	@$(BIN)/python $(PIP_INSTALL) -r requirements-test.txt
 	@$(BIN)/python $(PIP_INSTALL) --no-deps -r requirements-base.txt
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 checkout-2x:
@@ -118,10 +125,10 @@ checkout-2x:
 		"HumanSignal/label-studio-ml-backend and name it, make test-2x LABEL_STUDIO_ML=path" >&2; exit 1; }
 
 # a path file instead of an installation: nothing is built in the checkout, and what it holds now is tested
-$(INSTALLED_2X): requirements.txt requirements-test.txt | python
+$(INSTALLED_2X): requirements-test.txt | python
 	@echo "Installing what label-studio-ml 2.x needs into .venv-2x (a few minutes the first time) ..."
 	@$(PYTHON) -m venv .venv-2x
-	@.venv-2x/bin/python $(PIP_INSTALL) -r requirements.txt -r requirements-test.txt semver==3.0.4
+	@.venv-2x/bin/python $(PIP_INSTALL) -r requirements-test.txt semver==3.0.4
 	@touch $@
 
 $(LABEL_STUDIO_INSTALLED): | python

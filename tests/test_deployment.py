@@ -11,7 +11,6 @@ from pydantic import SecretStr
 from timeseries_segmenter.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-REQUIREMENTS = ["requirements.txt", "requirements-base.txt", "requirements-test.txt"]
 NOT_IN_A_CONTAINER = {"HOST"}  # gunicorn listens on all addresses there
 PLACEHOLDER = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
@@ -38,45 +37,6 @@ def dockerfile() -> list[tuple[str, str]]:
 
 def arguments(dockerfile: list[tuple[str, str]], instruction: str) -> list[str]:
     return [argument for name, argument in dockerfile if name == instruction]
-
-
-@pytest.mark.parametrize("name", REQUIREMENTS)
-def test_every_requirement_is_pinned(name: str):
-    lines = [line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
-    packages = [line for line in lines if line and not line.startswith("-r ")]
-    assert packages
-    assert [line for line in packages if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line)] == []
-
-
-def test_no_requirement_is_named_twice():
-    found = [
-        line.partition("==")[0].lower()
-        for name in REQUIREMENTS
-        for line in (ROOT / name).read_text().splitlines()
-        if "==" in line
-    ]
-    assert len(found) == len(set(found))
-
-
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-base.txt"])
-def test_requirements_say_first_how_they_belong_together(name: str):
-    head = " ".join((ROOT / name).read_text().splitlines()[:3])
-    assert "pip install -r requirements.txt && pip install --no-deps -r requirements-base.txt" in head
-
-
-def test_the_base_is_label_studio_ml_alone():
-    lines = (ROOT / "requirements-base.txt").read_text().splitlines()
-    assert [line for line in lines if not line.startswith("#")] == ["label-studio-ml==1.0.9"]
-
-
-def test_what_is_installed_here_is_what_is_pinned():
-    from importlib.metadata import version
-
-    for name in REQUIREMENTS[:2]:
-        for line in (ROOT / name).read_text().splitlines():
-            if "==" in line:
-                package, _, pinned = line.partition("==")
-                assert version(package).partition("+")[0] == pinned, package
 
 
 def test_the_compose_file_names_every_setting(service: dict[str, Any]):

@@ -7,18 +7,24 @@ is away, or has lost everything, delays a training and loses none.
 import logging
 from collections.abc import Sequence
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
-from rq import Queue, Worker
-from rq.exceptions import DeserializationError
-from rq.job import Job
-from rq.serializers import JSONSerializer
-
-from timeseries_segmenter.errors import QueueError
+from timeseries_segmenter.errors import QueueError, SettingsError
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.queue import JobQueue
+
+try:
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
+    from rq import Queue, Worker
+    from rq.exceptions import DeserializationError
+    from rq.job import Job
+    from rq.serializers import JSONSerializer
+except ModuleNotFoundError as error:
+    raise SettingsError(
+        f"REDIS_URL is set, but the package {error.name} is missing: "
+        "pip install 'timeseries-segmenter[redis]'"
+    ) from error
 
 logger = logging.getLogger(__name__)
 

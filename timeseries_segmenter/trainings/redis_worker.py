@@ -5,6 +5,7 @@ import os
 import signal
 import time
 
+from timeseries_segmenter.trainings.bell import RedisBell, is_training  # isort: skip  first: says what is missing
 from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.job import Job
@@ -12,7 +13,6 @@ from rq.job import Job
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.settings import Settings, read_settings
-from timeseries_segmenter.trainings.bell import RedisBell, is_training
 from timeseries_segmenter.trainings.job import State
 from timeseries_segmenter.trainings.known_projects import KnownProjects
 from timeseries_segmenter.trainings.queue import JobQueue
