@@ -1,28 +1,24 @@
 """A task's series: its channels as an array, and its time as Label Studio writes it."""
 
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.label_pair import LabelPair
-from timeseries_segmenter.labeling.tables.cells import CellError, Floats, Texts, shown
+from timeseries_segmenter.labeling.tables.cells import Floats, Texts
 from timeseries_segmenter.labeling.tables.column_table import ColumnTable
-from timeseries_segmenter.labeling.tables.csv_bytes import BOM
 from timeseries_segmenter.labeling.tables.csv_table import CsvTable
+from timeseries_segmenter.labeling.tables.file_kind import unreadable_kind
+from timeseries_segmenter.labeling.tables.table import CellError, Content, Reader, Table
 from timeseries_segmenter.labeling.time.axis import Time, TimeAxis
 from timeseries_segmenter.labeling.time.column import read_axis
 
 __all__ = ["Series", "TimeAxis", "read_series"]
 
-MAX_JSON = 128_000_000  # bytes: as Python objects they take some ten times as much
-MAX_BRACKETS = 1_000_000
-_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
+READERS: tuple[Reader, ...] = (ColumnTable.from_content, CsvTable.from_content)  # the first that can, reads
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,67 +58,42 @@ class Series:
 
 
 def read_series(
-    content: bytes | str | Mapping[str, Sequence[object]] | Sequence[object], pair: LabelPair, task: int | str
+    content: Content | str,
+    pair: LabelPair,
+    task: int | str,
+    *,
+    name: str = "the file",
+    readers: Sequence[Reader] = READERS,
 ) -> Series:
     """Read a task's series: the text of a CSV or JSON file, a dict of columns, or a list of them.
 
-    Messages name the task, the column, the row and the value. Rows count from 1, without
-    the header; those of a file are given with their line.
+    Messages name the task, the column, the row and the value; rows count from 1, without the header, and
+    those of a file are given with their line. A file that none of the `readers` knows is called `name`.
 
     Raises:
         SeriesError: a column is missing, a cell is text, a time is missing or decreases,
             rows or columns differ in length, there are none, or no channel has a value.
 
     """
+    if isinstance(content, str):
+        content = content.encode("utf-8", "replace")
     try:
-        return _series(_table(content, pair), pair)
+        for reader in readers:
+            if (table := reader(content, pair)) is not None:
+                return _series(table, pair)
+        kind = unreadable_kind(content) if isinstance(content, bytes) else ""
+        raise SeriesError(f"{name} is {kind or 'not a series that can be read'}")
     except SeriesError as error:
         raise SeriesError(f"Task {task}: {error}.") from error
 
 
-def _table(content: object, pair: LabelPair) -> CsvTable | ColumnTable:
-    if isinstance(content, str):
-        content = content.encode("utf-8", "replace")
-    if isinstance(content, bytes):
-        if pair.value_type != "json" and not _JSON.match(content):
-            wanted = [*pair.channels, *([pair.time_column] if pair.time_column else [])]
-            return CsvTable(content, pair.separator, wanted)
-        content = _json(content)
-    if isinstance(content, Mapping) or _is_list_of_columns(content):
-        return ColumnTable(content)
-    raise SeriesError(f"the series is {shown(content)}; write a dict of columns")
-
-
-def _json(content: bytes) -> Any:
-    content = content.removeprefix(BOM)
-    brackets = content.count(b"[") + content.count(b"{")
-    if len(content) > MAX_JSON or brackets > MAX_BRACKETS:
-        raise SeriesError(
-            f"the series is JSON of {len(content)} bytes with {brackets} brackets (at most {MAX_JSON} and "
-            f"{MAX_BRACKETS}); write a dict of columns, save the series as CSV, or cut it into shorter ones"
-        )
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise SeriesError(f"the series isn't JSON ({error}); write a dict of columns") from error
-
-
-def _is_list_of_columns(content: object) -> TypeGuard[Sequence[object]]:
-    """Whether this is a list of lists, whose names are their numbers to the editor."""
-    return (
-        isinstance(content, list | tuple)
-        and bool(content)
-        and all(isinstance(column, list | tuple) for column in content)
-    )
-
-
-def _series(table: CsvTable | ColumnTable, pair: LabelPair) -> Series:
+def _series(table: Table, pair: LabelPair) -> Series:
     channels = [table.index(name) for name in pair.channels]
     if pair.time_column is None:
         columns = table.read(channels, [])
         values = _values([columns[channel] for channel in channels], pair.channels)
         return Series(values, pair.channels, TimeAxis(np.arange(len(values), dtype=np.float64)))
-    time = table.index(pair.time_column, numbers_first=False)
+    time = table.index(pair.time_column, is_time=True)
     text = [time] if pair.time_format else []
     try:
         columns = table.read([column for column in (*channels, time) if column not in text], text)

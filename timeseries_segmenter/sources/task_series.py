@@ -8,7 +8,6 @@ from typing import Any, Protocol, TypeVar
 from timeseries_segmenter.errors import LabelStudioError, SegmenterError, SeriesError
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, read_series
-from timeseries_segmenter.labeling.tables.file_kind import unreadable_kind
 from timeseries_segmenter.project.task import task_name
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.downloads import Downloader
@@ -50,10 +49,12 @@ class TaskSeries:
         if not isinstance(data, Mapping):
             raise SeriesError(f"Task {number}: its data is {type(data).__name__}, not a set of keys")
         try:
-            content = self._content(pair.find_value(data), pair, number)
+            value = pair.find_value(data)
+            content = self._content(value, pair, number)
         except SeriesError as error:
             raise SeriesError(f"Task {number}: {error}") from error
-        return read_series(content, pair, number)
+        name = f"{value!r:.300}" if isinstance(content, bytes) else "the series"
+        return read_series(content, pair, number, name=name)
 
     def _content(
         self, value: object, pair: LabelPair, number: int | str
@@ -92,14 +93,11 @@ class TaskSeries:
 
     def _file(self, source: str, number: int | str) -> bytes:
         try:
-            content = self._source.fetch(source, number)
+            return self._source.fetch(source, number)
         except LabelStudioError as error:
             failure = LabelStudioError(f"Task {number}: {source!r:.300} is a file of Label Studio: {error}")
             failure.passing = error.passing
             raise failure from error
-        if kind := unreadable_kind(content):
-            raise SeriesError(f"{source!r:.300} is {kind}")
-        return content
 
     def of_task(self, task: Mapping[str, Any]) -> "SeriesOfTask":
         """The series of one task, for all pairs of tags."""

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.label_pair import LabelPair
-from timeseries_segmenter.labeling.series import MAX_BRACKETS, Series, read_series
+from timeseries_segmenter.labeling.series import Series, read_series
 from timeseries_segmenter.labeling.tables.cells import editor_number, number_of, number_text
-from timeseries_segmenter.labeling.tables.csv_bytes import MAX_LINE
+from timeseries_segmenter.labeling.tables.column_table import MAX_BRACKETS
+from timeseries_segmenter.labeling.tables.csv_lines import MAX_LINE
 from timeseries_segmenter.labeling.tables.csv_table import MAX_COLUMNS
 from timeseries_segmenter.labeling.time.formats import TimeFormat
 
@@ -307,6 +308,11 @@ def test_text_that_is_not_utf8_harms_no_other_column():
 )
 def test_a_file_of_another_kind_is_named(content, word):
     assert word in refusal(content)
+
+
+@pytest.mark.parametrize("name", ["PAR1", "BZh9", "ORC", "ID3"])
+def test_a_column_may_be_called_as_other_files_begin(name):
+    assert columns(f"{name},ax,ay\n0,1,2\n0,3,4\n") == [[1, 3], [2, 4]]
 
 
 # Times

@@ -46,6 +46,7 @@ def saved(array: np.ndarray) -> bytes:
         (b"SQLite format 3\x00" + bytes(100), "an SQLite database"),
         (b"%PDF-1.7\n%\xe2\xe3", "a PDF"),
         (b"\n<!DOCTYPE html><html><title>Log in</title>", "a web page"),
+        ("ax,ay\n1,2\n".encode("utf-16"), "UTF-16 text; save it as UTF-8"),
         (b'\xef\xbb\xbf<?xml version="1.0"?><gpx/>', "an XML file"),
     ],
 )

@@ -1,13 +1,10 @@
-"""What a cell of a series may hold, and how its columns are found."""
+"""What a cell of a series may hold."""
 
 import re
-from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
-
-from timeseries_segmenter.errors import SeriesError
 
 Floats = NDArray[np.float64]
 Texts = NDArray[np.object_]
@@ -38,27 +35,15 @@ _NUMBER = re.compile(
 _DECIMAL_COMMA = re.compile(r"[+-]?\d[\d.]*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
-class CellError(SeriesError):
-    """A cell of the column `name`, at a `place`, that is neither a number nor missing."""
-
-    def __init__(self, name: str, place: str, cell: object) -> None:
-        self.name = name
-        self.found = f'column "{name}", {place}: {shown(cell)} is no number{encoding_hint(cell)}'
-        advice = "write one, or leave the cell empty"
-        if isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell.strip(BLANKS)):
-            advice = "write numbers with a decimal point, and without a separator of thousands"
-        super().__init__(f"{self.found}; {advice}")
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell is a number, infinity included."""
-    return bool(_NUMBER.fullmatch(cell.strip(BLANKS)))
-
-
 def is_missing(cell: str) -> bool:
     """Whether a cell says that there is no value."""
     cell = cell.strip(BLANKS)
     return cell.lower() in _MISSING_IN_ANY_CASE or bool(_NOT_A_NUMBER.fullmatch(cell))
+
+
+def is_decimal_comma(cell: object) -> bool:
+    """Whether a cell would be a number with a decimal point in place of its comma."""
+    return isinstance(cell, str) and bool(_DECIMAL_COMMA.fullmatch(cell.strip(BLANKS)))
 
 
 def number_of(cell: str) -> float | None:
@@ -102,27 +87,3 @@ def encoding_hint(text: object) -> str:
     """What to say of text that was decoded as UTF-8 and was none."""
     wrong = isinstance(text, str) and "\ufffd" in text[:60]
     return " (it isn't UTF-8: save the file as UTF-8)" if wrong else ""
-
-
-def column_index(name: str, names: Sequence[str], *, numbers_first: bool, hint: str = "") -> int:
-    """The column of that name, in any case, or of that number; `hint` ends what an error tells.
-
-    Raises:
-        SeriesError: there is none.
-
-    """
-    lower = [other.lower() for other in names]
-    number = int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else len(names)
-    if numbers_first and number < len(names):
-        return number
-    if name in names:
-        return names.index(name)
-    if name.lower() in lower:
-        return lower.index(name.lower())
-    if number < len(names):
-        return number
-    listed = ", ".join(names[:20])[:1000] + (", …" if len(names) > 20 else "")
-    raise SeriesError(
-        f'there is no column "{name}"; the columns are: {listed}{hint}. Correct the name in the config, '
-        "or its sep where these are not the columns"
-    )

@@ -1,30 +1,28 @@
 """A JSON object of columns as arrays."""
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from timeseries_segmenter.errors import SeriesError
-from timeseries_segmenter.labeling.tables.cells import (
-    MISSING,
-    CellError,
-    Floats,
-    Texts,
-    column_index,
-    number_of,
-    shown,
-)
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.tables.cells import MISSING, Floats, Texts, number_of, shown
+from timeseries_segmenter.labeling.tables.table import CellError, Content, Table
 
+MAX_JSON = 128_000_000  # bytes: as Python objects they take some ten times as much
+MAX_BRACKETS = 1_000_000
+_OBJECT = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
 _MOST = 1e300  # numbers beyond it are infinite
 
 
-class ColumnTable:
+class ColumnTable(Table):
     """Columns of cells: numbers, numbers as text, `true` (1), `false` (0), and null where missing.
 
     A list of columns has the names `"0"`, `"1"`, …
     """
-
-    numbers_first = False  # text stays text, also where it could be a number
 
     def __init__(self, columns: Mapping[str, object] | Sequence[object]) -> None:
         if isinstance(columns, Mapping):
@@ -34,17 +32,22 @@ class ColumnTable:
             self.names = [str(number) for number in range(len(columns))]
             self._columns = list(columns)
 
-    def index(self, name: str, *, numbers_first: bool = False) -> int:
-        """The column of that name, in any case, or of that number."""
-        return column_index(name, self.names, numbers_first=numbers_first)
+    @classmethod
+    def from_content(cls, content: Content, pair: LabelPair) -> "ColumnTable | None":
+        """A mapping or a list of columns, or their JSON. Raises SeriesError for what is not in columns."""
+        if isinstance(content, bytes):
+            if pair.value_type != "json" and not _OBJECT.match(content):
+                return None
+            content = _parse(content)
+        is_list = isinstance(content, list | tuple) and all(
+            isinstance(each, list | tuple) for each in content
+        )
+        if isinstance(content, Mapping) or (is_list and content):
+            return cls(content)
+        raise SeriesError(f"the series is {shown(content)}; write a dict of columns")
 
     def read(self, numeric: Iterable[int], text: Iterable[int]) -> dict[int, Floats | Texts]:
-        """Columns as `(T,)` float64, NaN where missing, and as `(T,)` str, float or int, None where missing.
-
-        Raises:
-            SeriesError: a column is no list, a cell is no number, or lengths differ.
-
-        """
+        """See `Table.read`."""
         read: dict[int, Floats | Texts] = {column: self._floats(column) for column in numeric}
         for column in text:
             read[column] = np.array([_time(cell) for cell in self._cells(column)], dtype=np.object_)
@@ -53,10 +56,6 @@ class ColumnTable:
             listed = ", ".join(f'"{name}" has {length}' for name, length in lengths.items())
             raise SeriesError(f"the columns differ in length: {listed}; make them equally long")
         return read
-
-    def place(self, row: int) -> str:
-        """What a row, numbered from 0, is called."""
-        return f"row {row + 1}"
 
     def cell(self, column: int, row: int) -> object:
         """A cell as it is written."""
@@ -91,6 +90,19 @@ class ColumnTable:
         if number is None:
             raise CellError(self.names[column], self.place(row), cell)
         return number
+
+
+def _parse(content: bytes) -> Any:
+    brackets = content.count(b"[") + content.count(b"{")
+    if len(content) > MAX_JSON or brackets > MAX_BRACKETS:
+        raise SeriesError(
+            f"the series is JSON of {len(content)} bytes with {brackets} brackets (at most {MAX_JSON} and "
+            f"{MAX_BRACKETS}); write a dict of columns, save the series as CSV, or cut it into shorter ones"
+        )
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise SeriesError(f"the series isn't JSON ({error}); write a dict of columns") from error
 
 
 def _time(cell: object) -> str | int | float | None:

@@ -1,13 +1,12 @@
-"""The lines of a CSV file, in a form that pandas reads as Label Studio's editor does."""
+"""From the bytes of a CSV file to lines that pandas reads as Label Studio's editor does."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.tables.cells import BLANKS
-from timeseries_segmenter.labeling.tables.csv_bytes import MAX_LINE, long_line
 from timeseries_segmenter.labeling.tables.csv_quotes import (
     QUOTE,
     mend_line,
@@ -15,6 +14,9 @@ from timeseries_segmenter.labeling.tables.csv_quotes import (
     split_cells,
     without_marks,
 )
+
+MAX_LINE = 1_000_000  # bytes
+MAX_ROWS = 20_000_000  # lines of a file, which no browser shows
 
 _BLOCK = 1 << 22  # bytes
 _CR, _LF = 13, 10
@@ -24,6 +26,51 @@ _EDGES[[0xC2, 0xE1, 0xE2, 0xE3, 0xEF]] = True
 
 _Codes = NDArray[np.uint8]
 _Places = NDArray[np.int64]
+
+
+def plain_text(content: bytes) -> bytes:
+    """A file without byte-order mark, and without NUL bytes that a power cut left at its end.
+
+    Raises:
+        SeriesError: it is not text, or has too many lines.
+
+    """
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if b"\0" in content:
+        text = content.rstrip(b"\0 \t\r\n\v\f")
+        ended = b"\n" in content[len(text) :].split(b"\0", 1)[0]
+        if b"\0" in text:
+            line = text.count(b"\n", 0, text.index(b"\0")) + 1
+            raise SeriesError(
+                f"line {line} of the file has NUL bytes: it is damaged, or UTF-16; remove the line, or save "
+                "the file as UTF-8"
+            )
+        content = text + b"\n" if ended else text
+    if b"\n" not in content:
+        content = content.replace(b"\r", b"\n")
+    if content.count(b"\n") > MAX_ROWS:
+        raise SeriesError(f"the file has more than {MAX_ROWS} lines; cut it into shorter ones")
+    return content
+
+
+def lines_with_text(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each line that isn't blank, and its number from 1.
+
+    Raises:
+        SeriesError: a line is longer than MAX_LINE.
+
+    """
+    start = number = 0
+    while start < len(content):
+        end = content.find(b"\n", start)
+        end = len(content) if end < 0 else end
+        number += 1
+        if end - start > MAX_LINE:
+            raise _long_line(number)
+        line = content[start:end]
+        if line.strip():
+            yield number, line
+        start = end + 1
 
 
 def clean_lines(content: bytes, separator: str, cells: int, columns: Collection[int]) -> tuple[bytes, int]:
@@ -72,7 +119,7 @@ class _Lines:
             return len(self._content)
         end = self._content.rfind(b"\n", start, end) + 1
         if not end:
-            raise long_line(self._number + 1)
+            raise _long_line(self._number + 1)
         return end
 
     def clean(self, start: int, end: int) -> bytes | None:
@@ -85,7 +132,7 @@ class _Lines:
         ends = _ends(codes)
         lengths = np.diff(ends, prepend=-1) - 1
         if lengths.max() > MAX_LINE:
-            raise long_line(self._number + int(np.argmax(lengths)) + 1)
+            raise _long_line(self._number + int(np.argmax(lengths)) + 1)
         changed = False
         if self._must_be_trimmed(codes, ends, lengths):
             codes, changed = self._trimmed(codes), True
@@ -225,6 +272,12 @@ class WrongLengthError(SeriesError):
         self.row = row
         self.line = line
         self.cells = cells
+
+
+def _long_line(number: int) -> SeriesError:
+    return SeriesError(
+        f"line {number} of the file has more than {MAX_LINE} bytes; look whether it has one line a row"
+    )
 
 
 def _ends(codes: _Codes) -> _Places:

@@ -10,20 +10,23 @@ import numpy as np
 import pandas as pd
 
 from timeseries_segmenter.errors import SeriesError
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.tables.cells import (
     BLANKS,
     MISSING,
-    CellError,
     Floats,
     Texts,
-    column_index,
     editor_number,
     encoding_hint,
     number_of,
     shown,
 )
-from timeseries_segmenter.labeling.tables.csv_bytes import lines_with_text, plain_text
-from timeseries_segmenter.labeling.tables.csv_lines import WrongLengthError, clean_lines
+from timeseries_segmenter.labeling.tables.csv_lines import (
+    WrongLengthError,
+    clean_lines,
+    lines_with_text,
+    plain_text,
+)
 from timeseries_segmenter.labeling.tables.csv_quotes import (
     QUOTED_SEPARATOR,
     STRAY_QUOTE,
@@ -31,6 +34,8 @@ from timeseries_segmenter.labeling.tables.csv_quotes import (
     split_cells,
     unquoted,
 )
+from timeseries_segmenter.labeling.tables.file_kind import unreadable_kind
+from timeseries_segmenter.labeling.tables.table import CellError, Content, Table, find_column
 
 MAX_COLUMNS = 10_000
 MAX_CELLS = 100_000_000  # of those columns that are read
@@ -38,7 +43,7 @@ _SEPARATORS = re.compile(r"[,;\s]")
 _MISCOUNTED = ".|"  # separators by which the editor counts empty columns between the others
 
 
-class CsvTable:
+class CsvTable(Table):
     """The columns of a CSV file; names in lower case, `"0"`, `"1"`, … without a header row.
 
     A first row is a header where one of its cells is a number and that below is none, or the other way
@@ -49,7 +54,7 @@ class CsvTable:
 
     """
 
-    numbers_first = True  # a cell that can be one is a number, before any time format
+    numbers_first = True
 
     def __init__(self, content: bytes, separator: str, expected: Iterable[str]) -> None:
         self._content = plain_text(content)
@@ -71,7 +76,16 @@ class CsvTable:
             raise SeriesError("the file has a header row and no rows; add the series' rows")
         self.names = names if self._has_header else [str(number) for number in range(len(first))]
 
-    def index(self, name: str, *, numbers_first: bool = True) -> int:
+    @classmethod
+    def from_content(cls, content: Content, pair: LabelPair) -> "CsvTable | None":
+        """Bytes that may be text. Raises SeriesError as the constructor does."""
+        if not isinstance(content, bytes) or unreadable_kind(content):
+            return None
+        return cls(
+            content, pair.separator, [*pair.channels, *([pair.time_column] if pair.time_column else [])]
+        )
+
+    def index(self, name: str, *, is_time: bool = False) -> int:
         """The column of that number, or of that name in any case, with its quotation marks or without.
 
         Of a time column the editor looks for the name first.
@@ -80,11 +94,13 @@ class CsvTable:
             SeriesError: there is none, or there are several.
 
         """
-        if self._has_header and name.lower() in self._written and not (numbers_first and name.isdecimal()):
+        if self._has_header and name.lower() in self._written and (is_time or not name.isdecimal()):
             column = self._written.index(name.lower())
         else:
             hint = f" (the file begins {self._first_line})" + encoding_hint(self._first_line)
-            column = column_index(name, self.names, numbers_first=numbers_first, hint=hint)
+            column = find_column(
+                name, self.names, numbers_first=self.numbers_first and not is_time, hint=hint
+            )
         if self._has_header and self._written.count(self._written[column]) > 1:
             raise SeriesError(
                 f'several columns are called "{self.names[column]}", which Label Studio takes for one; '

@@ -70,10 +70,12 @@ def unreadable_kind(content: bytes) -> str:
                 (name for mark, name in IN_ZIP.items() if signature[:2] == b"PK" and mark in start), ""
             )
             return f"{inside}; {_CONVERT}" if inside else f"{kind}; {_UNPACK}"
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16 text; save it as UTF-8"
     if start.startswith(_EDF) and _is_header(start):
         return f"an EDF recording; {_CONVERT}"
     beginning = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if beginning.startswith((b"<!doctype html", b"<html")):
+    if beginning.startswith((b"<!doctype", b"<html")):
         return "a web page, such as one that asks for a login; open the address, and correct it"
     if beginning.startswith(b"<?xml"):
         return f"an XML file; {_CONVERT}"

@@ -1,10 +1,14 @@
 """The time column of a series as its time axis."""
 
+import re
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from timeseries_segmenter.errors import SeriesError
+from timeseries_segmenter.errors import SeriesError, TimeFormatError
 from timeseries_segmenter.labeling.tables.cells import (
+    BLANKS,
     Floats,
     Texts,
     editor_number,
@@ -12,16 +16,19 @@ from timeseries_segmenter.labeling.tables.cells import (
     number_text,
     shown,
 )
-from timeseries_segmenter.labeling.tables.column_table import ColumnTable
-from timeseries_segmenter.labeling.tables.csv_table import CsvTable
+from timeseries_segmenter.labeling.tables.table import Table
 from timeseries_segmenter.labeling.time.axis import TimeAxis
-from timeseries_segmenter.labeling.time.cells import read_times
-from timeseries_segmenter.labeling.time.formats import TimeFormat, TimeTextError
+from timeseries_segmenter.labeling.time.formats import Reading, TimeFormat, TimeTextError
+from timeseries_segmenter.labeling.time.text import as_bytes
 
-_Table = CsvTable | ColumnTable
+_IN_NUMBERS = frozenset("0123456789+-.eE" + BLANKS)
+_WIDTH = 16  # bytes of whole numbers that are printed with all of their digits, and one more
+_WHOLE = re.compile(r"[1-9]\d{0,14}", re.ASCII)
+_PADDED = re.compile(r"0+([1-9]\d{0,14}|0)", re.ASCII)
+_DECIMAL = re.compile(r"0*([1-9]\d{0,13}|0)\.(\d{0,6}?)0*", re.ASCII)
 
 
-def read_axis(table: _Table, column: int, times: Floats | Texts, time_format: str | None) -> TimeAxis:
+def read_axis(table: Table, column: int, times: Floats | Texts, time_format: str | None) -> TimeAxis:
     """The axis of a column that was read from a table: its numbers, or its texts in a format.
 
     Raises:
@@ -49,12 +56,12 @@ def read_axis(table: _Table, column: int, times: Floats | Texts, time_format: st
     return TimeAxis(stamps, form)
 
 
-def _read(form: TimeFormat, table: _Table, column: int, times: Floats | Texts) -> Floats:
+def _read(form: TimeFormat, table: Table, column: int, times: Floats | Texts) -> Floats:
     inner = form
     if table.numbers_first and len(form.text) > 2 and form.text[0] == form.text[-1] == '"':
         inner = TimeFormat(form.text[1:-1])  # cells were taken out of their quotation marks
     try:
-        read = read_times(inner, times.astype(np.object_), numbers_first=table.numbers_first)
+        read = _read_times(inner, times.astype(np.object_), numbers_first=table.numbers_first)
     except TimeTextError as error:
         cell = table.cell(column, error.row)
         raise SeriesError(
@@ -64,11 +71,85 @@ def _read(form: TimeFormat, table: _Table, column: int, times: Floats | Texts) -
     return read.astype(np.float64)
 
 
-def _where(table: _Table, column: int, row: int) -> str:
+def _read_times(form: TimeFormat, cells: Texts, *, numbers_first: bool) -> NDArray[np.int64]:
+    """Milliseconds since 1970 of text, and of numbers as JavaScript prints them. `(T,)` int64.
+
+    With `numbers_first`, as in CSV files, text that is a number counts as one: `080020` is 80020. Digits
+    after a dot are a fraction in text alone.
+
+    Raises:
+        TimeTextError: a cell doesn't match the format; its `row` is the first such.
+
+    """
+    texts, numbers = _as_texts(cells) if not numbers_first else _numbers_first(form, cells)
+    if not numbers.any():
+        return _parse(form, texts, Reading.CELL)
+    if numbers.all():
+        return _parse(form, texts, Reading.NUMBER)
+    times = np.empty(len(texts), dtype=np.int64)
+    for rows, reading in ((~numbers, Reading.CELL), (numbers, Reading.NUMBER)):
+        places = np.flatnonzero(rows)
+        try:
+            times[places] = _parse(form, texts[places], reading)
+        except TimeTextError as error:
+            raise TimeTextError(int(places[error.row]), error.text, form.text) from error
+    return times
+
+
+def _parse(form: TimeFormat, texts: Texts, reading: Reading) -> NDArray[np.int64]:
+    try:
+        return form.parse(texts, reading)
+    except TimeFormatError:
+        return form.parse(np.array([text.strip(BLANKS) for text in texts], dtype=np.object_), reading)
+
+
+def _as_texts(cells: Texts) -> tuple[Texts, NDArray[np.bool_]]:
+    numbers = np.array([not isinstance(cell, str) for cell in cells], dtype=np.bool_)
+    if not numbers.any():
+        return cells, numbers
+    return np.array(
+        [cell if isinstance(cell, str) else number_text(cell) for cell in cells], np.object_
+    ), numbers
+
+
+def _numbers_first(form: TimeFormat, cells: Texts) -> tuple[Texts, NDArray[np.bool_]]:
+    if any(directive.names for directive in form.directives) or not _IN_NUMBERS.issuperset(form.literals):
+        return cells, np.zeros(len(cells), dtype=np.bool_)
+    if _are_whole(cells):
+        return cells, np.ones(len(cells), dtype=np.bool_)
+    texts = [_as_number(cell) for cell in cells]
+    numbers = np.array([text is not None for text in texts], dtype=np.bool_)
+    filled = [cell if text is None else text for text, cell in zip(texts, cells, strict=True)]
+    return np.array(filled, dtype=np.object_), numbers
+
+
+def _are_whole(cells: Texts) -> bool:
+    """Whether all are digits without a leading zero, which JavaScript prints as they are."""
+    codes = as_bytes(cells, _WIDTH).view(np.uint8).reshape(-1, _WIDTH)
+    digits = (codes - np.uint8(ord("0"))) < 10
+    leading = (codes[:, 0] == ord("0")) | (codes[:, -1] != 0)
+    return bool((digits | (codes == 0)).all()) and not bool(leading.any())
+
+
+def _as_number(cell: str) -> str | None:
+    """What JavaScript prints of the number that a cell is, None where it is none."""
+    if _WHOLE.fullmatch(cell):
+        return cell
+    if match := _PADDED.fullmatch(cell):
+        return match[1]
+    if match := _DECIMAL.fullmatch(cell):
+        whole, fraction = match.groups()
+        if len(whole) + len(fraction) <= 15 and (whole != "0" or not fraction):
+            return f"{whole}.{fraction}" if fraction else whole
+    number = editor_number(cell)
+    return None if number is None or not np.isfinite(number) else number_text(number)
+
+
+def _where(table: Table, column: int, row: int) -> str:
     return f'column "{table.names[column]}", {table.place(row)}'
 
 
-def _number_hint(cell: object, form: TimeFormat | None, table: _Table) -> str:
+def _number_hint(cell: object, form: TimeFormat | None, table: Table) -> str:
     """That the editor makes another text of a cell, where it does."""
     number = editor_number(cell) if form and table.numbers_first and isinstance(cell, str) else None
     if number is None or not np.isfinite(number) or number_text(number) == str(cell).strip():

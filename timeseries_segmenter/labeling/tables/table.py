@@ -1,0 +1,79 @@
+"""What a series is read from: named columns, whichever file or object holds them."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from timeseries_segmenter.errors import SeriesError
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.tables.cells import Floats, Texts, encoding_hint, is_decimal_comma, shown
+
+Content = bytes | Mapping[str, Sequence[object]] | Sequence[object]
+
+
+class Table(Protocol):
+    """Columns of equal length; they are numbered from 0, as rows are."""
+
+    names: Sequence[str]
+    numbers_first: bool = False  # to the editor, text that can be a number is one, before any time format
+
+    def index(self, name: str, *, is_time: bool = False) -> int:
+        """The column of that name, in any case, or of that number. Raises SeriesError if there is none."""
+        return find_column(name, self.names, numbers_first=self.numbers_first and not is_time)
+
+    @abstractmethod
+    def read(self, numeric: Iterable[int], text: Iterable[int]) -> dict[int, Floats | Texts]:
+        """Columns as `(T,)` float64, NaN if missing, and as `(T,)` str, float or int, NaN or None if missing.
+
+        Raises:
+            SeriesError: they can't be read, or differ in length; a CellError if a cell is not a number.
+
+        """
+
+    def place(self, row: int) -> str:
+        """What a message calls a row."""
+        return f"row {row + 1}"
+
+    @abstractmethod
+    def cell(self, column: int, row: int) -> object:
+        """A cell as it is written."""
+
+
+Reader = Callable[[Content, LabelPair], Table | None]
+"""Makes a table of the content of a task's series; None if it is of another kind."""
+
+
+class CellError(SeriesError):
+    """A cell of the column `name`, at a `place`, that is neither a number nor missing."""
+
+    def __init__(self, name: str, place: str, cell: object) -> None:
+        self.name = name
+        self.found = f'column "{name}", {place}: {shown(cell)} is no number{encoding_hint(cell)}'
+        advice = "write one, or leave the cell empty"
+        if is_decimal_comma(cell):
+            advice = "write numbers with a decimal point, and without a separator of thousands"
+        super().__init__(f"{self.found}; {advice}")
+
+
+def find_column(name: str, names: Sequence[str], *, numbers_first: bool, hint: str = "") -> int:
+    """The column of that name, in any case, or of that number; `hint` ends the list in an error.
+
+    Raises:
+        SeriesError: there is none.
+
+    """
+    lower = [other.lower() for other in names]
+    number = int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else len(names)
+    if numbers_first and number < len(names):
+        return number
+    if name in names:
+        return names.index(name)
+    if name.lower() in lower:
+        return lower.index(name.lower())
+    if number < len(names):
+        return number
+    listed = ", ".join(names[:20])[:1000] + (", …" if len(names) > 20 else "")
+    raise SeriesError(
+        f'there is no column "{name}"; the columns are: {listed}{hint}. Correct the name in the config, '
+        "or its sep where these are not the columns"
+    )
