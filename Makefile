@@ -82,10 +82,11 @@ load: install ## measure answers to eight clients while a training runs (two min
 soak: install ## measure memory over 5000 predictions of 50 projects and 20 trainings (two minutes)
 	@$(BIN)/python -m benchmarks.soak
 
-lint: install ## check style, format and types
+lint: install ## check style, format, types and the directions of imports
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
 audit: install ## look for known vulnerabilities in what is pinned
 	@$(BIN)/python .ci/audit
@@ -104,7 +105,7 @@ format: install ## format the code
 	@$(BIN)/ruff check --fix
 
 clean: ## remove environments, caches and the demo's data (never your models)
-	rm -rf $(VENV) .venv-2x .label-studio .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-2x .label-studio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 python:
