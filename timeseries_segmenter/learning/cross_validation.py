@@ -81,7 +81,7 @@ def cross_validate(
 ) -> CrossValidation | None:
     """Held-out predictions for the examples of `fitted`, `folds` in their order; None for a single fold.
 
-    Held-out networks begin with the weights of `earlier` ones if the model itself was warm-started.
+    Fold networks begin with the weights of `earlier` ones if the model itself was warm-started.
     """
     names = sorted(set(folds))
     if len(names) < 2:
@@ -117,12 +117,13 @@ def cross_validate(
             [probabilities[place] for place in others], [prepared.targets[place] for place in others]
         )
         segmenters[fold] = replace(segmenters[fold], calibration=calibration)
+    said = [(segmenters[fold], each) for fold, each in zip(folds, probabilities, strict=True)]
     return CrossValidation(
         segmenters,
         Calibration.fit(probabilities, prepared.targets),
-        [segmenters[fold].calibration.apply(each) for each, fold in zip(probabilities, folds, strict=True)],
+        [segmenter.calibration.apply(each) for segmenter, each in said],
         prepared.targets,
-        [segmenters[fold].segmentation(each) for each, fold in zip(probabilities, folds, strict=True)],
+        [segmenter.segmentation(each) for segmenter, each in said],
     )
 
 

@@ -1,0 +1,69 @@
+import pytest
+
+from tests.support import recorded
+from timeseries_segmenter.errors import TrainingError
+from timeseries_segmenter.labeling.config import parse_label_config
+from timeseries_segmenter.learning.observer import Epoch, Observer, Step
+from timeseries_segmenter.project.labelled_task import LabelledTask
+from timeseries_segmenter.project.training import train_model
+from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.task_series import TaskSeries
+
+SERIES = {"time": list(range(recorded.ROWS)), "value": recorded.values()}
+TAGS = """
+<TimeSeriesLabels name="{0}" toName="{0}s"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>
+<TimeSeries name="{0}s" value="$ts" valueType="json" timeColumn="time"><Channel column="value"/></TimeSeries>
+"""
+CONFIG = parse_label_config(f"<View>{TAGS.format('a')}{TAGS.format('b')}</View>")
+TRUTH = [each | {"from_name": "a", "to_name": "as"} for each in recorded.regions(*recorded.DRAWN)]
+
+
+class Moments(Observer):
+    """All that is observed, in its order."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def on_step(self, step: Step) -> None:
+        self.seen.append(step)
+
+    def on_pair(self, name: str) -> None:
+        self.seen.append(name)
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        self.seen.append(epoch.number)
+
+    def on_cross_validation(self, share: float) -> None:
+        self.seen.append(f"{share:.0%}")
+
+
+def annotated(settings: Settings, regions: list[dict[str, object]]) -> dict[str, list[LabelledTask]]:
+    """Two tasks with the same regions, for each of two pairs."""
+    series = TaskSeries.from_settings(settings)
+    annotation = {"id": 1, "result": regions}
+    tasks = [{"id": number, "data": {"ts": SERIES}, "annotations": [annotation]} for number in (1, 2)]
+    return {
+        pair.name: [read for task in tasks if (read := LabelledTask.read(task, pair, series.of_task(task)))]
+        for pair in CONFIG.pairs
+    }
+
+
+def test_each_moment_of_a_training_is_observed_and_a_pair_without_a_region_costs_the_others_nothing(
+    settings: Settings,
+):
+    settings = settings.model_copy(update={"train_epochs": 2, "hidden_size": 4})
+    moments = Moments()
+    trained = train_model(annotated(settings, TRUTH), CONFIG, settings, observer=moments)
+    learned, shares = moments.seen[:4], moments.seen[5:-2]
+    assert learned == ["a:as", Step.TRAINING, 1, 2]
+    assert moments.seen[4] == Step.CHECKING
+    assert len(shares) == 4  # two epochs of each fold network, whose number is no epoch of the model's
+    assert moments.seen[-2:] == ["b:bs", Step.TRAINING]
+    assert list(trained.pairs) == ["a:as"]
+    assert list(trained.unlearned) == ["b:bs"]
+    assert set(trained.folds["a:as"]) == {0, 1}
+
+
+def test_nothing_to_learn_for_any_pair_is_an_error_with_all_reasons(settings: Settings):
+    with pytest.raises(TrainingError, match=r"no region .*; .*no region "):
+        train_model(annotated(settings, []), CONFIG, settings)
