@@ -15,8 +15,8 @@ from timeseries_segmenter.sources.task_series import TaskSeries
 logger = logging.getLogger(__name__)
 
 MOST_LOOKED_AT = 100  # tasks
-MOST_TOLD = 10
-SECONDS = 3.0  # the new model waits for it
+MOST_NAMED = 10
+SECONDS = 3.0  # until the new model is saved
 
 
 def lowest_scores(
@@ -24,11 +24,11 @@ def lowest_scores(
 ) -> list[Unlabelled]:
     """Of the first tasks that can be looked at in a moment, those with the lowest scores, lowest first.
 
-    Never raises for what keeps Label Studio or a file from being read: a training does without.
+    Never raises for what keeps Label Studio or a file from being read: a training run does without.
     """
     began = time.monotonic()
     found: list[Unlabelled] = []
-    complaints = Complaints(level=logging.DEBUG)  # a person who wants predictions of them is told then
+    complaints = Complaints(level=logging.DEBUG)  # the log says it to a person who wants predictions
     unreadable = 0
     try:
         pairs = [each.pair for each in segmenters]
@@ -50,4 +50,4 @@ def lowest_scores(
             unreadable,
             unreadable + len(found),
         )
-    return sorted(found, key=lambda each: each.score)[:MOST_TOLD]
+    return sorted(found, key=lambda each: each.score)[:MOST_NAMED]

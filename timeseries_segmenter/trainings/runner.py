@@ -1,4 +1,4 @@
-"""Takes a project's queued job, trains, and keeps what became of it."""
+"""Takes a project's queued job, runs it, and keeps what became of it."""
 
 import logging
 import time
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PATIENCE = 1.0  # seconds; another process may hold the lock for a look
-PROGRESS_PATIENCE = 2.0  # seconds for the lock on a state; a progress that is not shown costs nothing
+PROGRESS_PATIENCE = 2.0  # seconds for the lock on a state; progress that is not shown costs nothing
 
 
 class JobRunner:
@@ -42,8 +42,8 @@ class JobRunner:
     def run(self, project: int) -> bool:
         """Run the project's queued job, if there is one that is due and nobody trains the project.
 
-        Returns False where this process was told to end; the job is queued again then. Raises OSError
-        where MODEL_DIR can't be used.
+        Returns False if this process was asked to end; the job is queued again then. Raises OSError
+        if MODEL_DIR can't be used.
         """
         try:
             with self._states.only_one(project, PATIENCE):
@@ -147,9 +147,9 @@ class JobRunner:
 
     def _put_back(self, project: int, job: Job) -> None:
         with self._changing(project, job) as (trainings, running):
-            running.attempts -= 1  # this was no failure of the training's own
+            running.attempts -= 1  # the training run did not fail by itself
             trainings.requeue(running)
-        logger.info("project %d: training %s waits again, since this process has to end", project, job.id)
+        logger.info("project %d: training %s is queued again, since this process has to end", project, job.id)
 
     @contextmanager
     def _changing(

@@ -1,4 +1,4 @@
-"""Ending a training in its midst, wherever it is: fetching, fitting or saving."""
+"""Ends a training run in its midst, wherever it is: fetching, fitting or saving."""
 
 import signal
 import threading
@@ -8,13 +8,13 @@ from types import FrameType
 
 POLL = 0.5  # seconds
 AGAIN = 2.0  # seconds; what stops at all has stopped by then
-STOP = signal.SIGUSR1  # what the watching thread interrupts the training with
+STOP = signal.SIGUSR1  # what the watching thread interrupts the training run with
 
 
 class TrainingStopped(BaseException):
-    """The training has to end now; `reason` is None where it is to be taken up later.
+    """The training run has to end now; `reason` is None if it is to be taken up later.
 
-    No Exception, so that nothing that leaves out one bad task takes it for one.
+    Not an Exception, so that nothing that leaves out one bad task takes it for one.
     """
 
     def __init__(self, reason: str | None) -> None:
