@@ -25,7 +25,7 @@ from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.late_events import LateEvents
 from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
 from timeseries_segmenter.trainings.queue import JobQueue
-from tools.docs import endpoints, labeling_config, make_targets, pages
+from tools.docs import endpoints, make_targets, pages
 from tools.docs.command_line import options, server_command_line, subcommands
 
 EXAMPLE = Path("examples/activity")
@@ -219,24 +219,6 @@ def _strings(tree: ast.Module) -> list[str]:
         if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
     ]
     return [text for text in strings if text not in docstrings]
-
-
-def test_the_labeling_config_page_names_the_attributes_that_are_read() -> None:
-    read = set()
-    for module in ("config", "label_pair"):
-        tree = ast.parse(Path(f"timeseries_segmenter/labeling/{module}.py").read_text())
-        for function in ast.walk(tree):
-            if isinstance(function, ast.FunctionDef) and "_attributes" in ast.dump(function):
-                read |= {
-                    node.args[0].value
-                    for node in ast.walk(function)
-                    if isinstance(node, ast.Call)
-                    and isinstance(node.func, ast.Attribute)
-                    and node.func.attr == "get"
-                    and isinstance(node.args[0], ast.Constant)
-                }
-    told = {name.lower() for names in labeling_config.ATTRIBUTES.values() for name in names}
-    assert told == read
 
 
 @each_page

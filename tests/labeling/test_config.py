@@ -1,13 +1,16 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from defusedxml.ElementTree import fromstring
 
 from timeseries_segmenter.errors import LabelConfigError, SeriesError
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
+from timeseries_segmenter.labeling.tag import READ, TIME_SERIES, find
 
 REQUESTS = Path(__file__).parents[1] / "data" / "label_studio" / "requests"
 
@@ -164,6 +167,45 @@ def test_reads_tags_and_attributes_in_any_case_in_nested_views():
         "<MultiChannel><Channel Column='a'/></MultiChannel><CHANNEL COLUMN='1'/></TIMESERIES></View></View>"
     )
     assert pair == LabelPair("label", "ts", "$x", "json", ",", "t", None, ("a", "1"), ("Run",))
+
+
+EVERYTHING = """<View>
+  <TimeSeriesLabels name="label" toName="ts, other" value="$labels" choice="single">
+    <Label value="Run" alias="run" predicted_values="running"/>
+  </TimeSeriesLabels>
+  <TimeSeries name="ts" value="$url" valueType="url" sep=";" timeColumn="time" timeFormat="%H:%M">
+    <Channel column="x"/>
+  </TimeSeries>
+  <TimeSeries name="other" value="$other"><Channel column="x"/></TimeSeries>
+</View>"""
+OTHERWISE = {
+    "TimeSeriesLabels": {"name": "l", "toName": "other", "value": "$more", "choice": "multiple"},
+    "Label": {"value": None, "alias": "r", "predicted_values": "jog"},
+    "TimeSeries": {
+        **{"name": "t", "value": "$x", "valueType": "json", "sep": ",", "timeColumn": "t"},
+        "timeFormat": "%M:%S",
+    },
+    "Channel": {"column": "y"},
+}
+
+
+@pytest.mark.parametrize(
+    ("tag", "attribute"), [(kind.name, attribute) for kind in READ for attribute in kind.attributes]
+)
+def test_each_attribute_that_is_documented_is_read(tag, attribute):
+    written = OTHERWISE[tag][attribute]
+    if written is None:  # an alias stands for it: what is read of it is seen without
+        config = EVERYTHING.replace('alias="run" ', "")
+        changed = config.replace('value="Run"', 'value="Walk"')
+    else:
+        config = EVERYTHING
+        changed = re.sub(rf'(<{tag} [^>]*?\b{attribute}=")[^"]*', rf"\g<1>{written}", config, count=1)
+    assert parse_label_config(changed) != parse_label_config(config)
+
+
+def test_an_attribute_that_its_tag_does_not_have_is_not_read():
+    with pytest.raises(KeyError, match="alias"):
+        next(find(fromstring(EVERYTHING), TIME_SERIES))["alias"]
 
 
 def test_labels_are_aliases_where_there_are_and_each_stands_once():

@@ -10,10 +10,10 @@ from timeseries_segmenter.errors import RegionError, SeriesError, TimeFormatErro
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.tables.cells import shown
+from timeseries_segmenter.labeling.tag import REGION_TYPE
 from timeseries_segmenter.labeling.time.formats import Reading, TimeFormat
 from timeseries_segmenter.segment import LabelSet, Segment
 
-KIND = "timeserieslabels"  # both the type of such a region, and the key of its labels
 UNITS = (1e3, 1e6, 1e9)  # milliseconds, microseconds and nanoseconds in a second
 MOST_LISTED = 8  # labels or tags in a message
 MOST_TEXT = 60  # characters of a name in a message
@@ -56,7 +56,7 @@ def belongs_to(result: object, pair: LabelPair) -> bool:
 def _is_region(result: Mapping[object, object], pair: LabelPair) -> bool:
     """Whether a result is a region of some `TimeSeriesLabels`, or of what once labelled the pair's series."""
     kind, value = str(result.get("type")).lower(), result.get("value")
-    if kind == KIND or (isinstance(value, Mapping) and KIND in value):
+    if kind == REGION_TYPE or (isinstance(value, Mapping) and REGION_TYPE in value):
         return True
     return kind.endswith("labels") and result.get("to_name") == pair.to_name
 
@@ -82,7 +82,7 @@ def place(region: Mapping[str, object], pair: LabelPair, series: Series) -> tupl
     value = region.get("value")
     if not isinstance(value, Mapping):
         raise RegionError(f"has {shown(value)} as its value; draw it again")
-    labels, remark = _labels(value.get(KIND), pair)
+    labels, remark = _labels(value.get(REGION_TYPE), pair)
     start, end = (_time(value, name, pair, series) for name in ("start", "end"))
     try:
         rows = series.rows(start, end)
@@ -115,7 +115,7 @@ def region_name(region: object) -> str:
         return f"Result {_shown(region)}"
     value = region.get("value")
     of = value if isinstance(value, Mapping) else {}
-    labels = of.get(KIND)
+    labels = of.get(REGION_TYPE)
     names = [str(name)[:MOST_TEXT] for name in labels] if isinstance(labels, list) else []
     times = " to ".join(_shown(of.get(name)) for name in ("start", "end"))
     return f"Region {_quoted(region.get('id'))} ({', '.join([*names[:MOST_LISTED], times])})"

@@ -1,6 +1,6 @@
 """The labeling config: which channels are learned, which labels, and how time is written."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element, ParseError
 
@@ -10,6 +10,16 @@ from defusedxml.ElementTree import fromstring
 from timeseries_segmenter.errors import LabelConfigError, TimeFormatError
 from timeseries_segmenter.labeling.label_pair import MOST_LABELS, MOST_NAME, LabelPair
 from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings, unknown_settings
+from timeseries_segmenter.labeling.tag import (
+    CHANNEL,
+    LABEL,
+    REPEATER,
+    TIME_SERIES,
+    TIME_SERIES_LABELS,
+    Tag,
+    find,
+    tag_name,
+)
 from timeseries_segmenter.labeling.time.formats import TimeFormat
 
 SEPARATORS = {
@@ -72,31 +82,33 @@ def parse_label_config(xml: str) -> LabelConfig:
         root = fromstring(xml.strip(), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise LabelConfigError(f"The labeling config is not usable XML: {error}.") from error
-    all_series: dict[str, Element] = {}
-    for tag in _tags(root, "timeseries"):
-        all_series.setdefault(_attributes(tag).get("name", ""), tag)
-    controls = list(_tags(root, "timeserieslabels"))
+    all_series: dict[str, Tag] = {}
+    for series in find(root, TIME_SERIES):
+        all_series.setdefault(series["name"], series)
+    controls = list(find(root, TIME_SERIES_LABELS))
     if not controls:
         raise LabelConfigError(
             "The labeling config has no TimeSeriesLabels tag; add one whose toName is a TimeSeries."
-            + _similar(root)
+            + _similar(root, all_series)
         )
-    label_tags = _label_tags(controls)
-    repeated = {control for tag in _tags(root, "repeater") for control in _tags(tag, "timeserieslabels")}
+    # each by name, with each name in its toName
+    label_tags = tuple((each["name"], target) for each in controls for target in _targets(each) or [""])
+    repeated = {
+        control.element for tag in find(root, REPEATER) for control in find(tag.element, TIME_SERIES_LABELS)
+    }
     usable: dict[str, LabelPair] = {}
     problems: list[LabelConfigError] = []
     skipped: list[str] = []
     unknown: list[str] = []
     for control in controls:
-        attributes = _attributes(control)
-        control_name = f'TimeSeriesLabels "{attributes.get("name", "")}"'
-        settings = PairSettings.read(attributes, control_name)
-        unknown.extend(unknown_settings(attributes))
+        control_name = f'TimeSeriesLabels "{control["name"]}"'
+        settings = PairSettings.read(control.attributes, control_name)
+        unknown.extend(unknown_settings(control.attributes))
         if settings.skip:
             skipped.append(control_name)
             continue
         try:
-            if control in repeated:
+            if control.element in repeated:
                 raise LabelConfigError(
                     f"{control_name} is in a Repeater, which is not read; write a TimeSeries and its "
                     "TimeSeriesLabels for each entry instead."
@@ -114,40 +126,31 @@ def parse_label_config(xml: str) -> LabelConfig:
     return LabelConfig(tuple(usable.values()), tuple(dict.fromkeys(unknown)), unusable)
 
 
-def _label_tags(controls: Iterable[Element]) -> tuple[tuple[str, str], ...]:
-    """Each `TimeSeriesLabels` by name, with each name in its `toName`."""
-    return tuple(
-        (_attributes(control).get("name", ""), target)
-        for control in controls
-        for target in _targets(control) or [""]
-    )
+def _targets(control: Tag) -> list[str]:
+    return _listed(control["toName"])
 
 
-def _targets(control: Element) -> list[str]:
-    wanted = (part.strip() for part in _attributes(control).get("toname", "").split(","))
-    return list(dict.fromkeys(part for part in wanted if part))
+def _listed(text: str) -> list[str]:
+    """What stands between commas, each once."""
+    return list(dict.fromkeys(part for each in text.split(",") if (part := each.strip())))
 
 
-def _similar(root: Element) -> str:
+def _similar(root: Element, all_series: Mapping[str, Tag]) -> str:
     """A hint at a tag that may have been meant for `TimeSeriesLabels`."""
-    series = {_attributes(tag).get("name", "") for tag in _tags(root, "timeseries")}
-    for tag in root.iter():
-        kind = tag.tag.lower() if isinstance(tag.tag, str) else ""
-        labels_series = kind == "labels" and not series.isdisjoint(_targets(tag))
-        if labels_series or (kind.startswith("timeserie") and kind != "timeseries"):
-            return f" It has {tag.tag[:MOST_NAME]}: if that is meant, call it TimeSeriesLabels."
+    for element in root.iter():
+        name = tag_name(element)
+        targets = _targets(Tag(TIME_SERIES_LABELS, element))
+        labels_series = name == "labels" and not all_series.keys().isdisjoint(targets)
+        if labels_series or (name.startswith("timeserie") and name != "timeseries"):
+            return f" It has {element.tag[:MOST_NAME]}: if that is meant, call it TimeSeriesLabels."
     return ""
 
 
 def _pairs(
-    control: Element,
-    settings: PairSettings,
-    all_series: Mapping[str, Element],
-    problems: list[LabelConfigError],
+    control: Tag, settings: PairSettings, all_series: Mapping[str, Tag], problems: list[LabelConfigError]
 ) -> list[LabelPair]:
     """The usable pairs of one `TimeSeriesLabels`; why others are not joins `problems`."""
-    attributes = _attributes(control)
-    name = attributes.get("name", "")
+    name = control["name"]
     if not name:
         raise LabelConfigError("A TimeSeriesLabels tag has no name; give it one.")
     _check_number(len(name), MOST_NAME, "The name of a TimeSeriesLabels tag", "characters")
@@ -155,15 +158,13 @@ def _pairs(
     if not targets:
         there = ", ".join(f'"{key}"' for key in all_series) or "none"
         named = (
-            f'toName="{attributes["toname"]}", which is no TimeSeries'
-            if "toname" in attributes
-            else ("no toName")
+            f'toName="{control["toName"]}", which is no TimeSeries' if "toName" in control else "no toName"
         )
         raise LabelConfigError(
             f'TimeSeriesLabels "{name}" has {named}; the config\'s TimeSeries names: {there}.'
         )
     labels, other_names = _labels(control)
-    value = attributes.get("value", "").strip()
+    value = control["value"].strip()
     labels_value = value if value.startswith("$") else ""
     if not labels and not labels_value:
         raise LabelConfigError(
@@ -172,6 +173,7 @@ def _pairs(
         )
     _check_number(len(labels), MOST_LABELS, f'TimeSeriesLabels "{name}"', "labels")
     _check_number(max(map(len, labels), default=0), MOST_NAME, f'A label of "{name}"', "characters")
+    multiple = control["choice"].strip().lower() == "multiple"
     usable: list[LabelPair] = []
     refused: list[LabelConfigError] = []
     for target in targets:
@@ -179,51 +181,44 @@ def _pairs(
             pair = _pair(name, target, all_series[target], labels)
         except LabelConfigError as problem:
             refused.append(problem)
-        else:
-            multiple = attributes.get("choice", "").strip().lower() == "multiple"
-            usable.append(
-                replace(
-                    pair,
-                    labels_value=labels_value,
-                    multiple=multiple,
-                    other_names=other_names,
-                    settings=settings,
-                )
+            continue
+        usable.append(
+            replace(
+                pair, labels_value=labels_value, multiple=multiple, other_names=other_names, settings=settings
             )
+        )
     if not usable:
         raise refused[0]
     problems.extend(refused)
     return usable
 
 
-def _labels(control: Element) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+def _labels(control: Tag) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Each label once, and each other name with the label that it stands for."""
-    tags = [_attributes(tag) for tag in _tags(control, "label")]
-    named = [(name, tag) for tag in tags if (name := tag.get("alias") or tag.get("value"))]
+    named = [(name, tag) for tag in find(control.element, LABEL) if (name := tag["alias"] or tag["value"])]
     labels = tuple(dict.fromkeys(name for name, _ in named))
     others: dict[str, str] = {}
     for name, tag in named:
-        for other in tag.get("predicted_values", "").split(","):
-            if other.strip() and other.strip() not in labels:
-                others.setdefault(other.strip(), name)
+        for other in _listed(tag["predicted_values"]):
+            if other not in labels:
+                others.setdefault(other, name)
     return labels, tuple(others.items())
 
 
-def _pair(name: str, target: str, series: Element, labels: tuple[str, ...]) -> LabelPair:
-    attributes = _attributes(series)
-    value = attributes.get("value", "").strip()
-    value_type = attributes.get("valuetype", "").lower() or "url"
+def _pair(name: str, target: str, series: Tag, labels: tuple[str, ...]) -> LabelPair:
+    value = series["value"].strip()
+    value_type = series["valueType"].lower() or "url"
     if value_type not in ("url", "json"):
         raise LabelConfigError(
-            f'TimeSeries "{target}" has valueType="{attributes["valuetype"]}"; write "url" or "json".'
+            f'TimeSeries "{target}" has valueType="{series["valueType"]}"; write "url" or "json".'
         )
     if not value and value_type == "url":
         raise LabelConfigError(
             f'TimeSeries "{target}" has no value; write the task\'s key, such as value="$csv_url".'
         )
     channels: dict[str, str] = {}
-    for tag in _tags(series, "channel"):
-        if column := _attributes(tag).get("column", "").strip():
+    for channel in find(series.element, CHANNEL):
+        if column := channel["column"].strip():
             channels.setdefault(column.lower(), column)
     if not channels:
         raise LabelConfigError(
@@ -231,14 +226,11 @@ def _pair(name: str, target: str, series: Element, labels: tuple[str, ...]) -> L
         )
     _check_number(len(channels), MOST_CHANNELS, f'TimeSeries "{target}"', "channels")
     _check_number(max(map(len, channels)), MOST_NAME, f'A column of "{target}"', "characters")
-    separator = attributes.get("sep", ",")
-    separator = SEPARATORS.get(separator, separator[:1])
+    separator = SEPARATORS.get(series["sep"], series["sep"][:1])
     if not separator.isascii() or separator in '"\r\n':
-        raise LabelConfigError(
-            f'TimeSeries "{target}" has sep={attributes["sep"]!r}; use one plain character.'
-        )
-    time_column = attributes.get("timecolumn", "").strip() or None
-    time_format = attributes.get("timeformat") or None
+        raise LabelConfigError(f'TimeSeries "{target}" has sep={series["sep"]!r}; use one plain character.')
+    time_column = series["timeColumn"].strip() or None
+    time_format = series["timeFormat"] or None
     _check_number(len(time_format or ""), MOST_FORMAT, f'timeFormat of TimeSeries "{target}"', "characters")
     problem = _problem(time_format)
     if problem and time_column:
@@ -263,11 +255,3 @@ def _problem(time_format: str | None) -> TimeFormatError | None:
 def _check_number(number: int, most: int, of: str, what: str) -> None:
     if number > most:
         raise LabelConfigError(f"{of} has {number} {what}, and at most {most} are read; use fewer.")
-
-
-def _tags(parent: Element, name: str) -> Iterator[Element]:
-    return (tag for tag in parent.iter() if isinstance(tag.tag, str) and tag.tag.lower() == name)
-
-
-def _attributes(tag: Element) -> dict[str, str]:
-    return {key.lower(): value for key, value in tag.attrib.items()}

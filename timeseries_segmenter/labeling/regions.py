@@ -9,6 +9,7 @@ import numpy as np
 
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series
+from timeseries_segmenter.labeling.tag import REGION_TYPE
 from timeseries_segmenter.segment import Segment, label_set_name
 
 
@@ -59,13 +60,13 @@ def to_regions(segments: Iterable[Segment], pair: LabelPair, series: Series) -> 
             "id": identity,
             "from_name": pair.from_name,
             "to_name": pair.to_name,
-            "type": "timeserieslabels",
+            "type": REGION_TYPE,
             "origin": "prediction",
             "value": {
                 "start": start,
                 "end": end,
                 "instant": start == end,
-                "timeserieslabels": list(segment.labels),
+                REGION_TYPE: list(segment.labels),
             },
             "score": segment.score,
         }
