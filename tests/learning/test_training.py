@@ -1,22 +1,12 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
+from tests.support.observers import Epochs
 from tests.support.synthetic import LABEL_SETS, events, mixed, synthetic
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
-from timeseries_segmenter.learning.observer import Epoch, Observer
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
-
-
-class Epochs(Observer):
-    def __init__(self) -> None:
-        self.epochs: list[Epoch] = []
-
-    def on_epoch(self, epoch: Epoch) -> None:
-        self.epochs.append(epoch)
 
 
 def rows_of(fitted: Fitted, example: Example) -> np.ndarray:
@@ -144,63 +134,3 @@ def test_rare_classes_weigh_more_unless_told_otherwise() -> None:
     without = fit([rare], (("Run",),), ("x", "y"), Recipe(epochs=30, hidden_size=4, use_class_weights=False))
     mean = [model.segmenter.probabilities(rare.values)[:, 1].mean() for model in (with_weights, without)]
     assert mean[0] > mean[1]
-
-
-def test_an_added_series_is_learned_on_top_of_the_earlier_model_for_a_fraction_of_the_epochs() -> None:
-    examples = [synthetic(seed) for seed in range(5)]
-    recipe = Recipe(hidden_size=16)
-    earlier = fit(examples[:4], LABEL_SETS, ("x", "y"), recipe)
-    warm = fit(examples, LABEL_SETS, ("x", "y"), recipe, start=earlier.segmenter)
-    assert (earlier.warm_started, warm.warm_started) == (False, True)
-    assert warm.epochs <= earlier.epochs / 4
-    assert warm.scores.min_f1 > 0.9
-    assert warm.segmenter.full_training == earlier.segmenter.full_training
-    again = fit(examples, LABEL_SETS, ("x", "y"), recipe, start=earlier.segmenter)
-    values = synthetic(7).values
-    assert (again.segmenter.probabilities(values) == warm.segmenter.probabilities(values)).all()
-
-
-def test_a_model_of_other_labels_channels_or_dimensions_or_of_few_series_is_no_start(fitted: Fitted) -> None:
-    examples = [synthetic(seed) for seed in range(4)]
-    recipe = Recipe(epochs=2, hidden_size=16)
-
-    def is_warm(examples: list[Example], **changes: object) -> bool:
-        arguments = {"label_sets": LABEL_SETS, "channels": ("x", "y"), "recipe": recipe} | changes
-        arguments["recipe"] = replace(
-            arguments["recipe"], balanced_accuracy_threshold=0, min_class_f1_threshold=0
-        )
-        return fit(examples, **arguments, start=fitted.segmenter).warm_started
-
-    assert is_warm(examples)
-    assert is_warm([*examples, synthetic(8), synthetic(9)])  # half as many again
-    assert not is_warm([*examples, synthetic(8), synthetic(9), synthetic(10)])
-    assert not is_warm(examples, label_sets=(("Walk",), ("Run",)))
-    assert not is_warm(examples, channels=("x", "z"))
-    assert not is_warm(examples, recipe=replace(recipe, hidden_size=8))
-    assert not is_warm(examples, recipe=replace(recipe, sequence_size=20))
-    heavy = [Example(example.values**9, example.classes) for example in examples]
-    assert not is_warm(heavy)
-
-
-def test_if_a_warm_start_is_worse_than_the_last_full_training_it_starts_from_scratch(fitted: Fitted) -> None:
-    contradicting = [synthetic(seed) for seed in range(4)]
-    contradicting[0] = replace(contradicting[0], classes=(3 - contradicting[0].classes) % 3)
-    observer = Epochs()
-    again = fit(
-        contradicting,
-        LABEL_SETS,
-        ("x", "y"),
-        Recipe(epochs=60, hidden_size=16),
-        observer,
-        fitted.segmenter,
-    )
-    assert not again.warm_started
-    assert [epoch.number for epoch in observer.epochs].count(1) == 2  # it tried
-    assert again.epochs == again.history[-1].number
-
-
-def test_an_earlier_model_is_not_changed_by_a_warm_start(fitted: Fitted) -> None:
-    values = synthetic(7).values
-    before = fitted.segmenter.probabilities(values)
-    fit([synthetic(20)] * 4, LABEL_SETS, ("x", "y"), Recipe(hidden_size=16), start=fitted.segmenter)
-    assert (fitted.segmenter.probabilities(values) == before).all()
