@@ -6,7 +6,7 @@ import torch
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import read_series
-from timeseries_segmenter.labeling.targets import annotation_segments, class_indices, drawn_label_sets
+from timeseries_segmenter.labeling.targets import annotated_label_sets, annotation_segments, class_indices
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.training import Recipe, fit
 
@@ -39,7 +39,7 @@ def main() -> list[dict[str, object]]:
         (read_series(columns(200, seed=2), pair, task=2), {"result": [region(20.0, 29.9)]}),
     ]
     segments = [annotation_segments(annotation, pair, series) for series, annotation in drawn]
-    label_sets = drawn_label_sets((each for of_task in segments for each in of_task), pair.labels)
+    label_sets = annotated_label_sets((each for of_task in segments for each in of_task), pair.labels)
     examples = [
         Example(series.values, class_indices(of_task, label_sets, len(series)))
         for (series, _), of_task in zip(drawn, segments, strict=True)

@@ -11,10 +11,10 @@ from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
 from timeseries_segmenter.labeling.targets import (
+    annotated_label_sets,
     annotation_segments,
     choose_annotation,
     class_indices,
-    drawn_label_sets,
     read_annotation,
 )
 from timeseries_segmenter.labeling.time.formats import TimeFormat
@@ -386,7 +386,7 @@ def test_an_unknown_label_is_background():
 
 def drawn_sets(*label_sets):
     segments = [Segment(row, row, labels) for row, labels in enumerate(label_sets)]
-    return drawn_label_sets(segments, ("Run", "Walk", "Swim"))
+    return annotated_label_sets(segments, ("Run", "Walk", "Swim"))
 
 
 def test_each_label_is_a_set_of_its_own_drawn_or_not():

@@ -93,17 +93,13 @@ def place(region: Mapping[str, object], pair: LabelPair, series: Series) -> tupl
             f"lies outside the series, which runs from {_at(0, series)} to {_at(-1, series)}"
             f"{_guess(_stamps(start, end, series), series)}; correct its times, or delete it"
         )
-    first, last = rows
-    instant = value.get("instant")
-    if _is_instant(start, end, rows, series) and (first == last or instant is not False):
-        first = last = (first + last) // 2
-        instant = True
-    elif instant is True:
-        last = first
     identity = region.get("id")
-    segment = Segment(
-        first, last, labels, instant=instant is True, region=identity if isinstance(identity, str) else None
-    )
+    segment = Segment(*rows, labels, region=identity if isinstance(identity, str) else None)
+    instant = value.get("instant")
+    if _is_instant(start, end, rows, series) and (len(segment) == 1 or instant is not False):
+        segment = segment.as_instant()
+    elif instant is True:
+        segment = replace(segment, last=segment.first, instant=True)
     if beyond := _beyond(start, end, rows, series):
         remark = "; ".join(filter(None, (remark, f"reaches beyond the series, and is cut {beyond}")))
     return segment, remark

@@ -13,19 +13,19 @@ from timeseries_segmenter.labeling.tag import REGION_TYPE
 from timeseries_segmenter.segment import Segment, label_set_name
 
 
-def drawn_segments(segments: Iterable[Segment], pair: LabelPair) -> list[Segment]:
+def predicted_segments(segments: Iterable[Segment], pair: LabelPair) -> list[Segment]:
     """Segments with the pair's own labels, and a score that Label Studio can keep.
 
     Those without a label that the pair has, and those that score below its threshold, are left out.
     """
-    drawn = []
+    predicted = []
     for segment in segments:
         labels = pair.label_set(segment.labels)
         # a NaN would keep the task's page from opening
         score = float(segment.score) if math.isfinite(segment.score) else 0.0
         if labels and score >= pair.settings.score_threshold:
-            drawn.append(replace(segment, labels=labels, score=score))
-    return drawn
+            predicted.append(replace(segment, labels=labels, score=score))
+    return predicted
 
 
 def stored_segments(segments: Sequence[Segment], series: Series) -> list[Segment]:
@@ -40,21 +40,20 @@ def stored_segments(segments: Sequence[Segment], series: Series) -> list[Segment
     for segment in segments:
         first = int(np.searchsorted(stamps, stamps[segment.first], side="left"))
         last = int(np.searchsorted(stamps, stamps[segment.last], side="right")) - 1
-        if segment.instant:
-            first = last = (first + last) // 2
-        stored.append(replace(segment, first=first, last=last))
+        moved = replace(segment, first=first, last=last)
+        stored.append(moved.as_instant() if segment.instant else moved)
     return stored
 
 
 def to_regions(segments: Iterable[Segment], pair: LabelPair, series: Series) -> list[dict[str, object]]:
     """Results of a prediction, one a segment, with `start` and `end` in the series' own time.
 
-    Which ones are drawn tells `drawn_segments`. The same segments have the same ids each time.
+    Which segments they are, see `predicted_segments`. The same segments have the same ids each time.
     """
     regions: dict[str, dict[str, object]] = {}
-    drawn = drawn_segments(segments, pair)
-    ends = series.time.start_ends([(segment.first, segment.last) for segment in drawn])
-    for segment, (start, end) in zip(drawn, ends, strict=True):
+    predicted = predicted_segments(segments, pair)
+    ends = series.time.start_ends([(segment.first, segment.last) for segment in predicted])
+    for segment, (start, end) in zip(predicted, ends, strict=True):
         identity = _identity(segment, pair, regions)
         regions[identity] = {
             "id": identity,

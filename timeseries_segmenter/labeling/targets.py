@@ -17,7 +17,7 @@ from timeseries_segmenter.labeling.annotated_region import (
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.tables.cells import shown
-from timeseries_segmenter.segment import LabelSet, Segment
+from timeseries_segmenter.segment import LabelSet, Segment, class_by_row
 
 MOST_REGIONS = 200_000  # of one annotation: two days of heartbeats
 MOST_LABEL_SETS = 1000  # that one network learns: each is a column of its output, as long as the series
@@ -92,20 +92,20 @@ def read_annotation(annotation: Mapping[str, object], pair: LabelPair, series: S
     return AnnotatedSegments(ordered, list(_sentences(remarks)))
 
 
-def drawn_label_sets(segments: Iterable[Segment], labels: Sequence[str]) -> tuple[LabelSet, ...]:
-    """The label sets that there are to learn: each label by itself, and each combination that was drawn.
+def annotated_label_sets(segments: Iterable[Segment], labels: Sequence[str]) -> tuple[LabelSet, ...]:
+    """The label sets that there are to learn: each label by itself, and each annotated combination.
 
-    A label that was drawn in combinations alone has no set of its own. A class per combination is
+    A label that was annotated in combinations only has no set of its own. A class per combination is
     the label powerset of Tsoumakas and Katakis (2007, doi 10.4018/jdwm.2007070101).
 
     Raises:
         TrainingError: there are more than MOST_LABEL_SETS.
 
     """
-    drawn = {segment.labels for segment in segments}
-    combinations = [each for each in drawn if len(each) > 1]
+    annotated = {segment.labels for segment in segments}
+    combinations = [each for each in annotated if len(each) > 1]
     combined = {label for each in combinations for label in each}
-    alone = [(label,) for label in labels if (label,) in drawn or label not in combined]
+    alone = [(label,) for label in labels if (label,) in annotated or label not in combined]
     if len(alone) + len(combinations) > MOST_LABEL_SETS:
         raise TrainingError(
             f"there are {len(alone) + len(combinations)} labels and combinations of labels, and at most "
@@ -119,14 +119,11 @@ def class_indices(
 ) -> NDArray[np.int64]:
     """The class of each row, `(length,)` int64: 0 for background, i + 1 for `label_sets[i]`.
 
-    Where segments overlap, the shorter one has its rows.
+    Overlaps are resolved as in `class_by_row`; segments of other label sets leave their rows alone.
     """
-    classes = np.zeros(length, dtype=np.int64)
     numbers = {labels: number for number, labels in enumerate(label_sets, start=1)}
-    for segment in sorted(segments, key=len, reverse=True):
-        if segment.labels in numbers:
-            classes[segment.first : segment.last + 1] = numbers[segment.labels]
-    return classes
+    known = (segment for segment in segments if segment.labels in numbers)
+    return class_by_row(known, lambda segment: numbers[segment.labels], length)
 
 
 def _texts(results: Iterable[object], pair: LabelPair) -> Iterator[str]:

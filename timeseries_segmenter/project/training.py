@@ -8,7 +8,7 @@ from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
-from timeseries_segmenter.labeling.targets import drawn_label_sets
+from timeseries_segmenter.labeling.targets import annotated_label_sets
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
 from timeseries_segmenter.learning.observer import NOBODY, Observer
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -110,7 +110,7 @@ def _train_pair(
     observer: Observer,
 ) -> PairTraining:
     segments = [segment for task in tasks for segment in task.segments]
-    label_sets = drawn_label_sets(segments, labels_of(tasks, pair))
+    label_sets = annotated_label_sets(segments, labels_of(tasks, pair))
     fitted = fit(
         [task.example(label_sets) for task in tasks],
         label_sets,
