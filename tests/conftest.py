@@ -50,7 +50,7 @@ def endings(_no_worker_left: None) -> Iterator[list[TrainingPolicy]]:
     queues: list[TrainingPolicy] = []
     yield queues
     for queue in queues:
-        queue.lookout.stop()
+        queue.stop_looking()
     for queue in queues:
         process = queue.workers
         assert isinstance(process, WorkerProcess)

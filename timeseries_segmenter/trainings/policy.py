@@ -1,6 +1,7 @@
-"""When a project is trained: events counted, jobs queued and cancelled, workers told."""
+"""When a project is trained: counts events, queues and cancels jobs, wakes workers."""
 
 import logging
+import threading
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,13 +12,13 @@ from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.job import START_TRAINING, Job
 from timeseries_segmenter.trainings.late_events import LateEvents
-from timeseries_segmenter.trainings.lookout import Lookout
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 0.5  # seconds for a project's lock; Label Studio waits one for the answer to a webhook
+LOOK = 5.0  # seconds between two looks for what was forgotten
 
 TRAINING_EVENTS = frozenset(
     {
@@ -38,34 +39,33 @@ class Workers(Protocol):
         """Have the project's queued job run, now or as soon as possible; never raises."""
 
     def look_after(self, due: Sequence[int]) -> None:
-        """Have jobs run that may be started, and that the workers may not know of; never raises."""
+        """Have jobs run that are due and that the workers may not know of; never raises."""
 
     def check(self) -> None:
-        """Raises QueueError where the workers can't be reached, or can't be started."""
+        """Raises QueueError if the workers can't be reached or started."""
 
 
 class TrainingPolicy:
-    """Counts a project's events, and queues a training when it is due.
+    """Counts a project's events, and queues a job when enough have come.
 
-    The queue is in `MODEL_DIR`, so nothing is lost when this process ends, or Redis. Without Redis
-    one process beside this one trains, with it as many as were started.
+    The queue is in `MODEL_DIR`, so nothing is lost when this process ends, or Redis. Without Redis,
+    one process next to this one trains; with it, as many as were started.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._updates = settings.start_training_each_n_updates
         self.states = JobQueue(settings.model_dir)
         self.workers = _workers(settings, self.states)
-        self.lookout = Lookout(self.look)
         self._late = LateEvents(self.states.folder)
-        self._tell = OnceLogger(logger)
+        self._log_once = OnceLogger(logger)
+        self._ended = threading.Event()
 
     def count(self, project: int, event: str) -> Job | None:
         """Count an event; returns the queued job once enough have come, at once for START_TRAINING.
 
-        Events that come while a training of the project runs share one job behind it. Where another
-        process holds the project's lock, the event is kept, and counted within seconds of its release.
-        Raises StateError where the project's state can't be used, OSError where MODEL_DIR can't be
-        written.
+        Events that come during a training run share one job behind it. If another process holds the
+        project's lock, the event is kept, and counted within seconds of its release.
+        Raises StateError if the project's state can't be used, OSError if MODEL_DIR can't be written.
         """
         try:
             return self._count(project, [event], PATIENCE)
@@ -77,17 +77,30 @@ class TrainingPolicy:
     def cancel(self, project: int) -> list[Job]:
         """Take back what is queued, and stop what runs, within seconds. Raises what `change` raises."""
         if not self.states.read(project).jobs:
-            return []  # nothing should be written for a project that is none
+            return []  # nothing should be written for a project that does not exist
         with self.states.change(project, PATIENCE) as trainings:
             jobs = trainings.cancel()
         for job in jobs:
-            logger.info("project %d: training %s is cancelled", project, job.id)
+            logger.info("project %d: job %s is cancelled", project, job.id)
         return jobs
 
     def resume(self) -> None:
-        """Take up what was queued or running when the service last ended, and look out from now on."""
+        """Take up what was queued or running when the service ended; look again every few seconds."""
         self.look()
-        self.lookout.start()
+        threading.Thread(target=self._keep_looking, name="lookout", daemon=True).start()
+
+    def stop_looking(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def _keep_looking(self) -> None:
+        while not self._ended.wait(LOOK):
+            try:
+                self.look()
+                self._log_once.forget(self)
+            except Exception as error:  # the next look may do better, and there has to be one
+                if self._log_once.is_news(self, repr(error)):
+                    logger.exception("the look for forgotten jobs failed; it goes on")
 
     def look(self) -> None:
         """Find what was forgotten: late events, interrupted jobs, and jobs whose wake-up was lost."""
@@ -95,18 +108,18 @@ class TrainingPolicy:
         for project in self._late.projects():
             try:
                 self._count(project, [], PATIENCE)
-                self._tell.forget(project)
+                self._log_once.forget(project)
             except (OSError, StateError) as error:
-                self._tell(project, f"project {project}: its late events can't be counted yet: {error}")
+                self._log_once(project, f"project {project}: its late events can't be counted yet: {error}")
         self.states.take_up()
         self.workers.look_after(self.states.waiting())
 
     def _remove_unfinished(self) -> None:
         try:
             self._late.remove_unfinished()
-            self._tell.forget(self._late)
+            self._log_once.forget(self._late)
         except OSError as error:
-            self._tell(self._late, f"unfinished files in {self._late.folder} stay: {error}")
+            self._log_once(self._late, f"unfinished files in {self._late.folder} stay: {error}")
 
     def _count(self, project: int, events: Sequence[str], patience: float) -> Job | None:
         job = None

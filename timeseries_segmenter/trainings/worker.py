@@ -1,19 +1,20 @@
-"""The process that trains: takes queued jobs, one at a time, until the service that started it ends.
+"""The training process: takes queued jobs, one at a time, until the service that started it ends.
 
-Started by `WorkerProcess` with the settings on standard input. Of several workers over one
-MODEL_DIR one trains; the others wait to take its place.
+`WorkerProcess` starts it with the settings on standard input. Of several workers over one
+MODEL_DIR, one trains; the others wait to take its place.
 """
 
 import logging
 import os
+import select
 import signal
 import sys
+import threading
 import time
 
 from timeseries_segmenter.logs import configure_logging
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.trainings.end_with_service import end_with_service
 from timeseries_segmenter.trainings.known_projects import KnownProjects
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
@@ -22,12 +23,13 @@ logger = logging.getLogger("timeseries_segmenter.trainings.worker")  # it runs a
 
 POLL = 0.2  # seconds
 LOOK = 3.0  # seconds between two looks for interrupted jobs, and for the order in which projects wait
-PAUSE = 10.0  # seconds before a project is tried again whose files failed
+PAUSE = 10.0  # seconds before a project whose files failed is tried again
+PATIENCE = 5.0  # seconds to put a job back after the service ended; one that isn't is taken up anyway
 NICENESS = 5  # predictions come first
 
 
 def main() -> None:
-    """Train until standard input closes or SIGTERM comes; a running training is put back then."""
+    """Train until standard input closes or SIGTERM comes; then a running job is put back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the service decides
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     settings = Settings.model_validate_json(sys.stdin.readline())
@@ -35,21 +37,21 @@ def main() -> None:
     configure_logging(settings)
     os.nice(NICENESS)
     states = JobQueue(settings.model_dir)
-    tell = OnceLogger(logger)
+    log_once = OnceLogger(logger)
     while True:
         try:
             with states.only_trainer():
-                tell.forget(states)
+                log_once.forget(states)
                 known = KnownProjects(settings, states)
-                _train_until_told_to_end(JobRunner(settings, states), states, known)
+                _train_until_asked_to_end(JobRunner(settings, states), states, known)
                 return
         except OSError as error:
-            tell(states, f"MODEL_DIR can't be used: {error}; trainings wait")
+            log_once(states, f"MODEL_DIR can't be used: {error}; jobs wait")
             time.sleep(PAUSE)
 
 
-def _train_until_told_to_end(runner: JobRunner, states: JobQueue, known: KnownProjects) -> None:
-    tell = OnceLogger(logger)
+def _train_until_asked_to_end(runner: JobRunner, states: JobQueue, known: KnownProjects) -> None:
+    log_once = OnceLogger(logger)
     rests: dict[int, float] = {}  # until when, by project
     taken_up = -LOOK
     while True:
@@ -64,13 +66,48 @@ def _train_until_told_to_end(runner: JobRunner, states: JobQueue, known: KnownPr
                 if not runner.run(project):
                     return
             except OSError as error:  # others go on
-                tell(project, f"project {project} waits, since MODEL_DIR can't be used: {error}")
+                log_once(project, f"project {project} waits, since MODEL_DIR can't be used: {error}")
                 rests[project] = time.monotonic() + PAUSE
             else:
-                tell.forget(project)
+                log_once.forget(project)
             if time.monotonic() - looked > LOOK:
                 break  # one that is known may have come meanwhile
         time.sleep(POLL)
+
+
+def end_with_service() -> None:
+    """End this process by SIGTERM once standard input closes, and for good a few seconds later.
+
+    Call it before any other thread is started. A process of its own does the killing: no thread
+    gets to run while a library computes without releasing Python's lock.
+    """
+    ours, guards = os.pipe()  # closes when this process ends
+    trainer = os.getpid()
+    if os.fork() == 0:
+        os.close(guards)
+        _kill_with_service(trainer, ours)
+    os.close(ours)
+    threading.Thread(target=_ask_to_end, args=(trainer,), name="end-with-service", daemon=True).start()
+
+
+def _ask_to_end(trainer: int) -> None:
+    while os.read(sys.stdin.fileno(), 4096):  # not through the buffer, whose lock the end of Python wants
+        pass
+    os.kill(trainer, signal.SIGTERM)
+
+
+def _kill_with_service(trainer: int, lives: int) -> None:
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a whole group may get it; the trainer is first
+        ends = select.poll()
+        for descriptor in (sys.stdin.fileno(), lives):
+            ends.register(descriptor, 0)  # reports only that the other side is closed
+        if lives not in dict(ends.poll()):
+            ends.unregister(sys.stdin.fileno())
+            if not ends.poll(PATIENCE * 1000) and os.getppid() == trainer:
+                os.kill(trainer, signal.SIGKILL)
+    finally:
+        os._exit(0)
 
 
 if __name__ == "__main__":

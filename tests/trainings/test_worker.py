@@ -13,7 +13,7 @@ from tests.support.processes import children, kill, lives, wait_for
 ROOT = Path(__file__).parents[2]
 TRAINER = """
 import re, signal, sys, time
-from timeseries_segmenter.trainings.end_with_service import end_with_service
+from timeseries_segmenter.trainings.worker import end_with_service
 
 {before}
 end_with_service()
