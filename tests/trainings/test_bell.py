@@ -230,7 +230,7 @@ def test_what_waits_is_trained_although_redis_was_away_and_forgot_everything(
     with pytest.raises(QueueError, match="Redis can't be reached"):
         queue.workers.check()
     redis.start()
-    with pytest.raises(QueueError, match="no worker trains"):
+    with pytest.raises(QueueError, match="no worker runs"):
         queue.workers.check()
     start_worker()
     assert in_state(queue, State.FINISHED).id == job.id
@@ -241,7 +241,7 @@ def test_what_waits_is_trained_although_redis_was_away_and_forgot_everything(
 def test_a_web_process_tells_redis_again_of_what_waits_and_of_nothing_twice(
     queue: TrainingPolicy, settings: Settings
 ):
-    rq = RedisBell.of_web(settings).rq
+    rq = RedisBell.for_web(settings).rq
     queue.count(3, CREATED)
     queue.count(4, CREATED)
     rq.empty()  # as a Redis that was started anew
@@ -281,7 +281,7 @@ def test_a_worker_without_redis_ends_with_a_sentence(start_worker: StartWorker, 
 def test_a_worker_runs_nothing_but_trainings(
     queue: TrainingPolicy, settings: Settings, start_worker: StartWorker, tmp_path: Path
 ):
-    rq = RedisBell.of_web(settings).rq
+    rq = RedisBell.for_web(settings).rq
     made = tmp_path / "made"
     rq.enqueue("os.system", f"touch {made}")
     rq.enqueue("pathlib.Path.touch", str(made))
@@ -295,13 +295,13 @@ def test_a_worker_runs_nothing_but_trainings(
     in_state(queue, State.FINISHED)
     assert not made.exists()
     log = (tmp_path / "worker.log").read_text()
-    assert log.count("is no training; it is removed") == 5
+    assert log.count("does not train a project; it is removed") == 5
     assert rq.failed_job_registry.get_job_ids() == []
 
 
 def test_redis_holds_no_token_and_nothing_that_is_run_when_read(queue: TrainingPolicy, settings: Settings):
     queue.count(3, CREATED)
-    rq = RedisBell.of_web(settings).rq
+    rq = RedisBell.for_web(settings).rq
     try:
         (job,) = rq.jobs
         stored = b" ".join(value for value in rq.connection.hgetall(job.key).values())

@@ -189,7 +189,7 @@ def test_a_job_whose_process_was_killed_before_its_marker_was_made_is_found(
     assert states.waiting() == []
     states.take_up()
     assert states.waiting() == [3]
-    assert "project 3: its queued training had been forgotten" in caplog.text
+    assert "project 3: its queued job had been forgotten" in caplog.text
 
 
 def test_a_marker_without_a_job_is_no_training(states: JobQueue):

@@ -1,1 +1,1 @@
-"""When, by whom and how a project is trained. All that a crash may interrupt."""
+"""When, by whom and how a project is trained: everything that a crash may interrupt."""

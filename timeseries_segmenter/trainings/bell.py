@@ -1,7 +1,7 @@
-"""Tells workers on any machine through Redis that a project waits for its training.
+"""Wakes workers on any machine through Redis.
 
-RQ carries no more than the number of a project: the queue itself is in MODEL_DIR, so a Redis that
-is away, or has lost everything, delays a training and loses none.
+RQ carries only project numbers. The queue itself is in MODEL_DIR, so a Redis that is away, or has lost
+everything, delays jobs but loses none.
 """
 
 import logging
@@ -34,11 +34,11 @@ WEB_TIMEOUT = 0.3  # seconds; Label Studio waits one for the answer to a webhook
 # what RQ would run or send at the end of a job; none of ours has any
 HOOKS = ["success_callback_name", "failure_callback_name", "stopped_callback_name", "webhooks"]
 KEPT = 3600  # seconds for which RQ keeps what it knows of a process that died
-MARGIN = 60  # seconds after TRAINING_TIMEOUT, within which the training ends by itself
+MARGIN = 60  # seconds after TRAINING_TIMEOUT, within which the run ends by itself
 
 
 class RedisBell:
-    """A queue of RQ that `python -m timeseries_segmenter worker` processes take from."""
+    """An RQ queue from which `python -m timeseries_segmenter worker` processes take project numbers."""
 
     def __init__(self, rq: Queue, settings: Settings) -> None:
         self.rq = rq
@@ -46,7 +46,7 @@ class RedisBell:
         self._states = JobQueue(settings.model_dir)
 
     @classmethod
-    def of_web(cls, settings: Settings) -> "RedisBell":
+    def for_web(cls, settings: Settings) -> "RedisBell":
         """For the answer to a request: gives up on Redis at once."""
         connection = Redis.from_url(
             settings.redis_url.get_secret_value(),
@@ -57,43 +57,43 @@ class RedisBell:
         return cls(_queue(connection), settings)
 
     @classmethod
-    def of_worker(cls, settings: Settings) -> "RedisBell":
+    def for_worker(cls, settings: Settings) -> "RedisBell":
         """For a worker, which can wait."""
         connection = Redis.from_url(settings.redis_url.get_secret_value())
         return cls(_queue(connection), settings)
 
     def wake(self, project: int) -> None:
-        """Tell a worker. Where Redis is away, workers find the job by themselves once it is back."""
+        """Wake a worker. If Redis is away, workers find the job by themselves once it is back."""
         try:
             self.rq.enqueue(TRAIN, project, job_timeout=self._timeout, result_ttl=0, failure_ttl=KEPT)
         except RedisError as error:
             logger.warning(
-                "project %d: Redis can't be reached (%s); the training starts once it can", project, error
+                "project %d: Redis can't be reached (%s); the job starts once it can", project, error
             )
 
     def look_after(self, due: Sequence[int]) -> None:
-        """Tell workers of projects that Redis does not know of, because it was away or lost everything."""
+        """Wake workers for projects that Redis does not know of, because it was away or lost everything."""
         try:
             known = {job.args[0] for job in self.rq.jobs if is_training(job)} if due else set()
         except RedisError as error:
-            logger.debug("Redis can't be reached: %s", error)  # said where an event met it, and by /ready
+            logger.debug("Redis can't be reached: %s", error)  # the event that met it, and /ready, said so
             return
         for project in due:
             if project not in known and not self._states.is_trained(project):
                 self.wake(project)
 
     def check(self) -> None:
-        """Raises QueueError where Redis does not answer, or no worker is there."""
+        """Raises QueueError if Redis does not answer, or no worker runs."""
         self.ping()
         try:
             workers = Worker.all(queue=self.rq, serializer=self.rq.serializer)
         except RedisError as error:
             raise _away(error) from error
         if not workers:
-            raise QueueError("no worker trains: start one with `python -m timeseries_segmenter worker`")
+            raise QueueError("no worker runs: start one with `python -m timeseries_segmenter worker`")
 
     def ping(self) -> None:
-        """Raises QueueError where Redis does not answer."""
+        """Raises QueueError if Redis does not answer."""
         try:
             self.rq.connection.ping()
         except RedisError as error:
@@ -101,7 +101,7 @@ class RedisBell:
 
 
 def is_training(job: Job) -> bool:
-    """Whether a job of RQ is one that this service made: a project to train, and nothing else."""
+    """Whether an RQ job is one that this service made: a project to train, and nothing else."""
     if any(job.connection.hmget(job.key, HOOKS)):
         return False
     try:
@@ -115,5 +115,5 @@ def _away(error: RedisError) -> QueueError:
 
 
 def _queue(connection: Redis) -> Queue:
-    # JSON: a pickle would let everybody who reaches Redis run code in the workers
+    # JSON: a pickle would let anybody who reaches Redis run code in the workers
     return Queue(NAME, connection=connection, serializer=JSONSerializer)

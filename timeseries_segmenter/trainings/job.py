@@ -1,4 +1,4 @@
-"""One training of a project, from the event that asked for it to its end, and a project's list of them."""
+"""A training run in the queue, from the event that asked for it to its end, and a project's list of them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from pydantic import BaseModel, Field, PrivateAttr
 
-FORMAT = 2  # of state files; those before had no number, and are read as well
-START_TRAINING = "START_TRAINING"  # the event of a person who asks for a training
-LEFT_OUT = "TASKS_LEFT_OUT"  # the event of a job that waits for tasks that could not be read
+FORMAT = 2  # of state files; earlier ones had no number, and are read too
+START_TRAINING = "START_TRAINING"  # the event of a person who asks for a training run
+LEFT_OUT = "TASKS_LEFT_OUT"  # the event of a job that waits for tasks which could not be read
 CANCELLED = "cancelled"  # the error of a job that a person took back
 JOBS_KEPT = 20
 
@@ -42,10 +42,10 @@ class Progress(BaseModel):
 
 
 class Job(BaseModel):
-    """One training of a project.
+    """A training run of a project: queued, started or ended.
 
     `updates` counts the events that it answers. `attempts` counts the processes that took it up,
-    without those that put it back. `step` tells what a running training is at, in words. A job that
+    without those that put it back. `step` says what a started job is doing. A job that
     is tried again is queued: `error` is why the last try failed, at `failed_at`, and no try begins
     before `not_before`. `left_out_tries` counts the runs in a row that had to leave the same tasks out,
     for a reason that may pass.
@@ -72,23 +72,23 @@ class Job(BaseModel):
 
     @property
     def waits_for_tasks(self) -> bool:
-        """Whether the job is there for tasks alone that the run before could not read."""
+        """Whether the job is only there for tasks that the previous run could not read."""
         return self.event == LEFT_OUT
 
     @property
     def from_scratch(self) -> bool:
-        """Whether the training may not go on from the project's model: a person asked for it."""
+        """Whether a warm start is ruled out, because a person asked for the run."""
         return self.event == START_TRAINING
 
     def start(self, worker: str) -> None:
-        """A worker takes the job."""
+        """Mark the job as taken by a worker."""
         self.state, self.worker, self.started_at = State.STARTED, worker, _now()
         self.error = self.not_before = self.failed_at = None
         self.attempts += 1
 
     @property
     def due(self) -> datetime:
-        """From when on a queued job may be started."""
+        """When a queued job may be started."""
         return self.not_before or self.queued_at
 
     @property
@@ -104,7 +104,7 @@ class Job(BaseModel):
         self.not_before = now + timedelta(seconds=seconds)
 
     def hurry(self, event: str) -> None:
-        """A new event shortens the pause before the next try; a person who asks ends it."""
+        """Shorten the pause before the next try for a new event; end it for a person who asks."""
         if event == START_TRAINING:
             self.not_before = None
         elif self.waits_for_tasks and not self.attempts:  # the last run ended well
@@ -116,7 +116,7 @@ class Job(BaseModel):
 class ProjectTrainings(BaseModel):
     """A project's jobs, oldest first, and the events counted since the newest of them was queued.
 
-    `outcomes` counts all jobs that ended, by outcome, also those that are no longer kept; `seconds`
+    `outcomes` counts all jobs that ended, by outcome, including those that are no longer kept; `seconds`
     is the time they took together.
     """
 
@@ -130,14 +130,14 @@ class ProjectTrainings(BaseModel):
 
     @classmethod
     def unusable(cls, project: int, problem: str) -> "ProjectTrainings":
-        """In place of a state that can't be used, and why it can't."""
+        """What stands in for a state that can't be used; `problem` is why."""
         trainings = cls(project=project)
         trainings._problem = problem
         return trainings
 
     @property
     def problem(self) -> str | None:
-        """Why the project's state can't be used; the project is not trained then."""
+        """Why the project's state can't be used, so that the project is not trained."""
         return self._problem
 
     def job_in(self, state: State) -> Job | None:
@@ -146,15 +146,15 @@ class ProjectTrainings(BaseModel):
 
     @property
     def newest(self) -> Job | None:
-        """The job that runs, or else the last one that came."""
+        """The started job, or else the last one that was queued."""
         return self.job_in(State.STARTED) or (self.jobs[-1] if self.jobs else None)
 
     def job(self, identity: str) -> Job | None:
-        """The job of that id."""
+        """The job with that id."""
         return next((job for job in self.jobs if job.id == identity), None)
 
     def enqueue(self, event: str) -> Job:
-        """A queued job: the one that is waiting already, or a new one."""
+        """Return a queued job: the one that waits already, or a new one."""
         job = self.job_in(State.QUEUED)
         if job is None:
             job = self._append(event)
@@ -167,7 +167,7 @@ class ProjectTrainings(BaseModel):
         return job
 
     def cancel(self) -> list[Job]:
-        """Take back what is queued, and ask a running training to stop; the jobs that are concerned."""
+        """Take back the queued job, and ask the started one to stop; returns both."""
         jobs = [job for job in self.jobs if job.state in (State.QUEUED, State.STARTED)]
         for job in jobs:
             job.cancelled = True
@@ -176,15 +176,15 @@ class ProjectTrainings(BaseModel):
         return jobs
 
     def finish(self, job: Job, version: str, skipped: list[str], seconds: float) -> None:
-        """The training made a model, in so many seconds."""
+        """Record that the run made a model."""
         job.version, job.skipped = version, skipped
         self._end(job, State.FINISHED, seconds)
 
     def follow_up(self, job: Job, reason: str, anew: bool) -> Job | None:
         """Queue a job for tasks that a finished one left out for a `reason` that may pass.
 
-        The pause grows with each run that leaves the same ones out; `anew`: further ones are away. None
-        where a job waits already: it reads them as well.
+        The pause grows with each run that leaves the same ones out; `anew`: further ones are away. Returns
+        None if a job waits already, which will read them too.
         """
         if job.cancelled:
             return None
@@ -199,28 +199,28 @@ class ProjectTrainings(BaseModel):
         return later
 
     def look_again(self, job: Job, reason: str, seconds: float) -> None:
-        """Queue a job again that found the tasks it waits for still away; no job is to wait behind it."""
+        """Queue a job again whose tasks are still away; no other job may be queued."""
         self.seconds += seconds
         job.attempts = 0
         job.left_out_tries += 1
         job.wait(reason, pause_after(job.left_out_tries, AFTER_FAILURE))
 
     def fail(self, job: Job, error: str, seconds: float = 0) -> None:
-        """The training made no model, and why. Its events count again, so that the next one trains."""
+        """Record why the run made no model. Its events count again, so that the next job trains."""
         job.error = error
         if not job.cancelled:
             self.updates += job.updates
         self._end(job, State.FAILED, seconds)
 
     def requeue(self, job: Job) -> None:
-        """Queue a job again that its worker put back, or leave it to the job that waits behind it."""
+        """Queue a job again that its worker put back, or leave it to the job queued after it."""
         if self.job_in(State.QUEUED) is None:
             job.state, job.step, job.progress = State.QUEUED, None, None
         else:
             self._hand_over(job, "interrupted")
 
     def try_again(self, job: Job, error: str, pauses: Sequence[float], seconds: float = 0) -> None:
-        """Queue a job again whose try failed after so many seconds, or leave it to the one behind it.
+        """Queue a job again whose try failed, or leave it to the job queued after it.
 
         Each further try waits longer, by `pauses`.
         """
@@ -234,7 +234,7 @@ class ProjectTrainings(BaseModel):
             job.wait(error, pause)
             return
         behind.attempts += job.attempts
-        # it came by an event of its own
+        # it has an event of its own
         behind.wait(error, 0 if behind.from_scratch else min(pause, AFTER_EVENT))
         self._hand_over(job, error, seconds)
 
@@ -258,7 +258,7 @@ class ProjectTrainings(BaseModel):
 
 
 def pause_after(tries: int, pauses: Sequence[float]) -> float:
-    """Seconds before the next try, after so many in vain."""
+    """Seconds before the next try, after so many failed ones."""
     return pauses[min(max(tries, 1), len(pauses)) - 1]
 
 

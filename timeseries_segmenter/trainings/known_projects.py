@@ -1,4 +1,4 @@
-"""Projects that Label Studio knows, told from those that somebody made up in a forged webhook."""
+"""Separates projects that Label Studio knows from those that somebody made up in a forged webhook."""
 
 import logging
 import time
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST_UNKNOWN = 10_000  # projects; each takes three small files until it is found out
+MOST_UNKNOWN = 10_000  # projects; each takes three small files until it is detected
 ASKED = 50  # of the projects that wait longest, and of the newest ones, in one request
-TIMEOUT = 5  # seconds for an answer of Label Studio
+TIMEOUT = 5  # seconds for an answer from Label Studio
 PAUSE = 30.0  # seconds before a Label Studio that did not answer is asked again
 SWEEP = 60.0  # seconds between two looks at projects that wait for nothing
 RECOUNT = 5.0  # seconds
@@ -28,11 +28,11 @@ NAMED = 10  # projects in one line of the log
 
 
 class KnownProjects:
-    """For the process that trains: known projects first, unknown ones asked for once, and forgotten.
+    """For the training process: puts known projects first, and asks once for unknown ones and forgets them.
 
     Known are those that have a model, and those that Label Studio knows. Events of others leave no
-    trace in MODEL_DIR. Where Label Studio can't be asked nothing is forgotten, and all are trained:
-    that says why.
+    trace in MODEL_DIR. If Label Studio can't be asked, nothing is forgotten and all are trained: their
+    failure says why.
     """
 
     def __init__(self, settings: Settings, states: JobQueue) -> None:
@@ -49,9 +49,9 @@ class KnownProjects:
         return project in self._vouched or model_path(self._settings.model_dir, project).exists()
 
     def first(self, waiting: Sequence[int]) -> list[int]:
-        """Those of `waiting` to train, in order; unknown ones are asked for, some at each call.
+        """Those of `waiting` to train, in order; asks for some of the unknown ones at each call.
 
-        Raises OSError where MODEL_DIR can't be written.
+        Raises OSError if MODEL_DIR can't be written.
         """
         unknown = [project for project in waiting if not self.is_known(project)]
         if not unknown and time.monotonic() - self._swept > SWEEP:
@@ -63,7 +63,7 @@ class KnownProjects:
         return known if self._answers else [*known, *(set(waiting) - set(known))]
 
     def all_first(self, seconds: float) -> list[int]:
-        """What `first` gives of all that wait, once nothing unknown is left of them or `seconds` are over."""
+        """What `first` gives for all that wait, once no unknown one is left or `seconds` are over."""
         until = time.monotonic() + seconds
         while True:
             waiting = self._states.waiting()
@@ -77,7 +77,7 @@ class KnownProjects:
         try:
             found = self._client().existing(projects)
         except LabelStudioError as error:
-            logger.debug("which projects Label Studio knows can't be found out: %s", error)
+            logger.debug("Label Studio can't be asked which projects it knows: %s", error)
             self._answers, self._ask_from = False, time.monotonic() + PAUSE
             return
         self._answers = True
@@ -94,7 +94,7 @@ class KnownProjects:
 
     def _client(self) -> "LabelStudioClient":
         if self._studio is None:
-            # here: a process that only waits does without the SDK
+            # here: a process that only waits does not need it
             from timeseries_segmenter.sources.label_studio import LabelStudioClient
             from timeseries_segmenter.sources.retries import ONE_TRY
 
@@ -104,8 +104,8 @@ class KnownProjects:
     def _forget(self, project: int, asked: float) -> bool:
         """Remove a project's files, unless an event came after Label Studio was asked.
 
-        Who waits for a lock that is removed takes the one of the same name that comes after it: filelock
-        opens the file for each try, and lets go of one that has no name left.
+        Whoever waits for a removed lock takes the next one of that name: filelock opens the file for each
+        try, and lets go of one that has no name left.
         """
         folder = self._states.folder
         state = folder / f"project_{project}.json"
@@ -118,17 +118,17 @@ class KnownProjects:
                     return False
                 for path in (folder / "waiting" / str(project), state, training_lock, lock):
                     path.unlink(missing_ok=True)
-        except Timeout:  # somebody is at it
+        except Timeout:  # another process works on it
             return False
         except OSError as error:
             logger.error("project %d is unknown, and its files can't be removed: %s", project, error)
-            self._vouched.add(project)  # its training fails, and says why
+            self._vouched.add(project)  # its training run fails, and says why
             return False
         return True
 
 
 class RoomForUnknown:
-    """For web processes: how many projects without a model may leave events in MODEL_DIR."""
+    """For web processes: limits how many projects without a model may leave events in MODEL_DIR."""
 
     def __init__(self, settings: Settings, states: JobQueue) -> None:
         self._model_dir = settings.model_dir
@@ -137,7 +137,7 @@ class RoomForUnknown:
         self._counted = -RECOUNT
 
     def check(self, project: int) -> None:
-        """Raises QueueError where too many unknown projects wait already for a further one."""
+        """Raises QueueError if too many unknown projects wait already."""
         if self._has_room() or self._is_one_of_them(project):
             return
         raise QueueError(

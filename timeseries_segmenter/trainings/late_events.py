@@ -1,4 +1,4 @@
-"""Events whose project's state could not be locked in time: a file each, until they are counted."""
+"""Events whose project could not be locked in time: one file each, until they are counted."""
 
 import logging
 import time
@@ -17,14 +17,14 @@ LONGEST_WRITE = 3600.0  # seconds after which a file's writer is dead, whatever 
 
 
 class LateEvents:
-    """Keeps events in `MODEL_DIR/training/events`, for which it takes no lock."""
+    """Keeps events in `MODEL_DIR/training/events`, without a lock."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "events"
-        self._tell = OnceLogger(logger)
+        self._log_once = OnceLogger(logger)
 
     def keep(self, project: int, event: str) -> None:
-        """Have an event counted later. Raises OSError where MODEL_DIR can't be written."""
+        """Keep an event to be counted later. Raises OSError if MODEL_DIR can't be written."""
         make_folder(self.folder)
         replace_file(self.folder / f"{project}.{uuid4().hex}", lambda path: path.write_text(event))
 
@@ -33,25 +33,25 @@ class LateEvents:
         return {int(path.name.partition(".")[0]) for path in self._paths()}
 
     def remove_unfinished(self) -> None:
-        """Remove what killed processes left of events that nobody acknowledged. Raises OSError."""
+        """Remove unfinished files of killed processes, whose events nobody acknowledged. Raises OSError."""
         for path in self.folder.glob(f".*.{UNFINISHED}"):
-            with suppress(FileNotFoundError):  # its writer lives, and came to its end
+            with suppress(FileNotFoundError):  # its writer lives, and has finished
                 if path.stat().st_mtime < time.time() - LONGEST_WRITE:
                     path.unlink()
                     logger.info("%s was left by a process that was killed, and is removed", path.name)
 
     @contextmanager
     def taken(self, project: int) -> Iterator[list[str]]:
-        """A project's late events; they are removed at the end, unless the block breaks.
+        """A project's late events; they are removed at the end, unless the block raises.
 
-        Who calls holds the lock on the project's state, so that each counts once.
+        The caller holds the lock on the project's state, so that each counts once.
         """
         events = {}
         for path in self._paths(f"{project}."):
             try:
                 events[path] = path.read_text()
             except (OSError, ValueError) as error:
-                self._tell(path, f"{path} can't be read ({error}); its event is not counted: remove it")
+                self._log_once(path, f"{path} can't be read ({error}); its event is not counted: remove it")
         yield list(events.values())
         for path in events:
             path.unlink(missing_ok=True)
@@ -62,7 +62,7 @@ class LateEvents:
         except FileNotFoundError:
             return []
         except OSError as error:
-            self._tell(self.folder, f"{self.folder} can't be read ({error.strerror}); move it away")
+            self._log_once(self.folder, f"{self.folder} can't be read ({error.strerror}); move it away")
             return []
         found = []
         for path in paths:
@@ -70,5 +70,5 @@ class LateEvents:
             if dot and NUMBER.fullmatch(number) and path.is_file():
                 found.append(path)
             elif not path.name.startswith("."):  # one that is being written
-                self._tell(path, f"{path} is not an event; it is ignored: remove it")
+                self._log_once(path, f"{path} is not an event; it is ignored: remove it")
         return [path for path in found if path.name.startswith(beginning)]

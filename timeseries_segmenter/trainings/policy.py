@@ -142,4 +142,4 @@ def _workers(settings: Settings, states: JobQueue) -> Workers:
         return WorkerProcess(settings, states)
     from timeseries_segmenter.trainings.bell import RedisBell  # slow to import, and not always there
 
-    return RedisBell.of_web(settings)
+    return RedisBell.for_web(settings)

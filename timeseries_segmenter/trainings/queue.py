@@ -1,4 +1,4 @@
-"""What is known of each project's training runs: one small JSON file a project, shared by all processes."""
+"""The queue of jobs: one small JSON file per project in MODEL_DIR, shared by all processes."""
 
 import json
 import logging
@@ -30,27 +30,27 @@ logger = logging.getLogger(__name__)
 PATIENCE = 30.0  # seconds for a lock that is held for a moment only
 LOOK_PATIENCE = 0.5  # seconds, for a reader that only wants to set a damaged file aside
 LOCK_POLL = 0.01  # seconds
-NUMBER = re.compile("0|[1-9][0-9]{0,17}")  # of a project, as we write it
-INTERRUPTED = "the training process ended in its midst; if it was short of memory, give it more"
+NUMBER = re.compile("0|[1-9][0-9]{0,17}")  # of a project, in names of files
+INTERRUPTED = "the training process ended during the run; if it was short of memory, give it more"
 
 
 class JobQueue:
     """Reads and changes the state files in `MODEL_DIR/training`.
 
-    Locks are those of the file system: they end with the process that holds them. Reading takes no
-    lock. A file that can't be used costs its own project, and is named in the log once.
+    Locks are file locks: they end with the process that holds them. Reading takes no lock. A file that
+    can't be used costs its own project only, and is logged once.
     """
 
     def __init__(self, model_dir: Path) -> None:
         self.folder = model_dir.absolute() / "training"
         self._waiting = self.folder / "waiting"
-        self._tell = OnceLogger(logger)
+        self._log_once = OnceLogger(logger)
         self._seen: dict[int, tuple[tuple[int, ...], ProjectTrainings]] = {}
 
     def read(self, project: int) -> ProjectTrainings:
-        """A project's training runs; empty where it has none.
+        """A project's jobs; empty if it has none.
 
-        They have a `problem` where the file can't be used. A damaged file is set aside.
+        They have a `problem` if the file can't be used. A damaged file is set aside.
         """
         try:
             try:
@@ -61,37 +61,37 @@ class JobQueue:
         except StateError as error:
             problem = str(error)
         except OSError as error:
-            problem = f"project {project}: the damaged state of its training runs can't be set aside: {error}"
-        self._tell(project, problem)
+            problem = f"project {project}: the damaged state of its jobs can't be set aside: {error}"
+        self._log_once(project, problem)
         return ProjectTrainings.unusable(project, problem)
 
     @contextmanager
     def change(self, project: int, patience: float = PATIENCE) -> Iterator[ProjectTrainings]:
-        """A project's training runs to change in place; saved at the end, one process at a time.
+        """A project's jobs to change in place; saved at the end, by one process at a time.
 
-        Raises StateError where the file can't be used, filelock.Timeout where the lock is not free
-        within `patience` seconds, and OSError where MODEL_DIR can't be written.
+        Raises StateError if the file can't be used, filelock.Timeout if the lock is not free
+        within `patience` seconds, and OSError if MODEL_DIR can't be written.
         """
         with self.locked(project, patience), self.saved(project) as trainings:
             yield trainings
 
     @contextmanager
     def locked(self, project: int, patience: float = PATIENCE) -> Iterator[None]:
-        """Holds the lock on a project's state. Raises filelock.Timeout and OSError."""
+        """Hold the lock on a project's state. Raises filelock.Timeout and OSError."""
         self._make_folders()
         with file_lock(self.folder / f"project_{project}.lock", patience, LOCK_POLL):
             yield
 
     @contextmanager
     def saved(self, project: int) -> Iterator[ProjectTrainings]:
-        """What `change` gives, for who holds the lock already."""
+        """What `change` gives, for a caller that holds the lock already."""
         trainings = self._load_or_set_aside(project)
         yield trainings
         trainings.format = FORMAT
         content = trainings.model_dump_json(indent=1)
         marker = self._waiting / str(project)
         waits = trainings.job_in(State.QUEUED) is not None
-        # the marker first: one without a job is harmless, a job without one waits until it is missed
+        # the marker first: one without a job is harmless, a job without one waits until it is noticed
         if waits and not marker.exists():
             marker.touch()
             give_to_folder_owner(marker)
@@ -101,20 +101,20 @@ class JobQueue:
 
     @contextmanager
     def only_one(self, project: int, timeout: float = 0) -> Iterator[None]:
-        """Holds while a project is trained. Raises filelock.Timeout where another process does so."""
+        """Hold the lock on a project's training. Raises filelock.Timeout if another process trains it."""
         make_folder(self.folder)
         with file_lock(self.folder / f"project_{project}.training.lock", timeout):
             yield
 
     @contextmanager
     def only_trainer(self, timeout: float = -1) -> Iterator[None]:
-        """Holds while a process is the one that trains, where there is no Redis. Raises filelock.Timeout."""
+        """Hold the lock of the training process, without Redis. Raises filelock.Timeout."""
         make_folder(self.folder)
         with file_lock(self.folder / "worker.lock", timeout, poll_interval=0.2):
             yield
 
     def has_trainer(self) -> bool:
-        """Whether a process is the one that trains."""
+        """Whether a training process is at work, without Redis."""
         try:
             with self.only_trainer(0):
                 return False
@@ -122,7 +122,7 @@ class JobQueue:
             return True
 
     def remove_unfinished(self) -> None:
-        """Remove what processes left that were killed while they wrote. Raises OSError."""
+        """Remove what processes left that were killed while writing. Raises OSError."""
         for path in self.folder.glob(".project_*.json.unfinished"):
             number = path.name.removeprefix(".project_").removesuffix(".json.unfinished")
             if NUMBER.fullmatch(number):
@@ -135,32 +135,32 @@ class JobQueue:
         return sorted(int(name) for name in names if NUMBER.fullmatch(name))
 
     def queued(self) -> list[int]:
-        """Projects with a queued job, also those that wait for a further try; the one due first leads."""
+        """Projects with a queued job, including those that wait for a further try, by when they are due."""
         found = []
         for path in self._waiting.glob("*"):
             if not NUMBER.fullmatch(path.name):
-                self._tell(path, f"{path} is not a project's number; it is ignored: remove it")
+                self._log_once(path, f"{path} is not a project's number; it is ignored: remove it")
             elif job := self._look(int(path.name)).job_in(State.QUEUED):
                 found.append((job.due, int(path.name)))
         return [project for _, project in sorted(found)]
 
     def waiting(self) -> list[int]:
-        """Projects with a queued job that may be started, the one that waits longest first."""
+        """Projects with a queued job that is due, the one that waits longest first."""
         return [project for project in self.queued() if self._is_due(project)]
 
     def overdue(self, seconds: float) -> list[int]:
-        """Projects whose job could have been started so many seconds ago."""
+        """Projects with a queued job that has been due for so many seconds."""
         since = datetime.now(UTC) - timedelta(seconds=seconds)
         jobs = ((project, self._look(project).job_in(State.QUEUED)) for project in self.queued())
         return [project for project, job in jobs if job and job.due < since]
 
     def any_trained(self) -> bool:
-        """Whether a process works on a training run of any project."""
+        """Whether a process trains any project."""
         started = [project for project in self.projects() if self._look(project).job_in(State.STARTED)]
         return any(map(self.is_trained, started))
 
     def is_trained(self, project: int) -> bool:
-        """Whether a process works on a training run of the project right now."""
+        """Whether a process trains the project right now."""
         try:
             with self.only_one(project):
                 return False
@@ -168,20 +168,20 @@ class JobQueue:
             return True
 
     def interrupted(self) -> list[int]:
-        """Projects with a job that was started, and that no process works on."""
+        """Projects with a started job that no process works on."""
         found = []
         for project in self.projects():
             try:
                 if self._look(project).job_in(State.STARTED) and not self.is_trained(project):
                     found.append(project)
             except OSError as error:
-                self._tell(project, f"project {project}: whether it is trained can't be found out: {error}")
+                self._log_once(project, f"project {project}: its training lock can't be checked: {error}")
         return found
 
     def take_up(self, worker: str | None = None, reason: str = INTERRUPTED) -> int:
         """Queue the jobs again that a dead process left; `reason` is why `worker` ended.
 
-        Finds jobs as well that were queued without a marker, since a process was killed in between.
+        Also finds jobs that were queued without a marker, because a process was killed in between.
         Returns how many were the worker's.
         """
         found = 0
@@ -193,12 +193,12 @@ class JobQueue:
                         found += own
                         trainings.try_again(job, reason if own else INTERRUPTED, AFTER_KILL)
                         logger.warning(
-                            "project %d: training %s was interrupted, now %s", project, job.id, job.state
+                            "project %d: job %s was interrupted, now %s", project, job.id, job.state
                         )
-            except Timeout:  # somebody else looks after it
+            except Timeout:  # another process does this
                 continue
             except (OSError, StateError) as error:
-                self._tell(project, f"project {project}: its interrupted training can't be queued: {error}")
+                self._log_once(project, f"project {project}: its interrupted job can't be queued: {error}")
         self._mark_again()
         return found
 
@@ -208,16 +208,16 @@ class JobQueue:
                 continue
             try:
                 with self.change(project, LOOK_PATIENCE):
-                    logger.warning("project %d: its queued training had been forgotten", project)
+                    logger.warning("project %d: its queued job had been forgotten", project)
             except (OSError, StateError) as error:
-                self._tell(project, f"project {project}: its queued training can't be marked: {error}")
+                self._log_once(project, f"project {project}: its queued job can't be marked: {error}")
 
     def _is_due(self, project: int) -> bool:
         job = self._look(project).job_in(State.QUEUED)
         return job is not None and job.is_due
 
     def _look(self, project: int) -> ProjectTrainings:
-        """What `read` gives, from memory while the file is the same; not to be changed."""
+        """What `read` gives, from memory while the file is the same; do not change it."""
         try:
             found = self._path(project).stat()
         except OSError:
@@ -242,11 +242,11 @@ class JobQueue:
             ) from error
         if (found := _format(content)) > FORMAT:
             raise StateError(
-                f"project {project} is not trained: {path} is of a newer release (format {found}, this one "
+                f"project {project} is not trained: {path} is from a newer release (format {found}, this one "
                 f"knows {FORMAT}); it stays as it is: run that release, or move the file away"
             )
         trainings = ProjectTrainings.model_validate_json(content)
-        self._tell.forget(project)
+        self._log_once.forget(project)
         return trainings
 
     def _load_or_set_aside(self, project: int) -> ProjectTrainings:
@@ -256,9 +256,7 @@ class JobQueue:
             path = self._path(project)
             aside = path.with_suffix(f".damaged-{int(time.time())}")
             path.replace(aside)
-            logger.error(
-                "project %d: the state of its trainings was damaged; it is now %s", project, aside.name
-            )
+            logger.error("project %d: the state of its jobs was damaged; it is now %s", project, aside.name)
             return ProjectTrainings(project=project)
 
     def _make_folders(self) -> None:
@@ -274,14 +272,14 @@ class JobQueue:
         try:
             marker.unlink(missing_ok=True)
         except OSError as error:
-            self._tell(marker, f"{marker} can't be removed ({error.strerror}); remove it yourself")
+            self._log_once(marker, f"{marker} can't be removed ({error.strerror}); remove it yourself")
 
     def _path(self, project: int) -> Path:
         return self.folder / f"project_{project}.json"
 
 
 def _format(content: bytes) -> int:
-    """The number of a state file's format; 0 where it has none."""
+    """The number of a state file's format; 0 if it has none."""
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
@@ -291,5 +289,5 @@ def _format(content: bytes) -> int:
 
 
 def worker_name(pid: int | None = None) -> str:
-    """What a worker process is called in the state of its job; by default this one."""
+    """The name of a worker process in its job; by default of this process."""
     return f"{socket.gethostname()}:{pid or os.getpid()}"

@@ -1,4 +1,4 @@
-"""A process that trains what RQ hands it; as many as people like, on any machine over one MODEL_DIR."""
+"""A process that runs the jobs that the bell rings for; any number, on any machine, over one MODEL_DIR."""
 
 import logging
 import os
@@ -20,100 +20,100 @@ from timeseries_segmenter.trainings.runner import JobRunner
 
 logger = logging.getLogger(__name__)
 
-INTERVAL = 5  # seconds between two looks for trainings that wait or were interrupted
+INTERVAL = 5  # seconds between two looks for jobs that wait or were interrupted
 WORKER_TTL = 15 + INTERVAL  # RQ waits for jobs 15 s less than this
-NICENESS = 5  # predictions come first, where they share a machine
+NICENESS = 5  # predictions come first, if they share a machine
 
 
 def serve(settings: Settings) -> None:
-    """Train what waits, one project at a time, until SIGTERM or Ctrl-C; a running training is put back.
+    """Run queued jobs, one at a time, until SIGTERM or Ctrl-C; then put the running one back.
 
-    Raises QueueError where Redis can't be reached at the start; one that goes away later is waited for.
+    Raises QueueError if Redis can't be reached at the start; waits if it goes away later.
     """
     import timeseries_segmenter.trainings.run  # noqa: F401  once, not in every work horse
 
     os.nice(NICENESS)
-    queue = RedisBell.of_worker(settings)
-    queue.ping()
-    logger.info("trainings come from Redis, models go to %s", settings.model_dir)
-    while not _work(settings, queue):
-        _wait_for(queue)
+    bell = RedisBell.for_worker(settings)
+    bell.ping()
+    logger.info("jobs come through Redis, models go to %s", settings.model_dir)
+    while not _work(settings, bell):
+        _wait_for(bell)
 
 
 def train(project: int) -> None:
-    """What RQ calls in a process of its own: train a project that waits, and tell if it waits again."""
+    """What RQ calls in a process of its own: run a project's job, and wake a worker if another one is due."""
     settings = read_settings()
     states = JobQueue(settings.model_dir)
     try:
         if JobRunner(settings, states).run(project) and project in states.waiting():
-            RedisBell.of_worker(settings).wake(project)
+            RedisBell.for_worker(settings).wake(project)
     except OSError as error:
         logger.error("project %d waits, since MODEL_DIR can't be used: %s", project, error)
 
 
 class TrainingWorker(Worker):
-    """An RQ worker that looks into MODEL_DIR as well, and has a training put back when it is to end."""
+    """An RQ worker that also looks into MODEL_DIR, and puts a running job back when asked to end."""
 
-    def __init__(self, settings: Settings, queue: RedisBell) -> None:
+    def __init__(self, settings: Settings, bell: RedisBell) -> None:
         super().__init__(
-            [queue.rq],
-            connection=queue.rq.connection,
-            serializer=queue.rq.serializer,
+            [bell.rq],
+            connection=bell.rq.connection,
+            serializer=bell.rq.serializer,
             worker_ttl=WORKER_TTL,
             maintenance_interval=INTERVAL,
             log_job_description=False,
         )
-        self.told_to_end = False
-        self._training_queue = queue
+        self.asked_to_end = False
+        self._bell = bell
         self._states = JobQueue(settings.model_dir)
         self._known = KnownProjects(settings, self._states)
-        self._tell = OnceLogger(logger)
+        self._log_once = OnceLogger(logger)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run a training and nothing else, whatever stands in Redis."""
+        """Run a project's job and nothing else, whatever is in Redis."""
         if is_training(job):
             if self._states.read(job.args[0]).job_in(State.QUEUED) is None:
                 job.delete()  # forgotten, or trained already: no process for it
             else:
                 super().execute_job(job, queue)
         else:
-            logger.error("the job %.60r in Redis is no training; it is removed", job.id)
+            logger.error("the job %.60r in Redis does not train a project; it is removed", job.id)
             job.delete()
 
     def run_maintenance_tasks(self) -> None:
-        """Tell RQ what waits in MODEL_DIR without its knowing, because Redis or a worker was away."""
+        """Wake workers for jobs that RQ does not know of, because Redis or a worker was away."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         try:
             self._states.take_up()
-            self._training_queue.look_after(self._known.all_first(INTERVAL))
+            self._bell.look_after(self._known.all_first(INTERVAL))
         except OSError as error:
-            self._tell(self, f"MODEL_DIR can't be used: {error}; trainings wait")
+            self._log_once(self, f"MODEL_DIR can't be used: {error}; jobs wait")
         else:
-            self._tell.forget(self)
+            self._log_once.forget(self)
 
     def handle_warm_shutdown_request(self) -> None:
-        """RQ would wait for the training; it is put back instead."""
-        self.told_to_end = True
+        """Put the running job back, for which RQ would wait."""
+        self.asked_to_end = True
         if self.horse_pid:
             self.kill_horse(signal.SIGTERM)
 
 
-def _work(settings: Settings, queue: RedisBell) -> bool:
-    """Work until told to end; False where it ended because Redis went away."""
+def _work(settings: Settings, bell: RedisBell) -> bool:
+    """Work until asked to end; returns False if Redis went away before."""
     try:
-        worker = TrainingWorker(settings, queue)
+        worker = TrainingWorker(settings, bell)
         worker.work(logging_level=None)
     except RedisError as error:
-        logger.error("Redis went away (%s); a running training goes on", error)
+        logger.error("Redis went away (%s); a running job goes on", error)
         return False
-    return worker.told_to_end
+    return worker.asked_to_end
 
 
-def _wait_for(queue: RedisBell) -> None:
+def _wait_for(bell: RedisBell) -> None:
     while True:
         time.sleep(INTERVAL)
         try:
-            queue.ping()
+            bell.ping()
         except QueueError as error:
             logger.error("%s", error)
         else:

@@ -1,4 +1,4 @@
-"""One process beside the web server that trains, kept alive while there is work."""
+"""Keeps a training process alive next to the web server while there is work."""
 
 import json
 import logging
@@ -18,13 +18,13 @@ from timeseries_segmenter.trainings.queue import JobQueue, worker_name
 
 logger = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 60  # seconds before a worker is started again that keeps dying
-STARTED = 20  # seconds after which a worker that lives is one that could be started
+LONGEST_PAUSE = 60  # seconds before a worker that keeps dying is started again
+STARTED = 20  # seconds; a worker that lives longer has started
 PACKAGE_ROOT = Path(__file__).parents[2]
 
 
 class WorkerProcess:
-    """The worker lives as long as this process; one that dies is replaced when there is work."""
+    """Starts a worker that lives as long as this process, and replaces one that dies if there is work."""
 
     def __init__(self, settings: Settings, states: JobQueue) -> None:
         self._settings = settings
@@ -47,12 +47,12 @@ class WorkerProcess:
                     self._supervisor = supervisor
 
     def look_after(self, due: Sequence[int]) -> None:
-        """Start a worker where jobs may be started and no process trains."""
+        """Start a worker if jobs are due and no process trains."""
         if due and not self._states.has_trainer():
             self.wake(due[0])
 
     def check(self) -> None:
-        """Raises QueueError where the worker can't be started."""
+        """Raises QueueError if the worker can't be started."""
         if self._problem:
             raise QueueError(self._problem)
 
@@ -63,10 +63,10 @@ class WorkerProcess:
             try:
                 problem = self._run()
             except OSError as error:
-                problem = f"the training process can't be started: {error}; trainings wait"
+                problem = f"the training process can't be started: {error}; jobs wait"
                 logger.error("%s", problem)
             failures = failures + 1 if problem else 0
-            self._problem = problem if failures > 1 else None  # once may have been somebody's kill
+            self._problem = problem if failures > 1 else None  # once: somebody may have killed it
             with self._lock:
                 if not self._states.queued():
                     self._supervisor = self._problem = None
@@ -74,7 +74,7 @@ class WorkerProcess:
             time.sleep(min(LONGEST_PAUSE, 2**failures))
 
     def _run(self) -> str | None:
-        """Run a worker to its end; why it could do nothing, where it died before it trained."""
+        """Run a worker to its end; returns why it died if it died before it could train."""
         began = time.monotonic()
         with subprocess.Popen(
             [sys.executable, "-m", "timeseries_segmenter.trainings.worker"],
@@ -84,14 +84,14 @@ class WorkerProcess:
         ) as worker:
             assert worker.stdin is not None
             # the pipe stays open: the worker ends when it closes, however this process ends
-            with suppress(BrokenPipeError):  # it died already; its exit code tells why
+            with suppress(BrokenPipeError):  # it died already; its exit code says why
                 worker.stdin.write(_dump(self._settings).encode() + b"\n")
             try:
                 code = worker.wait(STARTED)
             except subprocess.TimeoutExpired:
                 self._problem = None
                 code = worker.wait()
-        if code == 0:  # it was told to end, and put its job back
+        if code == 0:  # it was asked to end, and put its job back
             return None
         reason = f"the training process died ({_reason(code)}); if it was short of memory, give it more"
         logger.error("%s", reason)
