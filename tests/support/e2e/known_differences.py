@@ -109,7 +109,7 @@ READ_ALL_THE_SAME = (
 REFUSED_ALL_THE_SAME = (
     Difference(
         "Text in a channel that doesn't say that a value is missing: the editor draws nothing there.",
-        words="is no number",
+        words="is not a number",
         kinds=r"missing|decimal commas|numbers in quotes|ends with '\\n(1|\\x1a)'",
     ),
     Difference(
@@ -127,7 +127,7 @@ REFUSED_ALL_THE_SAME = (
     ),
     Difference(
         "A time that can't be read: the editor takes it for 0.",
-        words="is no time|is no number",
+        words="is not a time|is not a number",
         kinds=r"damaged|epoch seconds with a fraction|ends with '\\n(1|\\x1a)'",
     ),
     Difference(
@@ -137,7 +137,7 @@ REFUSED_ALL_THE_SAME = (
     ),
     Difference(
         'Columns by number with `sep="|"` or `sep="."`: the editor counts an empty column behind each.',
-        words="counts columns otherwise",
+        words="counts columns differently",
         kinds=r"sep '\|'",
     ),
 )

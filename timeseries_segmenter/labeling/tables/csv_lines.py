@@ -73,8 +73,10 @@ def lines_with_text(content: bytes) -> Iterator[tuple[int, bytes]]:
         start = end + 1
 
 
-def clean_lines(content: bytes, separator: str, cells: int, columns: Collection[int]) -> tuple[bytes, int]:
-    """A file whose lines have so many `cells`, and the number of those that aren't blank.
+def clean_lines(
+    content: bytes, separator: str, cells: int, columns: Collection[int], header_rows: int
+) -> tuple[bytes, int]:
+    """A file whose lines have so many `cells`, and the number of its rows without header and blank lines.
 
     Each line is trimmed and stays where it is. Quotation marks count within a line, and are taken off;
     those `columns` have to hold what the editor sees there. A file that needs nothing is not copied.
@@ -83,7 +85,7 @@ def clean_lines(content: bytes, separator: str, cells: int, columns: Collection[
         SeriesError: a line is too long, has more or fewer cells, or others than the editor sees.
 
     """
-    lines = _Lines(content, separator, cells, columns)
+    lines = _Lines(content, separator, cells, columns, header_rows)
     pieces = []
     kept = start = 0
     while start < len(content):
@@ -93,13 +95,15 @@ def clean_lines(content: bytes, separator: str, cells: int, columns: Collection[
             kept = end
         start = end
     lines.check_indents()
-    return (b"".join([*pieces, content[kept:]]) if pieces else content), lines.rows
+    return (b"".join([*pieces, content[kept:]]) if pieces else content), lines.rows - header_rows
 
 
 class _Lines:
     """Lines, block by block; `rows` counts those so far that aren't blank."""
 
-    def __init__(self, content: bytes, separator: str, cells: int, columns: Collection[int]) -> None:
+    def __init__(
+        self, content: bytes, separator: str, cells: int, columns: Collection[int], header_rows: int
+    ) -> None:
         self.rows = 0
         self._content = content
         self._codes = np.frombuffer(content, dtype=np.uint8)
@@ -107,6 +111,7 @@ class _Lines:
         self._code = ord(separator)
         self._cells = cells
         self._columns = columns
+        self._header_rows = header_rows
         self._has_cr = b"\r" in content
         self._has_quotes = b'"' in content
         self._number = 0  # lines so far
@@ -123,7 +128,7 @@ class _Lines:
         return end
 
     def clean(self, start: int, end: int) -> bytes | None:
-        """A block of whole lines; None where it can stay as it is."""
+        """A block of whole lines; None if it can stay as it is."""
         codes = self._codes[start:end]
         if lines := self._count_plain(codes):
             self.rows += lines
@@ -139,18 +144,14 @@ class _Lines:
         if self._has_quotes and bool((codes == QUOTE).any()):
             codes, changed = self._without_quotes(codes), True
         ends = _ends(codes)
-        if self._check_lengths(codes, ends) and end == len(self._content):
-            missing = (
-                self._cells
-                - 1
-                - int(np.count_nonzero(codes[ends[-2] + 1 if len(ends) > 1 else 0 :] == self._code))
-            )
+        missing = self._check_lengths(codes, ends)
+        if missing and end == len(self._content):
             codes, changed = np.append(codes, np.full(missing, self._code, dtype=np.uint8)), True
         self._number += len(ends)
         return codes.tobytes() if changed else None
 
     def _count_plain(self, codes: _Codes) -> int:
-        """How many lines there are, 0 where one of them may need anything: a look at each byte, once."""
+        """How many lines there are, 0 if one of them may need anything: a look at each byte, once."""
         if self._has_quotes:
             return 0
         marks = np.flatnonzero((codes == self._code) | (codes == _LF))
@@ -170,7 +171,7 @@ class _Lines:
         return 0 if blank else len(ends)
 
     def check_indents(self) -> None:
-        """Where lines are indented by separators, one with a cell fewer tells not which is missing."""
+        """If lines are indented by separators, one with a cell fewer doesn't say which is missing."""
         if self._indented and self._empty_first:
             raise SeriesError(
                 f"line {self._empty_first} of the file is indented as others are, and has a cell fewer; "
@@ -209,7 +210,7 @@ class _Lines:
         return np.frombuffer(b"\n".join(lines), dtype=np.uint8)
 
     def _filled(self, line: bytes, text: bytes, number: int) -> bytes:
-        """A trimmed line with the empty cells at its ends, where trimming took separators for blanks."""
+        """A trimmed line with the empty cells at its ends, if trimming took separators for blanks."""
         mark = self._separator.encode()
         cells = _count_cells(text, self._separator)
         before = line[: len(line) - len(line.lstrip())].count(mark)
@@ -233,15 +234,15 @@ class _Lines:
                 if mended is None:
                     raise SeriesError(
                         f"line {self._number + int(number) + 1} of the file has a quotation mark that is "
-                        "not closed, or stands inside a cell, and Label Studio reads other cells there; "
+                        "not closed, or is inside a cell, and Label Studio reads other cells there; "
                         "remove it"
                     )
                 lines[number] = mended.encode()
             codes = np.frombuffer(b"\n".join(lines), dtype=np.uint8)
         return without_marks(codes, self._code)
 
-    def _check_lengths(self, codes: _Codes, ends: _Places) -> bool:
-        """Count the rows; whether the last line is short because it was cut off, without its end."""
+    def _check_lengths(self, codes: _Codes, ends: _Places) -> int:
+        """Count the rows; how many cells the last line lacks because it was cut off, without its end."""
         separators = np.flatnonzero(codes == self._code)
         counts = np.diff(np.searchsorted(separators, ends), prepend=0)
         lengths = np.diff(ends, prepend=-1) - 1
@@ -252,26 +253,22 @@ class _Lines:
         rows = self.rows + np.cumsum(there)
         self.rows = int(rows[-1])
         if not len(wrong):
-            return False
+            return 0
         line = int(wrong[0])
-        if (
-            line == len(ends) - 1
-            and ends[-1] == len(codes)
-            and counts[line] < self._cells - 1
-            and rows[line] > 2
-        ):
-            return True
-        raise WrongLengthError(int(rows[line]), self._number + line + 1, int(counts[line]) + 1)
+        missing = self._cells - 1 - int(counts[line])
+        if line == len(ends) - 1 and ends[-1] == len(codes) and missing > 0 and rows[line] > 2:
+            return missing
+        row = int(rows[line]) - self._header_rows - 1
+        raise SeriesError(
+            f"{place_of(row, self._number + line + 1)} has {counts[line] + 1} cells, and the first line "
+            f"{self._cells}; give every row the same number of cells, and look whether sep is "
+            f"{self._separator!r}"
+        )
 
 
-class WrongLengthError(SeriesError):
-    """A line that isn't blank, `row` among those from 1, has other `cells` than the first."""
-
-    def __init__(self, row: int, line: int, cells: int) -> None:
-        super().__init__(f"line {line} has {cells} cells")
-        self.row = row
-        self.line = line
-        self.cells = cells
+def place_of(row: int, line: int) -> str:
+    """What a message calls a row, numbered from 0, and its line."""
+    return f"row {row + 1} (line {line} of the file)"
 
 
 def _long_line(number: int) -> SeriesError:
@@ -281,7 +278,7 @@ def _long_line(number: int) -> SeriesError:
 
 
 def _ends(codes: _Codes) -> _Places:
-    """Where each line ends, the last one too where it has no end of line."""
+    """Where each line ends, the last one too if it has no end of line."""
     ends = np.flatnonzero(codes == _LF)
     return ends if len(codes) and codes[-1] == _LF else np.append(ends, len(codes))
 

@@ -22,9 +22,9 @@ from timeseries_segmenter.labeling.tables.cells import (
     shown,
 )
 from timeseries_segmenter.labeling.tables.csv_lines import (
-    WrongLengthError,
     clean_lines,
     lines_with_text,
+    place_of,
     plain_text,
 )
 from timeseries_segmenter.labeling.tables.csv_quotes import (
@@ -46,11 +46,11 @@ _MISCOUNTED = ".|"  # separators by which the editor counts empty columns betwee
 class CsvTable(Table):
     """The columns of a CSV file; names in lower case, `"0"`, `"1"`, … without a header row.
 
-    A first row is a header where one of its cells is a number and that below is none, or the other way
-    round, or where it holds one of the `expected` names. `separator` is one character or `"auto"`.
+    A first row is a header if one of its cells is a number and the one below is not, or the other way
+    round, or if it holds one of the `expected` names. `separator` is one character or `"auto"`.
 
     Raises:
-        SeriesError: the file is empty, has no rows, too many columns, or is no text.
+        SeriesError: the file is empty, has no rows, too many columns, or is not text.
 
     """
 
@@ -108,13 +108,13 @@ class CsvTable(Table):
             )
         if self._separator in _MISCOUNTED and name.isdecimal():
             raise SeriesError(
-                f"Label Studio counts columns otherwise where sep is {self._separator!r}; name the column "
+                f"Label Studio counts columns differently if sep is {self._separator!r}; name the column "
                 f"{name}, or use another separator"
             )
         return column
 
     def read(self, numeric: Iterable[int], text: Iterable[int]) -> dict[int, Floats | Texts]:
-        """Columns as `(T,)` float64, NaN where missing, and as `(T,)` str, NaN where missing.
+        """Columns as `(T,)` float64 and as `(T,)` str, NaN if missing.
 
         Raises:
             SeriesError: a cell of a numeric column is text, or a row is longer or shorter.
@@ -122,7 +122,9 @@ class CsvTable(Table):
         """
         kinds: dict[int, type] = dict.fromkeys(numeric, np.float64)
         kinds.update(dict.fromkeys(text, np.object_))
-        rows = self._clean(list(kinds)) - self._has_header
+        self._content, rows = clean_lines(
+            self._content, self._separator, len(self.names), kinds.keys(), int(self._has_header)
+        )
         if rows * len(kinds) > MAX_CELLS:
             raise SeriesError(
                 f"the file has {rows} rows, of which {len(kinds)} columns are read; cut it into shorter "
@@ -146,9 +148,9 @@ class CsvTable(Table):
         return columns
 
     def place(self, row: int) -> str:
-        """Where a row, numbered from 0, stands in the file."""
+        """A row, numbered from 0, and its line in the file."""
         line, _ = self._row(row)
-        return _place(row, line)
+        return place_of(row, line)
 
     def cell(self, column: int, row: int) -> object:
         """A cell as it is written."""
@@ -157,17 +159,6 @@ class CsvTable(Table):
 
     def _as_written(self, cell: str) -> str:
         return cell.replace(QUOTED_SEPARATOR, self._separator).replace(STRAY_QUOTE, '"')
-
-    def _clean(self, columns: Sequence[int]) -> int:
-        try:
-            self._content, lines = clean_lines(self._content, self._separator, len(self.names), columns)
-        except WrongLengthError as error:
-            raise SeriesError(
-                f"{_place(error.row - self._has_header - 1, error.line)} has {error.cells} cells, and the "
-                f"first line {len(self.names)}; give every row the same number of cells, and look whether "
-                f"sep is {self._separator!r}"
-            ) from error
-        return lines
 
     def _read(self, kinds: dict[int, type]) -> dict[int, Floats | Texts]:
         texts = set(kinds.values()) == {np.object_}
@@ -188,7 +179,7 @@ class CsvTable(Table):
         return {column: frame[column].to_numpy() for column in kinds}
 
     def _floats(self, column: int, cells: Floats | Texts) -> Floats:
-        """Cells as numbers, where pandas finds some that it doesn't know."""
+        """Cells as numbers, if pandas finds some that it doesn't know."""
         codes, texts = pd.factorize(cells)
         numbers = [number_of(str(text)) for text in texts]
         bad = {code for code, number in enumerate(numbers) if number is None}
@@ -202,10 +193,6 @@ class CsvTable(Table):
         """A row's line in the file, from 1, and its cells."""
         number, line = next(islice(lines_with_text(self._content), row + self._has_header, None))
         return number, line.decode("utf-8", "replace").rstrip("\r").split(self._separator)
-
-
-def _place(row: int, line: int) -> str:
-    return f"row {row + 1} (line {line} of the file)"
 
 
 def _guess_separator(lines: Sequence[str]) -> str:
