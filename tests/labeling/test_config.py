@@ -82,7 +82,7 @@ def test_tags_that_can_not_be_learned_are_named_where_others_can():
     assert [pair.name for pair in config.pairs] == ["label:ts"]
     assert [sentence.split(";")[0] for sentence in config.unusable] == [
         'TimeSeriesLabels "empty" has no Label with a value',
-        'TimeSeriesLabels "lost" has toName="wave", which is no TimeSeries',
+        'TimeSeriesLabels "lost" has toName="wave", which is not a TimeSeries',
         'TimeSeries "bare" has no Channel with a column',
     ]
     assert parse_label_config(view(LABELS, series())).unusable == ()
@@ -255,7 +255,7 @@ def test_takes_the_time_series_of_several_names():
         ("<View>", "not usable XML"),
         ('<!DOCTYPE x [<!ENTITY a "b">]><View>&a;</View>', "not usable XML"),
         (view(series()), "no TimeSeriesLabels"),
-        (view(LABELS), 'toName="ts", which is no TimeSeries; the config\'s TimeSeries names: none'),
+        (view(LABELS), 'toName="ts", which is not a TimeSeries; the config\'s TimeSeries names: none'),
         (view(LABELS, series(name="wave")), 'TimeSeries names: "wave"'),
         (view('<TimeSeriesLabels name="label" toName="ts"/>', series()), '"label" has no Label'),
         (view(LABELS, series(channels="")), '"ts" has no Channel'),

@@ -260,7 +260,7 @@ def test_formatted_times_may_be_given_as_epoch_milliseconds():
 )
 @pytest.mark.parametrize("time_format", [None, DATE])
 def test_what_is_no_time_is_an_error_that_names_it(time, time_format):
-    with pytest.raises(SeriesError, match=r"is no (number|time of the form)") as raised:
+    with pytest.raises(SeriesError, match=r"is not a (number|time of the form)") as raised:
         axis(range(5), time_format).rows(time, 3)
     assert repr(time)[:50] in str(raised.value)
 

@@ -179,9 +179,9 @@ def test_what_is_no_region_of_ours_is_passed_over(passed_over):
         (region(None, 2, "Run"), 'Region "r1" (Run, null to 2) has no start'),
         (region(1, None, "Run"), "has no end"),
         (region(1, float("nan"), "Run"), 'Region "r1" (Run, 1 to null) has no end'),
-        (region(1, "", "Run"), "'' is no number"),
-        (region(1, [2], "Run"), "[2] is no number"),
-        (region(1, True, "Run"), "True is no number"),
+        (region(1, "", "Run"), "'' is not a number"),
+        (region(1, [2], "Run"), "[2] is not a number"),
+        (region(1, True, "Run"), "True is not a number"),
         (region(5, 3, "Run"), "start 5 comes after end 3"),
         (
             region(1, 2, "Run", from_name="new"),

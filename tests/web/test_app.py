@@ -22,7 +22,7 @@ BAD_CONFIGS = {
     "": "empty",
     "<View><Text": "not usable XML",
     "<View/>": "no TimeSeriesLabels",
-    TAGS.format('<Label value="Run"/>', ""): "which is no TimeSeries",
+    TAGS.format('<Label value="Run"/>', ""): "which is not a TimeSeries",
     TAGS.format("", SERIES): "no Label with a value",
     TAGS.format('<Label value="Run"/>', '<TimeSeries name="ts" value="$x"/>'): "no Channel",
     TAGS.format('<Label value="Run"/>', SERIES.replace(' value="$csv_url"', "")): "no value",

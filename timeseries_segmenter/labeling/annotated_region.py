@@ -1,4 +1,4 @@
-"""A region that a person drew, or an import brought: its place in the series, or why it has none."""
+"""A region that a person annotated, or an import brought: its place in the series, or why it has none."""
 
 import math
 import re
@@ -26,7 +26,7 @@ def belongs_to(result: object, pair: LabelPair) -> bool:
 
     Raises:
         RegionError: it is not a result, or a region whose tags are none of the labeling config's, and
-            it may have been drawn for this pair.
+            it may belong to this pair.
 
     """
     if not isinstance(result, Mapping):
@@ -70,7 +70,7 @@ def _is_named(name: object, tag: str) -> bool:
 
 
 def place(region: Mapping[str, object], pair: LabelPair, series: Series) -> tuple[Segment, str]:
-    """A region of the pair as a segment, and what a person should know about it; empty where nothing.
+    """A region of the pair as a segment, and what a person should know about it; empty if nothing.
 
     An instant is one row: the middle one of those that share its time.
 
@@ -165,7 +165,7 @@ def _time(value: Mapping[str, object], name: str, pair: LabelPair, series: Serie
 
 
 def _row_number(text: str, time_format: str, length: int) -> object:
-    """The row that the editor wrote as a date of 1970, as it does where timeFormat has no timeColumn."""
+    """The row that the editor wrote as a date of 1970, as it does if timeFormat has no timeColumn."""
     form = TimeFormat(time_format)
     try:
         row = int(form.parse([text], Reading.REGION)[0])
@@ -185,7 +185,7 @@ def _stamps(start: object, end: object, series: Series) -> tuple[float, float]:
 
 
 def _is_instant(start: object, end: object, rows: tuple[int, int], series: Series) -> bool:
-    """Whether start and end are one time. Reading times is slow, and mostly the rows tell."""
+    """Whether start and end are one time. Reading times is slow, and mostly the rows say it."""
     if start == end:
         return True
     stamps = series.time.stamps

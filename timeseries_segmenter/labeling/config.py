@@ -54,7 +54,7 @@ class LabelConfig:
 
     @property
     def settings_remark(self) -> str:
-        """What to tell of `unknown_settings`; empty if there are none."""
+        """What to say about `unknown_settings`; empty if there are none."""
         if not self.unknown_settings:
             return ""
         known = ", ".join(PREFIX + name for name in PairSettings.model_fields)
@@ -67,7 +67,7 @@ class LabelConfig:
 def parse_label_config(xml: str) -> LabelConfig:
     """Read a labeling config.
 
-    `TimeSeriesLabels` that can't be learned are passed over where others can, and named in
+    `TimeSeriesLabels` that can't be learned are passed over if others can, and named in
     `LabelConfig.unusable`; those with `model_skip="true"` are passed over.
 
     Raises:
@@ -131,7 +131,7 @@ def _targets(control: Tag) -> list[str]:
 
 
 def _listed(text: str) -> list[str]:
-    """What stands between commas, each once."""
+    """What is between commas, each once."""
     return list(dict.fromkeys(part for each in text.split(",") if (part := each.strip())))
 
 
@@ -158,7 +158,7 @@ def _pairs(
     if not targets:
         there = ", ".join(f'"{key}"' for key in all_series) or "none"
         named = (
-            f'toName="{control["toName"]}", which is no TimeSeries' if "toName" in control else "no toName"
+            f'toName="{control["toName"]}", which is not a TimeSeries' if "toName" in control else "no toName"
         )
         raise LabelConfigError(
             f'TimeSeriesLabels "{name}" has {named}; the config\'s TimeSeries names: {there}.'
@@ -194,7 +194,7 @@ def _pairs(
 
 
 def _labels(control: Tag) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """Each label once, and each other name with the label that it stands for."""
+    """Each label once, and each other name with the label that it means."""
     named = [(name, tag) for tag in find(control.element, LABEL) if (name := tag["alias"] or tag["value"])]
     labels = tuple(dict.fromkeys(name for name, _ in named))
     others: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""One `TimeSeriesLabels` and the `TimeSeries` that it labels: what one network learns and draws."""
+"""One `TimeSeriesLabels` and the `TimeSeries` that it labels: what one network learns and predicts."""
 
 import itertools
 import re
@@ -20,12 +20,12 @@ _VARIABLE = re.compile(r"\$([\w\[\].{}]+)")
 class LabelPair:
     """One `TimeSeriesLabels` and the `TimeSeries` that it labels.
 
-    `value` stands as written (`"$csv_url"`), `""` where the whole task is the series.
+    `value` is as written (`"$csv_url"`), `""` if the whole task is the series.
     `separator` is one character or `"auto"`. `channels` are column names as written, or
-    column numbers from 0 where they are all digits. `labels` are the names that regions
+    column numbers from 0 if they are all digits. `labels` are the names that regions
     store: a label's alias if it has one, else its value; those that come from the tasks under
     `labels_value` (`"$labels"`) join them in `of_task`. With `multiple`, a region may have several
-    labels. `other_names` are pairs of another name and the label that it stands for. `row_format` is a
+    labels. `other_names` are pairs of another name and the label that it means. `row_format` is a
     `timeFormat` without a `timeColumn`, in which the editor writes row numbers as dates of 1970.
     `label_tags` are all the labeling config's `TimeSeriesLabels`, each with a name in its `toName`,
     learned or not.

@@ -12,7 +12,7 @@ PREFIX = "model_"
 class PairSettings(BaseModel):
     """Attributes of a `TimeSeriesLabels` tag, each behind `model_`.
 
-    The documentation's reference is made from the names, bounds and descriptions here.
+    The reference page is generated from the names, bounds and descriptions here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -22,12 +22,12 @@ class PairSettings(BaseModel):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="Regions whose score is below it are not drawn.",
+        description="Regions whose score is below it are not predicted.",
     )
     epochs: int | None = Field(
         default=None,
         ge=1,
-        description="Upper bound on the epochs of one training, instead of `TRAIN_EPOCHS`.",
+        description="Upper bound on the epochs of one training run, instead of `TRAIN_EPOCHS`.",
     )
     sequence_size: int | None = Field(
         default=None,
@@ -43,7 +43,7 @@ class PairSettings(BaseModel):
     )
     skip: bool = Field(
         default=False,
-        description="Leave this tag alone: nothing is learned for it or drawn with it.",
+        description="Leave this tag alone: nothing is learned or predicted for it.",
     )
 
     @classmethod
@@ -69,7 +69,7 @@ class PairSettings(BaseModel):
 
 
 def unknown_settings(attributes: Mapping[str, str]) -> list[str]:
-    """Attributes behind `model_` that are no settings of this service: another backend's, or misspelt."""
+    """Attributes behind `model_` that are not settings of this service: another backend's, or misspelt."""
     return [
         name
         for name in attributes

@@ -40,7 +40,7 @@ class Series:
     @property
     def empty_channels(self) -> tuple[str, ...]:
         """The channels without any value in this series."""
-        empty = np.isnan(self.values[0])  # what is missing has its neighbour's value, where there is one
+        empty = np.isnan(self.values[0])  # what is missing has its neighbour's value, if there is one
         return tuple(name for name, missing in zip(self.channels, empty, strict=True) if missing)
 
     def having_read(self, texts: Iterable[str]) -> "Series":
@@ -100,7 +100,7 @@ def _series(table: Table, pair: LabelPair) -> Series:
     except CellError as error:
         if error.name != table.names[time]:
             raise
-        raise SeriesError(f"{error.found}; correct the cell, or tell the column's timeFormat") from error
+        raise SeriesError(f"{error.found}; correct the cell, or set the column's timeFormat") from error
     times = columns[time]
     if pair.time_format and time in channels:
         columns[time] = ColumnTable({pair.time_column: times}).read([0], [])[0]

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 @dataclass(frozen=True)
 class Kind:
-    """A tag's name, and what its attributes mean. The documentation's reference is made from these."""
+    """A tag's name, and what its attributes mean. The reference page is generated from these."""
 
     name: str
     attributes: Mapping[str, str]
@@ -23,7 +23,7 @@ TIME_SERIES = Kind(
         "valueType": "`url`: the address of a file (default). `json`: the columns themselves, in the task.",
         "sep": "What separates the cells of a line: one character, or a name from the table below; `,` by "
         "default.",
-        "timeColumn": "The column that tells the time: its name in any case, or its number. Without it rows "
+        "timeColumn": "The column that holds the time: its name in any case, or its number. Without it rows "
         "are counted from 0.",
         "timeFormat": "How the time column is written; without it, it holds numbers.",
     },
@@ -42,7 +42,7 @@ TIME_SERIES_LABELS = Kind(
         "toName": "The `TimeSeries` that it labels; several with commas between them. Each is learned by a "
         "network of its own.",
         "value": "Where a task lists labels of its own, such as `$labels`; they join those in the config.",
-        "choice": "`multiple`: a region may have several labels. Each combination that was drawn is a class "
+        "choice": "`multiple`: a region may have several labels. Each annotated combination is a class "
         "of its own.",
     },
 )

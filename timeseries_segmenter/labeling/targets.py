@@ -34,7 +34,7 @@ class AnnotatedSegments:
 
 
 def choose_annotation(annotations: Sequence[Mapping[str, object]]) -> Mapping[str, object] | None:
-    """The one annotation of a task that counts, None where there is none.
+    """The one annotation of a task that counts, None if there is none.
 
     Skipped ones never do; a ground truth does before any other; of several, the newest.
     """
@@ -155,7 +155,7 @@ def _age(annotation: Mapping[str, object]) -> tuple[float, float, int]:
 
 
 def _seconds(time: object) -> float:
-    """A time of Label Studio's API since 1970, or of an old export; before all others where it is none."""
+    """A time of Label Studio's API since 1970, or of an old export; before all others if it is not one."""
     if isinstance(time, int | float) and not isinstance(time, bool):
         return float(time)
     if isinstance(time, str):

@@ -254,7 +254,7 @@ def test_a_number_is_what_javascript_takes_for_one(cell, number):
 )
 def test_other_text_is_refused_with_its_column_and_line(cell):
     message = refusal(f"ax;ay\n1;4\n\n{cell};5\n3;6\n", sep=";")
-    assert f'column "ax", row 2 (line 4 of the file): {cell!r} is no number' in message
+    assert f'column "ax", row 2 (line 4 of the file): {cell!r} is not a number' in message
     assert ("decimal point" in message) == (cell == "1,5")
 
 
@@ -414,4 +414,4 @@ def test_separators_in_a_quoted_time_stay_as_they_are():
 
 
 def test_a_quoted_cell_is_shown_as_it_is_written():
-    assert "'a,b' is no number" in refusal(b'ax,ay\n1,2\n"a,b",3\n')
+    assert "'a,b' is not a number" in refusal(b'ax,ay\n1,2\n"a,b",3\n')

@@ -80,7 +80,7 @@ def test_a_table_of_another_kind_is_one_more_reader(pair: LabelPair) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([(5, 1.0), (6, -1e9)], r"Task 1: column \"ax\", sample 1: -1000000000.0 is no number"),
+        ([(5, 1.0), (6, -1e9)], r"Task 1: column \"ax\", sample 1: -1000000000.0 is not a number"),
         ([(9, 1.0), (6, 2.0)], r"Task 1: column \"clock\", sample 1: the time falls from '00:09' to '00:06'"),
         ([], r"Task 1: the series has no rows"),
     ],

@@ -148,7 +148,7 @@ def test_texts_that_stand_for_no_time_harm_no_others_read_with_them():
     known = times.having_read(["2024-05-01 00:05:00", "yesterday", number, "2024-05-01 00:09:00é", ""])
     assert known.rows("2024-05-01 00:05:00", number) == (5, 7)
     for text in ("yesterday", "2024-05-01 00:09:00é", ""):
-        with pytest.raises(SeriesError, match="is no time of the form"):
+        with pytest.raises(SeriesError, match="is not a time of the form"):
             known.rows(text, number)
 
 

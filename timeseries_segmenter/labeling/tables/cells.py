@@ -47,7 +47,7 @@ def is_decimal_comma(cell: object) -> bool:
 
 
 def number_of(cell: str) -> float | None:
-    """A cell as a number, NaN where missing, None where it is neither."""
+    """A cell as a number, NaN if missing, None if it is neither."""
     cell = cell.strip(BLANKS)
     if _NUMBER.fullmatch(cell):
         return float(int(cell, 0)) if cell[1:2] in tuple("xXoObB") else float(cell)
@@ -55,7 +55,7 @@ def number_of(cell: str) -> float | None:
 
 
 def editor_number(cell: str) -> float | None:
-    """The number that JavaScript makes of a cell, 0 of an empty one; None where it makes none."""
+    """The number that JavaScript makes of a cell, 0 of an empty one; None if it makes none."""
     cell = cell.strip(BLANKS)
     if not cell:
         return 0.0
@@ -84,6 +84,6 @@ def shown(cell: object) -> str:
 
 
 def encoding_hint(text: object) -> str:
-    """What to say of text that was decoded as UTF-8 and was none."""
+    """What to say of text that was decoded as UTF-8 and is not."""
     wrong = isinstance(text, str) and "\ufffd" in text[:60]
     return " (it isn't UTF-8: save the file as UTF-8)" if wrong else ""

@@ -19,7 +19,7 @@ _MOST = 1e300  # numbers beyond it are infinite
 
 
 class ColumnTable(Table):
-    """Columns of cells: numbers, numbers as text, `true` (1), `false` (0), and null where missing.
+    """Columns of cells: numbers, numbers as text, `true` (1), `false` (0), and null if missing.
 
     A list of columns has the names `"0"`, `"1"`, …
     """
@@ -106,7 +106,7 @@ def _parse(content: bytes) -> Any:
 
 
 def _time(cell: object) -> str | int | float | None:
-    """A time as the editor takes it; None where missing."""
+    """A time as the editor takes it; None if missing."""
     if cell is None or (isinstance(cell, float) and np.isnan(cell)):
         return None
     if isinstance(cell, int | float) and not isinstance(cell, bool) and abs(cell) < _MOST:

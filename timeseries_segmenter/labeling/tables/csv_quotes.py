@@ -44,7 +44,7 @@ def editor_cells(line: str, separator: str) -> list[str]:
 
 
 def misquoted_lines(codes: _Codes, ends: NDArray[np.int64], separator: int) -> NDArray[np.int64]:
-    """The lines whose marks don't stand at both ends of a cell, or that have no other text."""
+    """The lines whose marks are not at both ends of a cell, or that have no other text."""
     marks = np.flatnonzero(codes == QUOTE)
     before = np.searchsorted(marks, ends)
     counts = np.diff(before, prepend=0)
@@ -72,7 +72,7 @@ def without_marks(codes: _Codes, separator: int) -> _Codes:
 def mend_line(line: str, separator: str, columns: Collection[int], length: int) -> str | None:
     """A line that is not quoted well, without quotation marks.
 
-    None where the editor shows the file, and other cells than these in the `columns`.
+    None if the editor shows the file, with other cells than these in the `columns`.
     """
     cells = split_cells(line, separator)
     theirs = editor_cells(line, separator)
@@ -81,7 +81,7 @@ def mend_line(line: str, separator: str, columns: Collection[int], length: int) 
             if column < len(cells) and theirs[column : column + 1] != cells[column : column + 1]:
                 return None
     if not "".join(map(unquoted, cells)).strip():
-        return separator.join(["NaN"] * len(cells))  # a blank line would be no row
+        return separator.join(["NaN"] * len(cells))  # a blank line would not be a row
     return separator.join(
         unquoted(cell).replace(separator, QUOTED_SEPARATOR).replace('"', STRAY_QUOTE) for cell in cells
     )

@@ -53,7 +53,7 @@ _UNPACK = "Label Studio's editor can't open it either: unpack it, and import the
 
 
 def unreadable_kind(content: bytes) -> str:
-    """What a file is that can't be read as a series, and what to do; empty where it may be text.
+    """What a file is that can't be read as a series, and what to do; empty if it may be text.
 
     Files of text alone are read, as in Label Studio's editor.
     """

@@ -48,7 +48,7 @@ class CellError(SeriesError):
 
     def __init__(self, name: str, place: str, cell: object) -> None:
         self.name = name
-        self.found = f'column "{name}", {place}: {shown(cell)} is no number{encoding_hint(cell)}'
+        self.found = f'column "{name}", {place}: {shown(cell)} is not a number{encoding_hint(cell)}'
         advice = "write one, or leave the cell empty"
         if is_decimal_comma(cell):
             advice = "write numbers with a decimal point, and without a separator of thousands"
@@ -75,5 +75,5 @@ def find_column(name: str, names: Sequence[str], *, numbers_first: bool, hint: s
     listed = ", ".join(names[:20])[:1000] + (", …" if len(names) > 20 else "")
     raise SeriesError(
         f'there is no column "{name}"; the columns are: {listed}{hint}. Correct the name in the config, '
-        "or its sep where these are not the columns"
+        "or its sep if these are not the columns"
     )

@@ -13,14 +13,14 @@ from timeseries_segmenter.labeling.time.rollover import shortest_gap, written_al
 
 Time = int | float | str
 
-_EXACT = 2**53  # whole numbers beyond it are no longer told apart as floats
+_EXACT = 2**53  # whole numbers beyond it are no longer distinguished as floats
 _NUMERIC = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
 
 class TimeAxis:
     """When each row was measured: `stamps`, `(T,)` float64, at least one, never decreasing.
 
-    Stamps are row numbers where a series has no time column, the column's own numbers, or
+    Stamps are row numbers if a series has no time column, the column's own numbers, or
     milliseconds since 1970 with a `time_format`.
     """
 
@@ -45,7 +45,7 @@ class TimeAxis:
         """A region's start or end in the unit of `stamps`.
 
         Raises:
-            SeriesError: it is neither a finite number nor text that stands for a time.
+            SeriesError: it is neither a finite number nor text that means a time.
 
         """
         stamp = np.nan
@@ -55,7 +55,7 @@ class TimeAxis:
             stamp = float(time) if abs(time) < 1e300 else np.nan
         if not np.isfinite(stamp):
             form = f'time of the form "{self.time_format.text}"' if self.time_format else "number"
-            raise SeriesError(f"{shown(time)} is no {form}; draw the region again")
+            raise SeriesError(f"{shown(time)} is not a {form}; draw the region again")
         return stamp
 
     def rows(self, start: object, end: object) -> tuple[int, int] | None:
@@ -65,8 +65,8 @@ class TimeAxis:
         it is the nearest one. Wholly out of range it is None.
 
         Raises:
-            SeriesError: `start` or `end` is no time, `start` comes after `end`, or the format
-                starts anew within the series and writes several such regions alike.
+            SeriesError: `start` or `end` is not a time, `start` comes after `end`, or the format
+                restarts within the series and writes several such regions alike.
 
         """
         first, last = map(self._snap, self._ends(start, end))
@@ -104,7 +104,7 @@ class TimeAxis:
         return {
             stamp: text
             for (stamp, text), again in zip(texts.items(), read, strict=True)
-            if again == stamp and (self._is_told(stamp) or self._alike(stamp) == [stamp])
+            if again == stamp and (self._is_unique(stamp) or self._alike(stamp) == [stamp])
         }
 
     def _ends(self, start: object, end: object) -> tuple[float, float]:
@@ -116,22 +116,22 @@ class TimeAxis:
         if len(pairs) > 1 and self.time_format:
             raise SeriesError(
                 f"start {shown(start)} and end {shown(end)} can be in {len(pairs)} places of the series, "
-                f'which is longer than "{self.time_format.text}" can tell; choose a timeFormat that tells '
-                "all times apart, and draw the region again"
+                f'which is longer than "{self.time_format.text}" can express; choose a timeFormat that '
+                "distinguishes all times, and draw the region again"
             )
         return pairs[0]
 
     def _meanings(self, time: object) -> list[float]:
-        """The times in the series that a start or end can mean; outside of it, the one that is written."""
+        """The times in the series that a start or end can mean; outside of it, the written one."""
         stamp = self.stamp(time)
-        if self.time_format is None or not isinstance(time, str) or self._is_told(stamp):
+        if self.time_format is None or not isinstance(time, str) or self._is_unique(stamp):
             return [stamp]
         written = self.time_format.format(stamp)
         if written != time and self._parse([written])[0] != stamp:
             return [stamp]
         return self._alike(stamp)
 
-    def _is_told(self, stamp: float) -> bool:
+    def _is_unique(self, stamp: float) -> bool:
         """Whether the series is too short to hold another time that is written alike."""
         first, last = self._range
         return self._gap == np.inf or (first <= stamp <= last and last - first < self._gap)
@@ -146,11 +146,11 @@ class TimeAxis:
 
     @cached_property
     def _range(self) -> tuple[float, float]:
-        """From the first to the last time that stands for a sample."""
+        """From the first to the last time that means a sample."""
         return float(self.stamps[0]) - self._tolerance, float(self.stamps[-1]) + self._tolerance
 
     def _parse(self, texts: Sequence[str]) -> Floats:
-        """Texts in the unit of `stamps`, NaN where they stand for no time. `(T,)`."""
+        """Texts in the unit of `stamps`, NaN if they mean none. `(T,)`."""
         stamps = np.full(len(texts), np.nan)
         if self.time_format:
             times, fits = self.time_format.try_parse(texts, Reading.REGION)
@@ -162,7 +162,7 @@ class TimeAxis:
 
     @cached_property
     def _tolerance(self) -> float:
-        """How far a region's start or end may be from the sample that it stands for.
+        """How far a region's start or end may be from the sample that it means.
 
         A formatted time may have lost what is below its milliseconds; a number may have
         lost its last digits.

@@ -40,7 +40,7 @@ def read_axis(table: Table, column: int, times: Floats | Texts, time_format: str
         row = int(np.argmax(missing))
         cell = table.cell(column, row)
         raise SeriesError(
-            f"{_where(table, column, row)}: {shown(cell)} is no time{encoding_hint(cell)}; write one in "
+            f"{_where(table, column, row)}: {shown(cell)} is not a time{encoding_hint(cell)}; write one in "
             "every row, or take timeColumn out of the labeling config"
         )
     form = TimeFormat(time_format) if time_format else None
@@ -65,7 +65,7 @@ def _read(form: TimeFormat, table: Table, column: int, times: Floats | Texts) ->
     except TimeTextError as error:
         cell = table.cell(column, error.row)
         raise SeriesError(
-            f'{_where(table, column, error.row)}: {shown(cell)} is no time of the form "{form.text}"'
+            f'{_where(table, column, error.row)}: {shown(cell)} is not a time of the form "{form.text}"'
             f"{encoding_hint(cell)}; correct the cell, or timeFormat{_number_hint(cell, form, table)}"
         ) from error
     return read.astype(np.float64)
@@ -132,7 +132,7 @@ def _are_whole(cells: Texts) -> bool:
 
 
 def _as_number(cell: str) -> str | None:
-    """What JavaScript prints of the number that a cell is, None where it is none."""
+    """What JavaScript prints of the number that a cell is, None if it is not one."""
     if _WHOLE.fullmatch(cell):
         return cell
     if match := _PADDED.fullmatch(cell):
@@ -150,7 +150,7 @@ def _where(table: Table, column: int, row: int) -> str:
 
 
 def _number_hint(cell: object, form: TimeFormat | None, table: Table) -> str:
-    """That the editor makes another text of a cell, where it does."""
+    """That the editor makes another text of a cell, if it does."""
     number = editor_number(cell) if form and table.numbers_first and isinstance(cell, str) else None
     if number is None or not np.isfinite(number) or number_text(number) == str(cell).strip():
         return ""

@@ -31,7 +31,7 @@ _MONTHS = (
 
 
 class Unit(Enum):
-    """What tells two times apart, from fine to coarse: its length in milliseconds, and in months."""
+    """A unit of time, from fine to coarse: its length in milliseconds, and in months."""
 
     MILLISECOND = (1, 0)
     SECOND = (1000, 0)
@@ -96,14 +96,14 @@ class Directive:
 
     It reads at most `most` characters: digits, or one of `names` in any case. What it reads is the
     number of a `part` by way of `read`, and sets `zero` to 0. It prints `number`, at least `width`
-    digits and `suffix`, or the name of that number. `tells` are the units of which it leaves nothing open.
+    digits and `suffix`, or the name of that number. `units` are those of which it leaves nothing open.
     """
 
     letter: str
     part: Part
     most: int
     number: Callable[[Moment], int]
-    tells: Collection[Unit]
+    units: Collection[Unit]
     meaning: str
     names: tuple[str, ...] = ()
     read: Callable[[Numbers], Numbers] | None = None

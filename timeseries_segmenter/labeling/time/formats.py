@@ -28,7 +28,7 @@ _Token = tuple[Directive, str] | str
 
 
 class Reading(Enum):
-    """What a time stands in; the editor reads digits after a dot as a fraction only in text cells."""
+    """Where a time is read; the editor reads digits after a dot as a fraction only in text cells."""
 
     CELL = "text of a cell"
     NUMBER = "a number as JavaScript prints it; `%f` is read as `%L` there"
@@ -36,10 +36,10 @@ class Reading(Enum):
 
 
 class TimeTextError(TimeFormatError):
-    """A text that doesn't match its time format: `row` (from 0) and `text` tell which."""
+    """A text that doesn't match its time format: `text` in `row` (from 0)."""
 
     def __init__(self, row: int, text: str, time_format: str) -> None:
-        super().__init__(f'{text!r} is no time of the form "{time_format}"')
+        super().__init__(f'{text!r} is not a time of the form "{time_format}"')
         self.row = row
         self.text = text
 

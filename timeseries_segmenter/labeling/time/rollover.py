@@ -15,34 +15,34 @@ _WEEK = range(-7, 8)  # a day of the week moves by as much from one year to the 
 def written_alike(form: TimeFormat, stamp: float, first: float, last: float) -> list[float]:
     """The times from `first` to `last` that are written as `stamp` is, in ms since 1970 and in order.
 
-    A format such as `%M:%S` starts anew each hour; the editor counts on while it reads, and
+    A format such as `%M:%S` restarts each hour; the editor counts on while it reads, and
     writes 62:50 as `02:50`.
     """
     text = form.format(stamp)
-    untold = _first_untold(form)
-    if untold is None:
+    missing = _first_missing_unit(form)
+    if missing is None:
         return [stamp] if first <= stamp <= last else []
-    step, months = untold.value
+    step, months = missing.value
     steps = _calendar(stamp, months, first, last) if months else _fixed(stamp, step, first, last)
     return sorted({time for time in steps if first <= time <= last and form.format(time) == text})
 
 
 def shortest_gap(form: TimeFormat) -> float:
-    """No two times that are written alike lie closer than this, in ms; infinite where all are told apart."""
-    untold = _first_untold(form)
-    if untold is None:
+    """No two times that are written alike lie closer than this, in ms; infinite if no two are."""
+    missing = _first_missing_unit(form)
+    if missing is None:
         return np.inf
-    step, months = untold.value
+    step, months = missing.value
     parts = {directive.part for directive in form.directives}
     has_day = "day" in parts and parts.isdisjoint(WEEKS)
     return (28 * MS_PER_DAY if has_day else 0) if months else step
 
 
-def _first_untold(form: TimeFormat) -> Unit | None:
+def _first_missing_unit(form: TimeFormat) -> Unit | None:
     """The unit after which the format writes the same again: above the finest it has, the first it lacks."""
-    told = {unit for directive in form.directives for unit in directive.tells}
-    from_finest = dropwhile(lambda unit: unit not in told, Unit)
-    return next((unit for unit in from_finest if unit not in told), None)
+    written = {unit for directive in form.directives for unit in directive.units}
+    from_finest = dropwhile(lambda unit: unit not in written, Unit)
+    return next((unit for unit in from_finest if unit not in written), None)
 
 
 def _fixed(stamp: float, step: int, first: float, last: float) -> Iterator[float]:
