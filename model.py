@@ -1,4 +1,4 @@
-"""The model that Label Studio connects: learns from drawn regions, draws them on the rest."""
+"""The model that Label Studio connects: learns from annotated regions and predicts the rest."""
 
 from contextlib import suppress
 from functools import cached_property

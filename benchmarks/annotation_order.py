@@ -60,7 +60,7 @@ class Simulation:
         return [self._look_up(tasks[:count], ranked=False)[0] for count in self.steps]
 
     def _look_up(self, annotated: Sequence[int], ranked: bool) -> tuple[float, list[int]]:
-        """Figure of a model of these tasks; where they are `ranked`, the others too, lowest score first."""
+        """Metric of a model of these tasks; if they are `ranked`, the others too, lowest score first."""
         places = sorted(annotated)
         key = f"{self.data.name} {self.seed} {places}"
         if key not in self.known or (ranked and not self.known[key][1]):
@@ -133,7 +133,7 @@ def _tables(data: DataSet, steps: list[int], curves: dict[str, list[list[float]]
 
 
 def _needed(run: Sequence[float], steps: Sequence[int], level: float) -> int:
-    """Tasks after which the figure is at the level; all of them where it never is."""
+    """Tasks after which the metric is at the level; all of them if it never is."""
     return next((count for count, figure in zip(steps, run, strict=True) if figure >= level), steps[-1])
 
 

@@ -3,8 +3,8 @@
 DATA holds one folder a data set, as for `benchmarks.quality`. Models are trained on all of the split's
 training tasks, and calibrated on out-of-fold predictions of these. Prints tables in Markdown, means
 over three seeds: expected calibration errors on the test tasks, of rows and of regions (one is right
-where a drawn region with its label overlaps it by half, or an instant is within 5 rows), before and
-after; the figures out of fold beside those on the test tasks; and CPU seconds of a training and of its
+if an annotated region with its label overlaps it by half, or an instant is within 5 rows), before and
+after; the metrics out of fold next to those on the test tasks; and CPU seconds of a fit and of its
 check, from scratch and with one task added to an earlier model.
 """
 

@@ -65,12 +65,12 @@ class DataSet:
 
     @property
     def figure_name(self) -> str:
-        """Point F1 where there are instants, else segment F1@50."""
+        """Point F1 if there are instants, else segment F1@50."""
         instants = any(segment.instant for task in self.test for segment in task.segments)
         return "point F1" if instants else "F1@50"
 
     def main_figure(self, figures: dict[str, Any]) -> float:
-        """The one of `figure_name`; 0 where nothing is drawn or predicted."""
+        """The one of `figure_name`; 0 if nothing is annotated or predicted."""
         figure = figures["point_f1"] if self.figure_name == "point F1" else figures["segment_f1"]["50"]
         return float(figure or 0.0)
 

@@ -81,7 +81,7 @@ def _other(segment: Segment, data: DataSet, random: np.random.Generator) -> tupl
 
 
 def _places(listed: Sequence[Disagreement], data: DataSet) -> Iterator[Place]:
-    """The regions, as they were drawn before, that disagreements are about."""
+    """The regions, as they were annotated before, that disagreements are about."""
     for each in listed:
         for number, segment in enumerate(data.train[each.example].segments):
             if _same(segment, each.segment):

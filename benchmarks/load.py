@@ -2,7 +2,7 @@
 
 The service as `make run` starts it, against the tests' stand-in for Label Studio. Clients in a process of
 their own post predictions of one inline task of 300 rows, each as soon as the one before is answered;
-others, in a third process, ask for /health and /setup ten times a second each. First while a training
+others, in a third process, ask for /health and /setup ten times a second each. First while a training run
 runs, then without. All of them share the machine's cores with the service and its training.
 """
 
@@ -41,7 +41,7 @@ START_SECONDS = 60
 TARGETS = {"/predict": (95, 250), "/health": (99, 100), "/setup": (99, 100)}  # percentile and ms
 POLL = 0.1  # seconds between two questions of a polling client
 COLUMNS = ("training", "route", "requests", "a second", "errors", "p50 ms", "p95 ms", "p99 ms", "target")
-# a training that nothing ends: its labels contradict each other
+# a training run that nothing ends: its labels contradict each other
 NEVER_DONE = {"TRAIN_EPOCHS": 10**9, "BALANCED_ACCURACY_THRESHOLD": 1, "MIN_CLASS_F1_THRESHOLD": 1}
 
 
@@ -102,7 +102,7 @@ class Service:
         self.child.stop()
 
     def post(self, path: str, body: object) -> Any:
-        """The answer's JSON; fails where it is an error."""
+        """The answer's JSON; fails if it is an error."""
         answer = requests.post(self.url + path, json=body, timeout=30)
         answer.raise_for_status()
         return answer.json()
@@ -155,7 +155,7 @@ def warm_up(service: Service, clients: int) -> None:
 
 @contextmanager
 def trainings(service: Service) -> Iterator[list[bool]]:
-    """Trainings all the time; tells whether one ran at each look."""
+    """Training runs all the time; notes whether one ran at each look."""
     event = {"action": "START_TRAINING", "project": {"id": TRAINED_MEANWHILE}}
     seen: list[bool] = []
     over = threading.Event()
@@ -167,7 +167,7 @@ def trainings(service: Service) -> Iterator[list[bool]]:
     def keep_on() -> None:
         while not over.wait(1):
             seen.append(running())
-            service.post("/webhook", event)  # waits behind the one that runs, where that one should end
+            service.post("/webhook", event)  # waits behind the one that runs, in case that one ends
 
     service.post("/webhook", event)
     until = time.monotonic() + START_SECONDS
@@ -250,7 +250,7 @@ def post_predictions(url: str, clients: int, seconds: float, most: int, end: Con
 
 
 def poll(url: str, _clients: int, seconds: float, _most: int, end: Connection) -> None:
-    """Work of a process: /health and /setup, ten times a second each, until it is told to stop."""
+    """Work of a process: /health and /setup, ten times a second each, until it is asked to stop."""
     setup = json.dumps(recorded.body("setup_request_index_time") | {"project": f"{PROJECT}.1"}).encode()
     measured = {"/health": Answers(), "/setup": Answers()}
     over = threading.Event()

@@ -4,7 +4,7 @@ Four clients ask for predictions of 50 projects, each with a model of its own, o
 eight in memory; half of the series are inline, half are files of the tests' stand-in for Label Studio.
 Meanwhile projects are trained, one after the other. Every answer has to carry a version of the project
 asked for, no older than the newest that was known when it was asked, and the regions that a quiet request
-gets for the same version. Exit status 1 where one doesn't, or where the web process has grown too much.
+gets for the same version. Exit status 1 if one doesn't, or if the web process has grown too much.
 """
 
 import argparse
@@ -114,7 +114,7 @@ class Soak:
             self._ask(project)
 
     def report(self) -> bool:
-        """Print what was seen; tells whether all of it is as it should be."""
+        """Print what was seen; returns whether all of it is as it should be."""
         print(
             f"{self._asked} predictions of {len(self._bodies)} projects in {self._seconds:.0f} s, "
             f"{self._trained} trainings, {len(self._regions)} versions answered, "
@@ -223,7 +223,7 @@ def descendants(process: int) -> list[int]:
 
 
 def resident(process: int) -> float:
-    """Megabytes of memory that a process holds; 0 where it is gone."""
+    """Megabytes of memory that a process holds; 0 if it is gone."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:

@@ -1,7 +1,7 @@
 """CPU seconds of a prediction, part by part: `python -m benchmarks.speed`, a table in Markdown.
 
 The bundled series, repeated to a number of rows, by a model of the default settings, with one
-thread; the median of several runs. Beside them stand the limits, measured in the same run: a bare
+thread; the median of several runs. Beside them are the limits, measured in the same run: a bare
 `pandas.read_csv` of the same bytes, and bare forward passes over as many windows, in batches of the
 size that is fastest.
 """

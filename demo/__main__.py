@@ -68,7 +68,7 @@ def run(example: BundledExample, folder: Path, once: bool, started: ExitStack) -
     for task_id, sample in zip(tasks[:ANNOTATED], series, strict=False):
         project.annotate(task_id, sample.regions)
     annotated = time.monotonic()
-    say(f"Submitted the annotations of {ANNOTATED} series; each one told the model to learn.")
+    say(f"Submitted the annotations of {ANNOTATED} series; each one starts a training run.")
     job = watch_training(service, project)
     learned = time.monotonic() - annotated
     say(f"Model {job['version']} learned, {learned:.1f} s after the last annotation.")
@@ -91,7 +91,7 @@ def run(example: BundledExample, folder: Path, once: bool, started: ExitStack) -
         say(f"{name:<14} {value}")
     say(f"The whole loop took {time.monotonic() - began:.0f} s.")
     if not once:
-        say("Annotate more series there and the model learns again. Ctrl-C ends everything.")
+        say("Annotate more series there and the model learns again. Press Ctrl-C to stop.")
         wait_for_end(studio, service)
 
 
@@ -102,7 +102,7 @@ def take_folder(folder: Path, started: ExitStack) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise DemoError("another demo is running in this folder; end it with Ctrl-C first") from error
+        raise DemoError("another demo is running in this folder; stop it with Ctrl-C first") from error
     for log in folder.glob("*.log"):
         log.unlink()
 
@@ -113,7 +113,7 @@ def start_label_studio(folder: Path, started: ExitStack) -> LabelStudio:
     first = not template_ready()
     with console.status("Label Studio is starting …"):
         if first:
-            say("Label Studio makes its database; this takes about a minute, and only the first time.")
+            say("Label Studio is creating its database. This takes about a minute, the first time only.")
         started.callback(studio.stop)
         studio.start()
     say(f"Label Studio answers on {studio.url}")
@@ -137,9 +137,9 @@ def start_service(folder: Path, started: ExitStack, studio: LabelStudio) -> Serv
 
 
 def watch_training(service: Service, project: Project) -> dict[str, Any]:
-    """Shows the training until it ends: one live line on a terminal, else a line now and then."""
+    """Shows the training run until it ends: one live line on a terminal, otherwise a line now and then."""
     said = 0.0
-    with console.status("Waiting for the training …") as status:
+    with console.status("Waiting for the training run …") as status:
 
         def report(job: dict[str, Any]) -> None:
             nonlocal said
@@ -153,21 +153,21 @@ def watch_training(service: Service, project: Project) -> dict[str, Any]:
 
 
 def progress(job: dict[str, Any]) -> str:
-    figures = job["progress"]
-    if not figures:
+    metrics = job["progress"]
+    if not metrics:
         return f"Training {job['state']}"
     return (
-        f"Training: epoch {figures['epoch']} of at most {figures['epochs']}, loss {figures['loss']:.3f}, "
-        f"balanced accuracy {figures['balanced_accuracy']:.2f}, worst class F1 {figures['min_f1']:.2f}"
+        f"Training: epoch {metrics['epoch']} of at most {metrics['epochs']}, loss {metrics['loss']:.3f}, "
+        f"balanced accuracy {metrics['balanced_accuracy']:.2f}, worst class F1 {metrics['min_f1']:.2f}"
     )
 
 
 def prediction(service: Service, project: Project, task_id: int, version: str) -> list[dict[str, Any]]:
-    """The regions that Label Studio stored for a task. Raises `DemoError` where there are none."""
+    """The regions that Label Studio stored for a task. Raises `DemoError` if there are none."""
     stored = [each for each in project.predictions(task_id) if each["model_version"] == version]
     if not stored or not stored[-1]["result"]:
         raise DemoError(
-            f"Label Studio holds no predicted region of model {version} for task {task_id}; "
+            f"Label Studio has no predicted region of model {version} for task {task_id}; "
             f"see {service.child.log} and {project.studio.child.log}"
         )
     return list(stored[-1]["result"])

@@ -11,14 +11,14 @@ from timeseries_segmenter.project.evaluation import TOLERANCE, Comparison, evalu
 from timeseries_segmenter.segment import Segment, label_set_name
 from tools.studio.sample import BundledExample, Sample
 
-Figure = Callable[[dict[str, Any]], float | None]
+Metric = Callable[[dict[str, Any]], float | None]
 MILLISECONDS = 1000
 
-RANGE_FIGURES: dict[str, Figure] = {
-    "F1 by row\n(macro)": lambda figures: float(figures["macro_f1"]),
-    "F1@50\n(segments)": lambda figures: figures["segment_f1"]["50"],
+RANGE_METRICS: dict[str, Metric] = {
+    "F1 by row\n(macro)": lambda metrics: float(metrics["macro_f1"]),
+    "F1@50\n(segments)": lambda metrics: metrics["segment_f1"]["50"],
 }
-INSTANT_FIGURES: dict[str, Figure] = {"Point F1\n(instants)": lambda figures: figures["point_f1"]}
+INSTANT_METRICS: dict[str, Metric] = {"Point F1\n(instants)": lambda metrics: metrics["point_f1"]}
 RANGE_LEGEND = (
     "Segments in seconds from the beginning, both ends inclusive. F1 by row: mean over the true classes,\n"
     "background included. F1@50: segments found with the right label and at least half of their union.\n"
@@ -30,10 +30,10 @@ def results(
     example: BundledExample, others: dict[int, Sample], predicted: dict[int, list[dict[str, Any]]]
 ) -> Table:
     """True and predicted segments of each task, and how well they agree. Keys are task ids."""
-    shown: dict[str, Figure] = {}
-    for instant, figures in ((False, RANGE_FIGURES), (True, INSTANT_FIGURES)):
+    shown: dict[str, Metric] = {}
+    for instant, metrics in ((False, RANGE_METRICS), (True, INSTANT_METRICS)):
         if instant in _kinds(example):
-            shown |= figures
+            shown |= metrics
     table = Table(title="The series that nobody annotated")
     for column in ("Task", "True segments", "Predicted segments"):
         table.add_column(column, no_wrap=True)
@@ -44,7 +44,7 @@ def results(
         found = example.segments(sample, predicted[task_id])
         measured = evaluate([Comparison(true, found, len(sample.series))], example.label_sets)
         texts = (lines(segments, sample.series.time) for segments in (true, found))
-        table.add_row(str(task_id), *texts, *(_shown(figure(measured)) for figure in shown.values()))
+        table.add_row(str(task_id), *texts, *(_shown(metric(measured)) for metric in shown.values()))
         table.add_section()
     return table
 
@@ -77,5 +77,5 @@ def _counted(number: int) -> str:
     return f"{number:2} instant" + ("" if number == 1 else "s")
 
 
-def _shown(figure: float | None) -> str:
-    return "-" if figure is None else f"{figure:.2f}"
+def _shown(metric: float | None) -> str:
+    return "-" if metric is None else f"{metric:.2f}"

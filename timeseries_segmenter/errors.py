@@ -1,10 +1,10 @@
-"""Everything this package raises on purpose. Each message names what was wrong and what to do."""
+"""Everything this package raises on purpose. Each message says what was wrong and what to do."""
 
 
 class SegmenterError(Exception):
     """Base of every error this package raises on purpose.
 
-    `passing`: it may end by itself, so that trying again later is worthwhile.
+    `passing`: the reason may go away by itself, so try again later.
     """
 
     passing = False
@@ -27,7 +27,7 @@ class SeriesError(SegmenterError):
 
 
 class RegionError(SeriesError):
-    """Regions of an annotation have no place in their series, or labels or tags that are not known."""
+    """Regions of an annotation have no place in their series, or unknown labels or tags."""
 
 
 class DownloadError(SegmenterError):
@@ -45,35 +45,35 @@ class OutOfTimeError(PassingDownloadError):
 
 
 class LabelStudioError(SegmenterError):
-    """Label Studio refused, or did not answer, a request that a training needs."""
+    """Label Studio refused, or did not answer, a request that a training run needs."""
 
 
 class QueueError(SegmenterError):
-    """Trainings can't be queued or handed to workers: MODEL_DIR can't be written, or Redis not reached."""
+    """Jobs can't be queued, or workers not woken: MODEL_DIR can't be written, or Redis not reached."""
 
 
 class StateError(QueueError):
-    """The state file of a project's training runs can't be used: of a newer release, or not readable."""
+    """The state file of a project's jobs can't be used: it is from a newer release, or not readable."""
 
 
 class TrainingError(SegmenterError):
-    """There is nothing to learn from: no labelled task, or no region in any."""
+    """There is nothing to learn from: no annotated task, or no region in any."""
 
 
 class ExportError(SegmenterError):
-    """A file on the command line can't be read, written, or is not what it should be."""
+    """A file on the command line can't be read or written, or is not what it should be."""
 
 
 class ModelFileError(SegmenterError):
-    """A model file can't be loaded, now at least: no memory, no file descriptor, no permission."""
+    """A model file can't be loaded, at least now: no memory, no file descriptor, no permission."""
 
 
 class DamagedModelError(ModelFileError):
-    """The bytes of a model file are not those that were written: it was cut short, or changed."""
+    """The bytes of a model file are not those that were written: it was cut short or changed."""
 
 
 class ForeignModelError(ModelFileError):
-    """A model file is whole, but not for this release: another format, or weights of another network."""
+    """A model file is undamaged, but not for this release: another format, or another network."""
 
 
 class ReportError(SegmenterError):
@@ -81,4 +81,4 @@ class ReportError(SegmenterError):
 
 
 class VersionError(SegmenterError):
-    """A project has no such version of its model to go back to."""
+    """A project has no such version of its model to roll back to."""

@@ -1,4 +1,4 @@
-"""Names and values of label-studio-ml's own example, and what this service does with them."""
+"""Names and values of settings that label-studio-ml's own example takes, and how this service reads them."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,9 +18,9 @@ FALSE_HERE = ("0", "no", "off", "f", "n")
 
 
 def translate(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Values of settings to take in place of the environment's, and sentences that say what was done.
+    """Translate values that mean something else here; returns the values, and sentences that say so.
 
-    Names in upper case. What neither the example nor this service could use is left to be refused.
+    Names are in upper case. Values that neither the example nor this service can use are left to be refused.
     """
     taken: dict[str, str] = {}
     remarks = _ignored_names(environment)
@@ -50,7 +50,7 @@ def translate(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]
         with suppress(ValueError):
             if float(environment.get(name, "")) > 1:
                 remarks.append(
-                    f"{name}={environment[name]} is above 1 and never met: it ends no training; "
+                    f"{name}={environment[name]} is above 1 and never met: it ends no training run; "
                     "for 85 %, write 0.85"
                 )
     return taken, remarks

@@ -14,7 +14,7 @@ class Segment:
     """Consecutive rows of one series that carry one label set.
 
     `first` and `last` are row numbers from 0, both inclusive. `labels` are one label mostly,
-    several where a person gave one region several. `score` is the mean probability of the
+    several if a person gave one region several. `score` is the mean probability of the
     label set over these rows, 1.0 if people annotated the segment. `instant` distinguishes an instant
     (`first` is `last`) from a range of one row. `region` is the id of the annotated region.
     """

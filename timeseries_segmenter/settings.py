@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     start_training_each_n_updates: int = Field(
         1, ge=1, description="Train a project after this many annotation events."
     )
-    train_epochs: int = Field(1000, ge=1, description="Upper bound on the epochs of one training.")
+    train_epochs: int = Field(1000, ge=1, description="Upper bound on the epochs of one training run.")
     sequence_size: int = Field(
         50, ge=SEQUENCE_SIZES[0], le=SEQUENCE_SIZES[1], description="Timesteps of the LSTM in one window."
     )
@@ -82,22 +82,22 @@ class Settings(BaseSettings):
     use_class_weights: bool = Field(True, description="Weight the loss by inverse class frequency.")
     warm_start: bool = Field(
         True,
-        description="After an annotation, train on from the project's model where that is as good; "
-        "`START_TRAINING` always trains from scratch.",
+        description="After an annotation, make a warm start from the project's model if the result is as "
+        "good; `START_TRAINING` always trains from scratch.",
     )
-    training_timeout: int = Field(3600, ge=1, description="Seconds that one training may take.")
+    training_timeout: int = Field(3600, ge=1, description="Seconds that one training run may take.")
     redis_url: SecretStr = Field(
         SecretStr(""),
-        description="Redis (`redis://host:6379/0`) that hands trainings to `make worker` processes; "
-        "unset: one process beside the web server trains.",
+        description="Redis (`redis://host:6379/0`) that wakes `make worker` processes; "
+        "unset: one process next to the web server trains.",
     )
     random_seed: int = Field(0, ge=0, description="Same data, same settings, same seed: same model.")
-    model_history: int = Field(5, ge=1, description="Versions of a project's model that are kept.")
+    model_history: int = Field(5, ge=1, description="Versions to keep of each project's model.")
     models_in_memory: int = Field(8, ge=1, description="Models that one web process keeps in memory.")
     data_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Hosts on private addresses that series may come from, with commas: `minio:9000, "
-        "10.0.0.5`. Label Studio's host and public ones always may.",
+        description="Hosts on private addresses that series may come from, separated by commas: `minio:9000, "
+        "10.0.0.5`. Label Studio's host and public hosts are always allowed.",
     )
     local_files_dir: Path | None = Field(
         None, description="Tasks may name files in this folder by path; unset: none may."
@@ -108,16 +108,16 @@ class Settings(BaseSettings):
     predict_download_timeout: float = Field(
         60,
         gt=0,
-        description="Seconds that one request for predictions waits for its tasks' series in all; Label "
+        description="Seconds that one request for predictions waits for all of its tasks' series; Label "
         "Studio gives up after 100.",
     )
-    max_series_mb: int = Field(512, ge=1, description="Largest series that is downloaded, in megabytes.")
+    max_series_mb: int = Field(512, ge=1, description="Largest series to download, in megabytes.")
     cache_dir: Path | None = Field(
         None, description="Folder for downloaded series; unset: `cache` inside `MODEL_DIR`."
     )
     cache_mb: int = Field(1024, ge=0, description="Megabytes of downloaded series to keep; 0: none.")
     max_request_mb: int = Field(
-        256, ge=1, description="Largest request body, in megabytes; inline series come in it."
+        256, ge=1, description="Largest request body, in megabytes; inline series are part of it."
     )
     max_request_tasks: int = Field(10_000, ge=1, description="Most tasks in one request for predictions.")
     max_request_values: int = Field(
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     basic_auth_user: str = Field(
         "",
         validation_alias=AliasChoices(*NAMES["basic_auth_user"]),
-        description="User name that every request but `/health` must give; unset: none.",
+        description="User name that every request except `/health` must give; unset: none.",
     )
     basic_auth_pass: SecretStr = Field(
         SecretStr(""),
@@ -139,10 +139,10 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = Field(
         SecretStr(""),
         description="Value that webhooks must carry in the header `X-Webhook-Secret`, "
-        "where they don't carry user and password.",
+        "unless they carry user and password.",
     )
     log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
-    log_format: LogFormat = Field("text", description="`text`, or `json`: an object a line.")
+    log_format: LogFormat = Field("text", description="`text`, or `json`: one object per line.")
     port: int = Field(9090, ge=1, le=65535, description="Port that the service listens on.")
     workers: int = Field(1, ge=1, description="Web processes that gunicorn starts.")
     threads: int = Field(
@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     @field_validator(*UNQUOTED, mode="before")
     @classmethod
     def _bare(cls, value: object) -> object:
-        """Without what a shell would have taken away; `docker run --env-file` does not."""
+        """Remove what a shell would have removed; `docker run --env-file` does not."""
         if isinstance(value, SecretStr):
             return SecretStr(str(cls._bare(value.get_secret_value())))
         if not isinstance(value, str):
@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     @classmethod
     def _key(cls, value: SecretStr) -> SecretStr:
         if not KEY.fullmatch(value.get_secret_value()):
-            raise ValueError("holds blanks or other characters that no token has; copy the token alone")
+            raise ValueError("contains blanks or other characters that no token has; copy the token only")
         return value
 
     @field_validator("label_studio_host", "label_studio_public_url")
@@ -179,17 +179,17 @@ class Settings(BaseSettings):
             known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
             known = False
-        # urlsplit passes over some blanks, which would be sent
+        # urlsplit ignores some blanks, which would be sent
         if not known or re.search(r"[\s\\]", value) or not value.isprintable():
             raise ValueError("should be an address such as http://localhost:8080")
         if "@" in parts.netloc:
             raise ValueError(
-                "may hold no user and password; this service shows LABEL_STUDIO_API_KEY to Label Studio"
+                "must not contain user and password; this service shows LABEL_STUDIO_API_KEY to Label Studio"
             )
         page = PAGE.search(parts.path)
         if page or parts.query or parts.fragment:
             away = f"{page[0]!r} and what follows" if page else "what follows the path"
-            raise ValueError(f"should be where Label Studio begins, not one of its pages; leave {away} away")
+            raise ValueError(f"should be where Label Studio begins, not one of its pages; remove {away}")
         return value.rstrip("/")
 
     @field_validator("data_allowed_hosts", mode="before")
@@ -207,7 +207,7 @@ class Settings(BaseSettings):
         for host in value:
             if not HOST.fullmatch(host):
                 raise ValueError(
-                    f"{host!r} should be a host's name or address, and a port where only one may be read"
+                    f"{host!r} should be a host's name or address, and a port if only one may be read"
                 )
         return value
 
@@ -223,7 +223,7 @@ class Settings(BaseSettings):
     @classmethod
     def _user(cls, value: str) -> str:
         if ":" in value:
-            raise ValueError("may hold no colon")  # it ends the name in the header (RFC 7617)
+            raise ValueError("must not contain a colon")  # it ends the name in the header (RFC 7617)
         return value
 
     @model_validator(mode="after")
@@ -234,7 +234,7 @@ class Settings(BaseSettings):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What was taken otherwise than it stands in the environment; a sentence each, for the log."""
+        """What was read differently from what the environment says; one sentence each, for the log."""
         return self._remarks
 
     @property

@@ -516,7 +516,7 @@ def test_a_path_that_cannot_be_read_is_a_download_error(settings: Settings, tmp_
 def test_what_has_no_end_is_no_file(settings: Settings, tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
     for path in ("pipe", "."):
-        with pytest.raises(DownloadError, match=r"Task 1: .* is no file"):
+        with pytest.raises(DownloadError, match=r"Task 1: .* is not a file"):
             make(settings, local_files_dir=tmp_path).fetch(path, 1)
 
 

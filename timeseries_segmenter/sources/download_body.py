@@ -12,7 +12,7 @@ from timeseries_segmenter.sources.time_limit import time_limit
 
 ARRIVING = 1 << 16  # bytes
 UNPACKED = 1 << 20  # bytes
-CODINGS = "gzip, deflate"  # what read_body can unpack
+CODINGS = "gzip, deflate"  # that read_body can unpack
 LAYERS = 3  # codings, one around the other
 
 
@@ -28,9 +28,9 @@ def read_body(
 ) -> bytes:
     """The body of a streamed answer, holding no more than `limit` bytes and a chunk of it at a time.
 
-    `on_arrival` is told of the bytes that have arrived so far, packed, and may raise to end it. Raises
-    TooLargeError, TimeoutError, and urllib3's HTTPError: ProtocolError where it is cut off, DecodeError
-    where it can't be unpacked.
+    `on_arrival` gets the number of packed bytes that have arrived so far, and may raise to end it. Raises
+    TooLargeError, TimeoutError, and urllib3's HTTPError: ProtocolError if it is cut off, DecodeError
+    if it can't be unpacked.
     """
     raw = response.raw
     ends = time.monotonic() + seconds
@@ -77,7 +77,7 @@ def _unpacked(chunks: Iterator[bytes], coding: str, check: Callable[[], None]) -
         while left:
             check()  # packed nothing can go on for long
             if decoder is None or (decoder.eof and coding != "deflate" and left[0] == 0x1F):
-                decoder = _decoder(coding, left[0])  # gzip files may stand one after the other
+                decoder = _decoder(coding, left[0])  # gzip files may follow one another
             if decoder.eof:
                 break  # padding
             try:

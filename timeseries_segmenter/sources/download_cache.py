@@ -1,4 +1,4 @@
-"""Downloaded files on disk, each with what its server needs to tell whether it changed since."""
+"""Downloaded files on disk, each with what its server needs to say whether it has changed since."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ class DownloadCache:
         self.capacity = capacity
 
     def conditions(self, url: str) -> dict[str, str]:
-        """Request headers that ask for the body only if it changed; empty where nothing is kept."""
+        """Request headers that ask for the body only if it changed; empty if nothing is kept."""
         try:
             with self._path(url).open("rb") as file:
                 kept = json.loads(file.readline())
@@ -57,14 +57,14 @@ class DownloadCache:
         return body
 
     def size(self, url: str) -> int:
-        """Bytes that the body kept for `url` takes, about; 0 where none is."""
+        """Bytes that the body kept for `url` takes, about; 0 if there is none."""
         try:
             return self._path(url).stat().st_size
         except OSError:
             return 0
 
     def put(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Keep a body, where its server gave a validator and there is room for it.
+        """Keep a body if its server gave a validator and there is room for it.
 
         A disk that refuses it is a warning in the log: the next one fetches the body again.
         """
@@ -99,7 +99,7 @@ class DownloadCache:
                     path.unlink()
         entries = []
         for path in self.folder.glob("*.series"):
-            with suppress(FileNotFoundError):  # another process made room as well
+            with suppress(FileNotFoundError):  # another process made room too
                 entries.append((path.stat().st_mtime, path.stat().st_size, path))
         total = sum(size for _, size, _ in entries)
         for _, size, path in sorted(entries):

@@ -60,7 +60,7 @@ class Download:
 
     task: int | str
     patience: Patience
-    most_bytes: int | None = None  # of the series; None: MAX_SERIES_MB alone counts
+    most_bytes: int | None = None  # of the series; None: only MAX_SERIES_MB counts
     moved: float = field(default_factory=monotonic)
     stalled: str = ""  # the host that the newest try waited for in vain
     insists: bool = False  # on a host that was waited for in vain
@@ -68,7 +68,7 @@ class Download:
     withheld: str = ""  # why the token is not sent
 
     def move(self) -> None:
-        """Note that something moves. Raises TimeoutError where nobody takes the outcome any more."""
+        """Note that something moves. Raises TimeoutError if nobody waits for the outcome any more."""
         self.moved = monotonic()
         if self.patience.ended:
             raise TimeoutError("nobody waits for it")
@@ -79,8 +79,8 @@ class Downloader:
 
     Several threads may share it. `policy` bounds the tries, `studio_policy` those of Label Studio's
     own files: while that is away a training should wait, but one dead host is not worth a minute.
-    `on_cache` is called once for each series that came over HTTP: with True where its server left it
-    to the copy in the cache, with False where it was sent.
+    `on_cache` is called once for each series that came over HTTP: with True if its server left it
+    to the copy in the cache, with False if it was sent.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Downloader:
             raise
 
     def _try(self, url: str, download: Download) -> bytes:
-        """One try; raises TemporaryError where another may do better."""
+        """One try; raises TemporaryError if another may do better."""
         download.stalled = ""
         key = f"without token {url}" if download.withheld else url  # what the token brought is not for all
         if download.most_bytes is not None and self._cache.size(key) > download.most_bytes:
@@ -169,7 +169,7 @@ class Downloader:
     def _follow(
         self, url: str, conditions: dict[str, str], download: Download
     ) -> tuple[bytes, requests.structures.CaseInsensitiveDict[str]] | None:
-        """Body and headers from the end of the redirects; None where the conditions hold."""
+        """Body and headers from the end of the redirects; None if the conditions hold."""
         with_token = not download.withheld
         renewed = False
         task = download.task
@@ -207,7 +207,7 @@ class Downloader:
                         continue
             except NotPublicError as error:
                 raise DownloadError(
-                    f"Task {task}: {host} is not on the public internet; where series may come "
+                    f"Task {task}: {host} is not on the public internet; if series may come "
                     "from there, add it to DATA_ALLOWED_HOSTS"
                 ) from error
             except TimeoutError as error:
@@ -311,7 +311,7 @@ def _no_address(url: str, task: int | str, error: Exception) -> DownloadError:
     # the error's own text may hold the password
     shown = url.partition("?")[0].partition("#")[0].rpartition("@")[2]
     return DownloadError(
-        f"Task {task}: {shown!r:.80} is no address that a series can be fetched from ({type(error).__name__})"
+        f"Task {task}: {shown!r:.80} is not an address to fetch a series from ({type(error).__name__})"
     )
 
 

@@ -31,7 +31,7 @@ def read_tasks(path: Path, ids: Collection[TaskId] | None = None) -> list[dict[s
     called by its place in the file, `#3`, and so is one whose id another has, `7 #3`; `ids` may name
     either. `completions` of old exports are annotations.
 
-    Raises ExportError where the file is no export, or lacks one of the ids.
+    Raises ExportError if the file is not an export, or lacks one of the ids.
     """
     listed = _listed(_json(path), path)
     asked = [task_id(task.get("id")) for task in listed]
@@ -90,10 +90,10 @@ def _listed(content: object, path: Path) -> list[dict[str, Any]]:
         keys = ", ".join(f'"{key}"' for key in [*content][:5])
         what = "one task" if "data" in content else f"an object with the keys {keys or 'none'}"
         raise ExportError(
-            f"{path} is no list of tasks with data, but {what}; write [ ] around tasks, or {EXPORT}"
+            f"{path} is not a list of tasks with data, but {what}; write [ ] around tasks, or {EXPORT}"
         )
     if not isinstance(content, list):
-        raise ExportError(f"{path} is no list of tasks with data, but {content!r:.60}; {EXPORT}")
+        raise ExportError(f"{path} is not a list of tasks with data, but {content!r:.60}; {EXPORT}")
     for place, task in enumerate(content, 1):
         if isinstance(task, dict) and "data" in task:
             continue
@@ -103,7 +103,7 @@ def _listed(content: object, path: Path) -> list[dict[str, Any]]:
             else f"is {task!r:.60}"
         )
         raise ExportError(
-            f"{path} is no list of tasks with data: entry {place} {what}; {EXPORT} (not as JSON-MIN or CSV)"
+            f"{path} is not a list of tasks with data: entry {place} {what}; {EXPORT}, not as JSON-MIN or CSV"
         )
     return content
 

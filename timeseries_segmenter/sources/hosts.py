@@ -39,8 +39,8 @@ class Hosts:
     def adapter(self, url: str) -> HTTPAdapter:
         """The adapter for an address as `prepare` leaves it.
 
-        Sending with it raises NotPublicError where the host is not trusted and its name, or what it
-        resolves to, is no public address; it connects to the very address that was checked.
+        Sending with it raises NotPublicError if the host is not trusted and its name, or what it
+        resolves to, is not a public address; it connects to the very address that was checked.
         """
         if self.trusts(url):
             return _Trusted()
@@ -132,7 +132,7 @@ class _Connection(urllib3.connection.HTTPConnection):
 class _TlsConnection(_Connection, urllib3.connection.HTTPSConnection):
     """Its greetings have an end, too."""
 
-    _same: socket.socket | None = None  # TLS takes the socket over, and shows its own when all is said
+    _same: socket.socket | None = None  # TLS takes the socket over, and shows its own after the handshake
 
     def _new_conn(self) -> socket.socket:
         connected = super()._new_conn()

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 PAGE_SIZE = 100  # tasks
 TIMEOUT = 60  # seconds for one page
-PAST_THE_END = "Invalid page"  # a 404 that says anything else is no end
+PAST_THE_END = "Invalid page"  # a 404 that says anything else is not the end
 LABELLED, UNLABELLED = "greater", "equal"  # than, or to, no annotation
 
 ADVICE = {
@@ -104,7 +104,7 @@ class LabelStudioClient:
     def labelled_tasks(self, project: int) -> Iterator[dict[str, Any]]:
         """Tasks of a project that hold an annotation, fetched page by page: `id`, `data`, `annotations`.
 
-        Each comes once, also where pages shift because somebody annotates meanwhile. Raises
+        Each comes once, even if pages shift because somebody annotates meanwhile. Raises
         LabelStudioError.
         """
         return self._tasks(project, LABELLED)
@@ -162,7 +162,7 @@ class LabelStudioClient:
         return self._shown
 
     def renew(self, refused: str) -> bool:
-        """Have the next authorization be another than one that was refused; False where there is none.
+        """Replace an authorization that was refused; returns False if there is no other.
 
         The SDK goes by this machine's clock, which may be behind Label Studio's.
         """
@@ -196,7 +196,7 @@ class LabelStudioClient:
         return self._retries.run(self.host, lambda: self._try(f"the request for {wanted}", ask))
 
     def _try(self, request: str, ask: Callable[["LabelStudio"], T]) -> T:
-        """One try; raises TemporaryError where another may do better, and turns what the SDK raises into an
+        """One try; raises TemporaryError if another may do better, and turns what the SDK raises into an
         error that says what to do.
         """
         nonsense = LabelStudioError(
@@ -228,7 +228,7 @@ class LabelStudioClient:
             raise nonsense from error
 
     def _ask_twice(self, ask: Callable[["LabelStudio"], T]) -> T:
-        """Ask again with another access token where one is refused, whatever this machine's clock says."""
+        """Ask again with another access token if one is refused, whatever this machine's clock says."""
         sdk = self._client()
         try:
             return ask(sdk)

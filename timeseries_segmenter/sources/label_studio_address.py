@@ -1,4 +1,4 @@
-"""Addresses on Label Studio's host: its files, which ask for the token, and what is no series."""
+"""Addresses on Label Studio's host: its files, which ask for the token, and what is not a series."""
 
 import re
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from timeseries_segmenter.sources.hosts import origin, prepare
 
 BY_ID = r"/(tasks|projects)/\d+/(presign|resolve)/"
-# where a task's data begins like this, it is no file of this service's own
+# a task's data that begins like this is not a file of this service's own
 RELATIVE = re.compile(rf"/data/upload/|/data/local-files/|/storage-data/|/samples/|{BY_ID}(?:\?|$)")
 FILE_NAMES = ("d", "filepath")  # what these hold in a query is a path below a folder of Label Studio's
 DECODINGS = 8
@@ -34,7 +34,7 @@ class StudioAddress:
         return origin(url) == self._origin
 
     def wants_token(self, url: str) -> bool:
-        """Whether the token goes along: to LABEL_STUDIO_HOST alone, and not past a path it has."""
+        """Whether the token goes along: to LABEL_STUDIO_HOST only, and inside its path."""
         return self.owns(url) and urlsplit(url).path.startswith(f"{self._base}/")
 
     def objection(self, url: str) -> str | None:
@@ -58,7 +58,7 @@ class StudioAddress:
 
 
 def _steps(path: str) -> list[str]:
-    """A path's steps without percent-encoding, however often it was done; `..` where that has no end."""
+    """A path's steps without percent-encoding, however often it was done; `..` if that has no end."""
     for _ in range(DECODINGS):
         plain = unquote(path)
         if plain == path:

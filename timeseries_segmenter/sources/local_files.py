@@ -1,4 +1,4 @@
-"""Series in the one folder of this machine that tasks may name files of."""
+"""Series in the one folder on this machine whose files tasks may name."""
 
 import errno
 
@@ -29,11 +29,11 @@ class LocalFiles:
             if not path.is_relative_to(self._folder.resolve()):
                 raise DownloadError(
                     f"Task {task}: {source!r:.300} is not inside LOCAL_FILES_DIR, {self._folder}: files are "
-                    "read from there alone. Move it there, or allow a folder above both (on the command line "
+                    "read from there only. Move it there, or allow a folder above both (on the command line "
                     "it is the folder of the tasks file)"
                 )
             if path.exists() and not path.is_file():  # a pipe or a device may have no end
-                raise DownloadError(f"Task {task}: {source!r:.300} is no file")
+                raise DownloadError(f"Task {task}: {source!r:.300} is not a file")
             if path.stat().st_size > self._most_megabytes * 1_000_000:
                 raise DownloadError(
                     f"Task {task}: {source!r:.300} is larger than MAX_SERIES_MB={self._most_megabytes}"
@@ -43,4 +43,4 @@ class LocalFiles:
             kind = DownloadError if error.errno in LASTING else PassingDownloadError
             raise kind(f"Task {task}: {source!r:.300} can't be read: {error.strerror}") from error
         except ValueError as error:
-            raise DownloadError(f"Task {task}: {source!r:.300} is no path: {error}") from error
+            raise DownloadError(f"Task {task}: {source!r:.300} is not a path: {error}") from error

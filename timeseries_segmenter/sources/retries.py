@@ -30,8 +30,8 @@ class RetryPolicy:
 
 
 SHORT = RetryPolicy(tries=3, seconds=5, first_wait=0.3, longest_wait=2)  # Label Studio waits for predictions
-ONE_TRY = RetryPolicy(tries=1, seconds=0, first_wait=0, longest_wait=0)  # for what is done without as well
-LONG = RetryPolicy(tries=8, seconds=60, first_wait=0.5, longest_wait=20)  # nobody waits for a training
+ONE_TRY = RetryPolicy(tries=1, seconds=0, first_wait=0, longest_wait=0)  # for what can be done without
+LONG = RetryPolicy(tries=8, seconds=60, first_wait=0.5, longest_wait=20)  # nobody waits for a training run
 
 
 class TemporaryError(Exception):
@@ -58,7 +58,7 @@ class Retries:
         self._given_up: dict[str, float] = {}  # until when, by host
 
     def run(self, host: str, attempt: Callable[[], T]) -> T:
-        """What `attempt` returns, called again where it raises TemporaryError.
+        """What `attempt` returns, called again if it raises TemporaryError.
 
         After the last try its error is raised, with their number, marked as passing. Anything else it
         raises is raised at once.

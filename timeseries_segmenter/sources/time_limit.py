@@ -55,7 +55,7 @@ def on_a_thread(name: str, call: Callable[[], T]) -> Future[T]:
 
 
 def run_within(seconds: float, call: Callable[[], T]) -> T:
-    """What `call` returns, on a thread of its own, which is left behind where it takes longer.
+    """What `call` returns, on a thread of its own, which is left behind if it takes longer.
 
     For what can't be interrupted: the system's resolver has time-outs of its own. Raises TimeoutError,
     and what `call` raises.

@@ -54,7 +54,7 @@ def rules() -> Iterator[tuple[str, str, Rule]]:
 
 
 def routes() -> str:
-    """A table of all routes, with what each asks for where a password is set."""
+    """A table of all routes, with what each asks for if a password is set."""
     rows: dict[tuple[str, str], str] = {}
     views = app().view_functions
     for method, path, rule in rules():
@@ -62,7 +62,7 @@ def routes() -> str:
         rows[key] = f"{rows[key]}, `{method} {path}`" if key in rows else f"`{method} {path}`"
     return table(
         ("Route", "Asks for", ""),
-        [(named, _credentials(path), told) for (path, told), named in rows.items()],
+        [(named, _credentials(path), words) for (path, words), named in rows.items()],
     )
 
 
@@ -94,8 +94,8 @@ def metrics() -> str:
     with app().app_context():
         text = current_backend().metrics.exposition().decode()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
-    told = re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE)
-    rows = [(f"`{name}`", kinds[name], words) for name, words in told if not name.endswith("_created")]
+    described = re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE)
+    rows = [(f"`{name}`", kinds[name], words) for name, words in described if not name.endswith("_created")]
     return table(("Name", "Kind", ""), sorted(rows))
 
 

@@ -15,4 +15,4 @@ def found() -> dict[str, str]:
 
 def targets() -> str:
     """A table of the targets."""
-    return table(("Target", ""), [(f"`make {name}`", told) for name, told in found().items()])
+    return table(("Target", ""), [(f"`make {name}`", words) for name, words in found().items()])

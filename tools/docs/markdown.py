@@ -28,7 +28,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def paragraph(docstring: str | None) -> str:
-    """The first paragraph of a docstring on one line. Raises ValueError where there is none."""
+    """The first paragraph of a docstring on one line. Raises ValueError if there is none."""
     text = inspect.cleandoc(docstring or "").partition("\n\n")[0].replace("\n", " ")
     if not text:
         raise ValueError("a docstring is missing that the documentation shows")
@@ -77,7 +77,7 @@ def _bounds(schema: Schema) -> str:
 
 
 def shown(value: object) -> str:
-    """A default as it would be written; nothing where there is none."""
+    """A default as it would be written; nothing if there is none."""
     if value is None or value in ("", [], {}):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else str(value).removesuffix('.0')}`"

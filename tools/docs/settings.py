@@ -44,7 +44,7 @@ WORDS = {"path or null": "path", "list of texts": "texts, with commas between th
 
 
 def tables() -> str:
-    """A table for each group. Raises ValueError where a setting is in none."""
+    """A table for each group. Raises ValueError if a setting is in none."""
     grouped = [name for names in GROUPS.values() for name in names]
     if sorted(grouped) != sorted(Settings.model_fields):
         odd = set(grouped) ^ set(Settings.model_fields)

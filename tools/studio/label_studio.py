@@ -48,7 +48,7 @@ class LabelStudio:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Starts the server and waits until it answers. Raises `DemoError` where it doesn't."""
+        """Starts the server and waits until it answers. Raises `DemoError` if it doesn't."""
         if not self.data_dir.exists():
             make_template(self.child.log)
             # renamed when complete, so that a copy cut short is never taken for a database
@@ -100,7 +100,7 @@ def template_ready() -> bool:
 
 
 def make_template(log: Path) -> None:
-    """Lets Label Studio make and migrate its database once. Does nothing where that is done."""
+    """Lets Label Studio make and migrate its database once. Does nothing if that is done."""
     if template_ready():
         return
     partial = TEMPLATE.with_name("template.partial")

@@ -124,7 +124,7 @@ class Child:
     def wait_ready(self, url: str, seconds: float) -> None:
         """Waits until `url` answers 200.
 
-        Raises `DemoError` with the end of the log where the program ends first or `seconds` pass.
+        Raises `DemoError` with the end of the log if the program ends first or `seconds` pass.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

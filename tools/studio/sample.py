@@ -43,7 +43,7 @@ class BundledExample:
         return tuple((label,) for label in self.pair.labels)
 
     def segments(self, sample: Sample, regions: Any) -> list[Segment]:
-        """Regions of a sample, drawn or predicted, as segments of its rows."""
+        """Regions of a sample, annotated or predicted, as segments of its rows."""
         return annotation_segments({"result": list(regions)}, self.pair, sample.series)
 
 

@@ -56,7 +56,7 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Starts the service and waits until it answers. Raises `DemoError` where it doesn't."""
+        """Starts the service and waits until it answers. Raises `DemoError` if it doesn't."""
         command = [sys.executable, "_wsgi.py", "--host", "127.0.0.1", "--port", str(self.port)]
         self.child.start(command, self.env, cwd=ROOT)
         self.child.wait_ready(f"{self.url}/health", START_SECONDS)
@@ -75,7 +75,7 @@ class Service:
         return list(self._get("/versions")["versions"])
 
     def newest_job(self, project_id: int) -> str:
-        """The id of the newest job. Raises `DemoError` where no event of the project arrives."""
+        """The id of the newest job. Raises `DemoError` if no event of the project arrives."""
         deadline = time.monotonic() + WEBHOOK_SECONDS
         while time.monotonic() < deadline:
             jobs = self.training(project_id)["jobs"]
@@ -91,9 +91,9 @@ class Service:
         seconds: float,
         report: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
-        """Waits for the end of a training, calling `report` with its job, and returns the job.
+        """Waits for the end of a training run, calling `report` with its job, and returns the job.
 
-        Raises `DemoError` where the training fails or takes longer than `seconds`.
+        Raises `DemoError` if the run fails or takes longer than `seconds`.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
