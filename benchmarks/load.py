@@ -30,7 +30,8 @@ from tests.support import recorded
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.training import Recipe, fit
-from timeseries_segmenter.project.model import TrainedModel
+from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
 from tools.studio.processes import Child, free_port
@@ -127,7 +128,7 @@ def save_models(folder: Path, projects: Iterable[int], epochs: int = 60) -> None
         example = Example(values, classes, nothing, nothing)
         recipe = Recipe(epochs=epochs, seed=project)
         segmenter = fit([example], (("Run",), ("Walk",)), ("value",), recipe).segmenter
-        store.save(project, TrainedModel({"label:ts": segmenter}), {})
+        store.save(project, Model(Card(), {"label:ts": segmenter}))
 
 
 def prediction(project: int) -> dict[str, Any]:

@@ -16,10 +16,8 @@ from timeseries_segmenter.cli import main
 from timeseries_segmenter.example_settings import NAMES
 from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.report.content import Figures
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.download_cache import DownloadCache
-from timeseries_segmenter.storage.model_file import read_metadata
 from timeseries_segmenter.storage.model_files import VERSION
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.late_events import LateEvents
@@ -242,25 +240,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_metadata_of_a_model_is_documented(model: Path) -> None:
-    section = _section("reference/file-formats.md", "Metadata")
-    told = re.findall(r"^\| `([\w.{}]+)` \|", section, re.MULTILINE)
-    metadata = read_metadata(model)
-    (pair,) = metadata.pop("pairs").values()
-    assert {*metadata, *(f"pairs.{{name}}.{key}" for key in pair)} == {*told} - {
-        "project",
-        "restored",
-        "left_out",
-    }
-    training = re.search(r"`pairs.{name}.training` \| (.*),", section)
-    assert training is not None
-    own = set(re.findall(r"`(\w+)`", training[1]))
-    left_out = {"classes", "confusions", "reliability"}
-    assert pair["training"].keys() == own | Figures.model_fields.keys() - left_out | {"f1"}
-    assert pair["held_out"].keys() == Figures.model_fields.keys() - left_out | {"f1"}
-    assert all(f"`{name}`" in section for name in left_out)
-
-
 def test_the_figures_of_evaluate_are_documented(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     inputs = ["--config", str(EXAMPLE / "config.xml"), "--tasks", str(EXAMPLE / "tasks.json")]
     assert main(["evaluate", *inputs, "--task-ids", "3", "--model", str(model), "--json"]) == 0
@@ -271,7 +250,7 @@ def test_the_figures_of_evaluate_are_documented(model: Path, capsys: pytest.Capt
 
 def test_the_files_of_model_dir_are_documented(settings: Settings, run_walk: Segmenter) -> None:
     store, states, folder = ModelStore(settings), JobQueue(settings.model_dir), settings.model_dir
-    version = store.save(47, of_one_pair(run_walk), {})
+    version = store.save(47, of_one_pair(run_walk))
     store.keep_report(47, version, "<!doctype html>")
     with states.only_one(47), states.change(47) as trainings:
         trainings.enqueue("START_TRAINING")

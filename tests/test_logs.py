@@ -41,7 +41,7 @@ def set_up_log() -> Iterator[Callable[..., None]]:
 def ask_everything(
     client: FlaskClient, backend: Backend, studio: LabelStudioServer, model: Segmenter
 ) -> None:
-    backend.store.save(3, of_one_pair(model), {})
+    backend.store.save(3, of_one_pair(model))
     setup = recorded.body("setup_request_index_time") | {"access_token": ACCESS_TOKEN}
     client.post("/setup", json=setup, headers={"Authorization": f"Basic {ACCESS_TOKEN}"})
     client.post("/setup", json=setup | {"schema": "<View/>"})
@@ -131,7 +131,7 @@ def test_json_entries_of_a_request_tell_project_task_version_and_seconds(
     backend: Backend,
     run_walk: Segmenter,
 ):
-    version = backend.store.save(6, of_one_pair(run_walk), {})
+    version = backend.store.save(6, of_one_pair(run_walk))
     set_up_log("INFO", "json")
     client.post("/predict", json=recorded.body("predict_json_inline"))
     client.get("/projects/7/training")

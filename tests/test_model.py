@@ -30,7 +30,7 @@ def test_it_is_a_model_of_label_studio_ml():
 
 
 def test_predictions_are_plain_dicts_one_for_each_task(backend: Backend, run_walk: Segmenter):
-    version = backend.store.save(6, of_one_pair(run_walk), {})
+    version = backend.store.save(6, of_one_pair(run_walk))
     predictions = make(backend).predict(TASKS)
     assert [type(prediction) for prediction in predictions] == [dict] * 3
     assert {prediction["model_version"] for prediction in predictions} == {version}
@@ -53,7 +53,7 @@ def test_a_prediction_without_a_config_says_what_is_missing(backend: Backend):
 
 
 def test_the_version_is_that_of_its_project(backend: Backend, run_walk: Segmenter):
-    versions = {project: backend.store.save(project, of_one_pair(run_walk), {}) for project in (0, 6)}
+    versions = {project: backend.store.save(project, of_one_pair(run_walk)) for project in (0, 6)}
     assert make(backend).model_version == versions[6]
     assert make(backend).get("model_version") == versions[6]
     assert make(backend).versions() == [versions[6]]
@@ -96,7 +96,7 @@ def test_without_a_backend_the_environment_is_read(
     run_walk: Segmenter,
     backend: Backend,
 ):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     monkeypatch.setenv("MODEL_DIR", str(backend.store.path(6).parent))
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", TOKEN)
     model = TimeSeriesSegmenter(project_id=6, label_config=CONFIG)
@@ -109,7 +109,7 @@ def test_without_a_backend_the_environment_is_read(
 def test_objects_are_cheap_and_share_the_models_in_memory(
     backend: Backend, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
 ):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     make(backend).predict(TASKS[:1])
     monkeypatch.setattr("timeseries_segmenter.storage.model_store.load_model", pytest.fail)
     make(backend).predict(TASKS[:1])
@@ -118,7 +118,7 @@ def test_objects_are_cheap_and_share_the_models_in_memory(
 def test_setup_and_health_load_no_weights(
     backend: Backend, client: Any, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
 ):
-    version = backend.store.save(3, of_one_pair(run_walk), {})
+    version = backend.store.save(3, of_one_pair(run_walk))
     monkeypatch.setattr("timeseries_segmenter.storage.model_store.load_model", pytest.fail)
     monkeypatch.setattr(ModelStore, "load", pytest.fail)
     assert client.get("/health").status_code == 200

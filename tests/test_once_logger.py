@@ -24,7 +24,7 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
 @pytest.fixture
 def body(studio: LabelStudioServer, backend: Backend, run_walk: Segmenter) -> dict[str, Any]:
     """A request with three tasks on Label Studio, whose files are not there."""
-    backend.store.save(recorded_project(), of_one_pair(run_walk), {})
+    backend.store.save(recorded_project(), of_one_pair(run_walk))
     body = recorded.body(FILES)
     for number, task in enumerate(body["tasks"]):
         task["data"]["csv_url"] = f"/data/upload/1/{number}.csv"

@@ -123,9 +123,10 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
     from tqdm import tqdm
 
     from timeseries_segmenter.learning.observer import Epoch, Observer
+    from timeseries_segmenter.project.card import Card
     from timeseries_segmenter.project.labelled_task import remarks_on, shortened, task_ids
     from timeseries_segmenter.project.training import Start, train_model
-    from timeseries_segmenter.report.from_training import reported
+    from timeseries_segmenter.report.builder import reported
     from timeseries_segmenter.segment import label_set_name
     from timeseries_segmenter.sources.export_file import check_writable
     from timeseries_segmenter.sources.task_series import TaskSeries
@@ -156,25 +157,23 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
                 bar.set_postfix_str(f"checking {self.pair}, {share:.0%}")
 
         training = train_model(labelled, config, settings, start, Bar())
-    moment = datetime.now(UTC)
-    about = {
-        "created_at": moment.isoformat(timespec="seconds"),
-        "title": options.model.stem,
-        "tasks": task_ids(labelled),
-        "skipped": shortened(left_out),
-        "remarks": shortened([*config.unusable, *remarks_on(labelled)]),
-        "seconds": {
+    moment = datetime.now(UTC).replace(microsecond=0)
+    card = Card(
+        version=f"{options.model.stem}-{moment:%Y%m%dT%H%M%SZ}",
+        title=options.model.stem,
+        created_at=moment,
+        label_config=options.config.read_text(encoding="utf-8-sig"),
+        tasks=task_ids(labelled),
+        skipped=shortened(left_out),
+        remarks=shortened([*config.unusable, *remarks_on(labelled)]),
+        seconds={
             "fitting": round(time.monotonic() - began - training.check_seconds, 2),
             "checking": round(training.check_seconds, 2),
         },
-    }
-    model, metadata = reported(training, start.model.metadata if start else None, about)
-    metadata |= {
-        "version": f"{options.model.stem}-{moment:%Y%m%dT%H%M%SZ}",
-        "label_config": options.config.read_text(encoding="utf-8-sig"),
-    }
+    )
+    model = reported(training, card, start.model.card if start else None)
     try:
-        save_model(options.model, model, metadata)
+        save_model(options.model, model)
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{options.model} can't be written: {error}") from error
     for remark in remarks_on(labelled):
@@ -351,11 +350,11 @@ def _tasks(options: argparse.Namespace, part: str) -> list[dict[str, Any]]:
 
 
 def _model(path: Path) -> "Model":
-    from timeseries_segmenter.project.model import Model
     from timeseries_segmenter.storage.model_file import load_model
 
-    segmenters, metadata = load_model(path)
-    return Model(str(metadata.get("version", path.stem)), segmenters, metadata)
+    model = load_model(path)
+    named = model.card.model_copy(update={"version": model.version or path.stem})
+    return replace(model, card=named)
 
 
 def _add_versions(commands: Commands) -> None:
@@ -371,15 +370,15 @@ def versions(options: argparse.Namespace, settings: "Settings") -> None:
     current = store.version(options.project)
     rows = []
     for summary in VersionSummaries(store).of(options.project):
-        macro_f1 = summary.quality.macro_f1 if summary.quality else None
+        quality = summary.quality
         rows.append(
             (
                 "*" if summary.version == current else "",
                 summary.version,
                 summary.created_at.isoformat() if summary.created_at else "",
                 str(summary.tasks),
-                "" if macro_f1 is None else f"{macro_f1:.3f}",
-                summary.quality.measured_on if summary.quality and macro_f1 is not None else "",
+                f"{quality.macro_f1:.3f}" if quality else "",
+                quality.measured_on if quality else "",
                 summary.unreadable or (f"is {summary.restored} again" if summary.restored else ""),
             )
         )
@@ -408,7 +407,7 @@ def rollback(options: argparse.Namespace, settings: "Settings") -> None:
         version = store.roll_back(options.project, options.to)
     except OSError as error:
         raise ExportError(f"{settings.model_dir} can't be written: {error.strerror}") from error
-    restored = store.metadata(options.project, version)["restored"]
+    restored = store.card(options.project, version).restored
     print(f"project {options.project}: {version} is {restored} again; retrieve predictions in Label Studio")
 
 

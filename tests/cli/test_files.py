@@ -7,7 +7,8 @@ import pytest
 from timeseries_segmenter.cli import main
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.report.content import Report
-from timeseries_segmenter.storage.model_file import read_metadata, read_report
+from timeseries_segmenter.report.saved import load_report
+from timeseries_segmenter.storage.model_file import read_card
 
 SAMPLE = Path("examples/activity")
 INPUTS = ["--config", str(SAMPLE / "config.xml"), "--tasks", str(SAMPLE / "tasks.json")]
@@ -172,7 +173,7 @@ class Folder:
         return main([command, *inputs, "--model", str(self.path / model), *more])
 
     def report(self) -> Report:
-        return Report.model_validate_json(read_report(self.path / "m.pt") or b"")
+        return load_report(self.path / "m.pt")[1]
 
 
 @pytest.fixture
@@ -213,7 +214,7 @@ def test_a_task_that_can_not_be_learned_is_left_out_and_named(
     (skipped,) = folder.report().skipped
     assert skipped.startswith("Task 2: ")
     assert reason in skipped
-    assert read_metadata(folder.path / "m.pt")["skipped"] == [skipped]
+    assert read_card(folder.path / "m.pt").skipped == [skipped]
     assert folder.run("evaluate", [GOOD | {"id": 1}, bad | {"id": 2}], "--json") == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["label:ts"]["tasks"] == 1
@@ -248,7 +249,7 @@ def test_tasks_without_ids_or_with_text_or_the_same_ones_are_learned_and_keep_wh
     assert folder.run("train", tasks) == 0
     names = ["#1", "rec-7", "#3", "5 #4", "5 #5"]
     assert folder.report().tasks == names
-    assert set(read_metadata(folder.path / "m.pt")["pairs"]["label:ts"]["folds"]) == set(names)
+    assert set(read_card(folder.path / "m.pt").pairs["label:ts"].folds) == set(names)
     assert folder.run("train", tasks, "--start", str(folder.path / "m.pt"), model="later.pt") == 0
     assert folder.run("predict", tasks, "--output", str(folder.path / "p.json")) == 0
     predicted = json.loads((folder.path / "p.json").read_text())

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,16 +8,21 @@ from tests.support import reports
 from tests.support.models import of_one_pair
 from timeseries_segmenter.cli import main
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.project.model import TrainedModel
+from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_file import save_model
 from timeseries_segmenter.storage.model_store import ModelStore
 
 
+def named(model: Model, version: str) -> Model:
+    return replace(model, card=Card(version=version))
+
+
 @pytest.fixture(scope="module")
-def model() -> TrainedModel:
+def model() -> Model:
     report = reports.report(reports.part(checked=reports.checked()))
-    return TrainedModel({"label:ts": reports.fitted().segmenter}, report=report.model_dump_json())
+    return Model(Card(), {"label:ts": reports.fitted().segmenter}, report=report.model_dump_json())
 
 
 def links(page: Path) -> list[str]:
@@ -24,9 +30,9 @@ def links(page: Path) -> list[str]:
 
 
 def test_the_report_of_a_model_file_is_written(
-    model: TrainedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    save_model(tmp_path / "m.pt", model, {"version": "m-20261125"})
+    save_model(tmp_path / "m.pt", named(model, "m-20261125"))
     assert main(["report", "--model", str(tmp_path / "m.pt"), "--output", str(tmp_path / "r.html")]) == 0
     assert "the report of m.pt" in capsys.readouterr().out
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
@@ -36,13 +42,13 @@ def test_the_report_of_a_model_file_is_written(
 
 
 def test_the_report_of_a_projects_current_model_leads_into_label_studio(
-    model: TrainedModel, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("MODEL_DIR", str(settings.model_dir))
     monkeypatch.setenv("LABEL_STUDIO_PUBLIC_URL", "https://studio.example")
     store = ModelStore(settings)
-    first = store.save(47, model, {})
-    store.save(47, model, {})
+    first = store.save(47, model)
+    store.save(47, model)
     restored = store.roll_back(47, first)
     assert main(["report", "--project", "47", "--output", str(tmp_path / "r.html")]) == 0
     assert "https://studio.example/projects/47/data?task=1" in links(tmp_path / "r.html")
@@ -56,12 +62,12 @@ def test_a_model_without_a_report_or_with_one_of_another_form_says_what_to_do(
 ):
     path = tmp_path / "m.pt"
     arguments = ["report", "--model", str(path), "--output", str(tmp_path / "r.html")]
-    save_model(path, of_one_pair(run_walk), {"version": "old"})
+    save_model(path, of_one_pair(run_walk, version="old"))
     assert main(arguments) == 1
     assert "old was made without a report; train once more" in capsys.readouterr().err
-    save_model(path, TrainedModel({"label:ts": run_walk}, report='{"title": "x"}'), {})
+    save_model(path, Model(Card(), {"label:ts": run_walk}, report='{"title": "x"}'))
     assert main(arguments) == 1
-    assert "of another version of this service" in capsys.readouterr().err
+    assert "of another release of this service" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -82,9 +88,9 @@ def test_a_model_that_is_not_there_is_told(
 
 
 def test_a_page_that_cannot_be_written_is_told(
-    model: TrainedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    save_model(tmp_path / "m.pt", model, {"version": "m"})
+    save_model(tmp_path / "m.pt", named(model, "m"))
     assert (
         main(["report", "--model", str(tmp_path / "m.pt"), "--output", str(tmp_path / "no" / "r.html")]) == 1
     )

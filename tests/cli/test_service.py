@@ -1,15 +1,21 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.support.foreign_models import raise_format, save_reference
-from tests.support.models import of_one_pair
+from tests.support.models import PAIR, of_one_pair
 from timeseries_segmenter.cli import main
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.card import Metrics, PairCard
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
 
-METADATA = {"created_at": "2026-11-22T10:00:00+00:00", "tasks": [1, 2, 3], "metrics": {"macro_f1": 0.91234}}
+METADATA = {
+    "created_at": datetime(2026, 11, 22, 10, tzinfo=UTC),
+    "tasks": [1, 2, 3],
+    "pairs": {PAIR: PairCard(training=Metrics(macro_f1=0.91234))},
+}
 
 
 @pytest.fixture
@@ -21,7 +27,7 @@ def store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
 def test_versions_are_listed_newest_first_with_the_served_one_marked(
     store: ModelStore, run_walk: Segmenter, capsys: pytest.CaptureFixture[str]
 ):
-    first, second = store.save(3, of_one_pair(run_walk), METADATA), store.save(3, of_one_pair(run_walk), {})
+    first, second = store.save(3, of_one_pair(run_walk, **METADATA)), store.save(3, of_one_pair(run_walk))
     assert main(["versions", "--project", "3"]) == 0
     head, newest, oldest = capsys.readouterr().out.splitlines()
     assert "version" in head
@@ -32,8 +38,8 @@ def test_versions_are_listed_newest_first_with_the_served_one_marked(
 def test_figures_on_held_out_series_are_said_to_be_such(
     store: ModelStore, run_walk: Segmenter, capsys: pytest.CaptureFixture[str]
 ):
-    figures = {"training": {"macro_f1": 0.99}, "held_out": {"macro_f1": 0.81234}}
-    store.save(3, of_one_pair(run_walk), {"pairs": {"label:ts": figures}})
+    pair = PairCard(training=Metrics(macro_f1=0.99), held_out=Metrics(macro_f1=0.81234))
+    store.save(3, of_one_pair(run_walk, pairs={PAIR: pair}))
     assert main(["versions", "--project", "3"]) == 0
     head, line = capsys.readouterr().out.splitlines()
     assert "measured on" in head
@@ -43,7 +49,7 @@ def test_figures_on_held_out_series_are_said_to_be_such(
 def test_a_version_that_is_only_the_current_file_is_listed_too(
     store: ModelStore, run_walk: Segmenter, settings: Settings, capsys: pytest.CaptureFixture[str]
 ):
-    version = store.save(3, of_one_pair(run_walk), METADATA)
+    version = store.save(3, of_one_pair(run_walk, **METADATA))
     (settings.model_dir / "versions" / f"{version}.pt").unlink()
     assert main(["versions", "--project", "3"]) == 0
     assert version in capsys.readouterr().out
@@ -52,7 +58,7 @@ def test_a_version_that_is_only_the_current_file_is_listed_too(
 def test_a_rollback_is_told_and_served(
     store: ModelStore, run_walk: Segmenter, capsys: pytest.CaptureFixture[str]
 ):
-    first, second = store.save(3, of_one_pair(run_walk), {}), store.save(3, of_one_pair(run_walk), {})
+    first, second = store.save(3, of_one_pair(run_walk)), store.save(3, of_one_pair(run_walk))
     assert main(["rollback", "--project", "3"]) == 0
     current = store.version(3)
     assert current not in (first, second)
@@ -83,7 +89,7 @@ def test_what_cannot_be_done_is_one_sentence(
     arguments: list[str],
     message: str,
 ):
-    store.save(3, of_one_pair(run_walk), {})
+    store.save(3, of_one_pair(run_walk))
     assert main(arguments) == 1
     error = capsys.readouterr().err
     assert message in error
@@ -101,17 +107,17 @@ def test_a_project_is_a_number(project: str, capsys: pytest.CaptureFixture[str])
 def test_versions_that_cannot_be_used_are_listed_with_the_reason(
     store: ModelStore, run_walk: Segmenter, settings: Settings, capsys: pytest.CaptureFixture[str]
 ):
-    first, second = store.save(3, of_one_pair(run_walk), {}), store.save(3, of_one_pair(run_walk), {})
+    first, second = store.save(3, of_one_pair(run_walk)), store.save(3, of_one_pair(run_walk))
     for path in (store.path(3), settings.model_dir / "versions" / f"{second}.pt"):
         raise_format(path)
     assert main(["versions", "--project", "3"]) == 0
     _, newest, served, trouble = capsys.readouterr().out.splitlines()
     assert newest.split()[0] == second
-    assert f"{second}.pt has format 4, of a newer release" in newest
+    assert f"{second}.pt has format 5, of a newer release" in newest
     assert served.split()[:2] == ["*", first]
-    assert trouble.startswith("The newest model can't be used: model_project_3.pt has format 4")
+    assert trouble.startswith("The newest model can't be used: model_project_3.pt has format 5")
     assert main(["rollback", "--project", "3", "--to", second]) == 1
-    assert f"{second}.pt has format 4, of a newer release" in capsys.readouterr().err
+    assert f"{second}.pt has format 5, of a newer release" in capsys.readouterr().err
     assert store.version(3) == first
 
 

@@ -1,13 +1,16 @@
+import json
+from datetime import datetime
+
 import numpy as np
 import pytest
 
 from tests.support import reports
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.time.axis import TimeAxis
+from timeseries_segmenter.project.card import Card, PairCard
 from timeseries_segmenter.project.evaluation import Comparison, evaluate
-from timeseries_segmenter.report.builder import previous
-from timeseries_segmenter.report.content import LEVELS, Report
-from timeseries_segmenter.report.figures import Classes, figures
+from timeseries_segmenter.report.content import LEVELS, Previous, Report
+from timeseries_segmenter.report.metrics import Classes, measure
 from timeseries_segmenter.report.samples import MOST_CHANNELS, MOST_REGIONS, Predicted, chosen, sample
 from timeseries_segmenter.segment import Segment
 
@@ -44,9 +47,30 @@ def test_a_report_tells_the_figures_that_an_evaluation_gives():
 
 def test_a_report_survives_being_saved_and_is_small():
     report = reports.report(reports.part(checked=reports.checked()))
-    text = report.model_dump_json()
-    assert Report.model_validate_json(text) == report
+    (pair,) = report.pairs
+    card = Card(
+        project=47,
+        title=report.title,
+        created_at=datetime.fromisoformat(report.created_at),
+        tasks=report.tasks,
+        seconds=report.seconds,
+        pairs={pair.name: PairCard.model_validate(pair, from_attributes=True)},
+    )
+    text = report.beside_card()
+    assert Report.from_saved(text, card) == report
     assert len(text) < 150_000
+
+
+def test_what_the_card_holds_is_not_saved_in_the_report_once_more():
+    report = reports.report(reports.part(checked=reports.checked()))
+    saved = json.loads(report.beside_card())
+    assert saved.keys() == {"pairs", "next", "previous"}
+    assert not saved["pairs"][0].keys() & PairCard.model_fields.keys()
+
+
+def test_a_report_that_is_whole_in_itself_wins():
+    report = reports.report(reports.part(checked=reports.checked()))
+    assert Report.from_saved(report.model_dump_json(), Card(title="another")) == report
 
 
 def test_held_out_series_are_shown_as_such_and_training_ones_where_there_are_no_others():
@@ -67,7 +91,7 @@ def test_labels_with_too_few_regions_are_named_with_their_counts():
 def test_instants_count_within_the_tolerance_those_of_their_label_before_nearer_ones_of_another():
     true = [beat(100, "N"), beat(200, "V"), beat(300, "N")]
     predicted = [beat(103, "N"), beat(101, "V"), beat(205, "V"), beat(306, "N")]
-    found = figures([Comparison(true, predicted, 400)], BEATS)
+    found = measure([Comparison(true, predicted, 400)], BEATS)
     assert found.of_instants
     assert found.confusions[0].unit == "instants"
     assert found.confusions[0].names == ["nothing", "N", "V"]
@@ -79,13 +103,13 @@ def test_instants_count_within_the_tolerance_those_of_their_label_before_nearer_
 
 
 def test_a_label_that_is_never_predicted_has_no_precision_and_f1_zero():
-    found = figures([Comparison([Segment(0, 9, ("B",))], [], 20)], RANGES)
+    found = measure([Comparison([Segment(0, 9, ("B",))], [], 20)], RANGES)
     assert (found.classes[2].precision, found.classes[2].recall, found.classes[2].f1) == (None, 0, 0)
     assert (found.classes[1].f1, found.classes[1].support) == (None, 0)
 
 
 def test_a_range_of_a_label_that_is_learned_as_instants_counts_as_one_in_its_middle():
-    found = figures([Comparison([Segment(40, 60, ("N",))], [beat(50, "N")], 100)], BEATS)
+    found = measure([Comparison([Segment(40, 60, ("N",))], [beat(50, "N")], 100)], BEATS)
     assert found.confusions[0].counts[1][1] == 1
 
 
@@ -139,11 +163,14 @@ def test_of_a_series_with_a_thousand_instants_the_stretch_with_most_mistakes_is_
     assert len(shown.drawn) + len(shown.predicted) <= MOST_REGIONS + 4
 
 
-def test_the_version_before_is_read_from_its_metadata():
-    figures = evaluate([Comparison([Segment(0, 9, ("A",))], [Segment(0, 8, ("A",))], 20)], (("A",),))
-    pairs = {"label:ts": {"held_out": figures | {"calibration_error": 0.1}}, "other:ts": {"held_out": None}}
-    found = previous({"version": "p1-v1-x", "created_at": "2026-11-25T10:15:00+00:00", "pairs": pairs})
+def test_the_version_before_is_known_by_its_card():
+    metrics = measure([Comparison([Segment(0, 9, ("A",))], [Segment(0, 8, ("A",))], 20)], RANGES, 0.1)
+    pairs = {"label:ts": PairCard(held_out=metrics), "other:ts": PairCard()}
+    created_at = datetime.fromisoformat("2026-11-25T10:15:00+00:00")
+    found = Previous.from_card(Card(version="p1-v1-x", created_at=created_at, pairs=pairs))
+    assert found.created_at == "2026-11-25T10:15:00+00:00"
     assert list(found.pairs) == ["label:ts"]
     assert found.pairs["label:ts"].segment_f1["50"] == 1
     assert found.pairs["label:ts"].calibration_error == 0.1
-    assert previous({"version": "p1-v1-x", "created_at": ""}).pairs == {}
+    assert found.pairs["label:ts"].f1 == {each.name: each.f1 for each in metrics.classes}
+    assert Previous.from_card(Card(version="p1-v1-x")).pairs == {}

@@ -9,7 +9,8 @@ from tests.support import reports as reports_of_recordings
 from tests.support.models import PAIR, of_one_pair
 from tests.support.processes import small_disk
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.project.model import TrainedModel
+from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.report.files import ReportFiles
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_file import save_model
@@ -51,7 +52,7 @@ def kept(settings: Settings) -> list[str]:
 def test_a_page_is_made_once_however_many_ask_at_once(
     store: ModelStore, reports: ReportFiles, pages: Pages, settings: Settings, run_walk: Segmenter
 ):
-    version = store.save(3, of_one_pair(run_walk), {})
+    version = store.save(3, of_one_pair(run_walk))
     found: list[str] = []
     readers = [threading.Thread(target=lambda: found.append(reports.page(3, version))) for _ in range(5)]
     for reader in readers:
@@ -67,11 +68,11 @@ def test_a_page_is_made_once_however_many_ask_at_once(
 def test_a_page_goes_with_its_version(
     store: ModelStore, reports: ReportFiles, settings: Settings, run_walk: Segmenter
 ):
-    versions = [store.save(3, of_one_pair(run_walk), {}) for _ in range(2)]
+    versions = [store.save(3, of_one_pair(run_walk)) for _ in range(2)]
     for version in versions:
         reports.page(3, version)
     assert len(kept(settings)) == 2
-    store.save(3, of_one_pair(run_walk), {})
+    store.save(3, of_one_pair(run_walk))
     assert kept(settings) == [f"{versions[1]}.html"]
     assert store.versions(3)[-1] == versions[1]
 
@@ -79,7 +80,7 @@ def test_a_page_goes_with_its_version(
 def test_a_page_of_a_model_whose_history_is_gone_is_not_kept(
     store: ModelStore, reports: ReportFiles, settings: Settings, run_walk: Segmenter
 ):
-    version = store.save(3, of_one_pair(run_walk), {})
+    version = store.save(3, of_one_pair(run_walk))
     (settings.model_dir / "versions" / f"{version}.pt").unlink()
     assert "model_project_3" in reports.page(3, version)
     assert kept(settings) == []
@@ -89,7 +90,7 @@ def test_a_name_that_a_person_gave_leads_nowhere(
     store: ModelStore, reports: ReportFiles, settings: Settings, run_walk: Segmenter
 ):
     settings.model_dir.mkdir()
-    save_model(store.path(3), of_one_pair(run_walk), {"version": "../model_project_3"})
+    save_model(store.path(3), of_one_pair(run_walk, version="../model_project_3"))
     (settings.model_dir / "model_project_3.html").write_text("not a report")
     assert "model_project_3" in reports.page(3, store.version(3))
     assert (settings.model_dir / "model_project_3.html").read_text() == "not a report"
@@ -101,7 +102,7 @@ def test_a_full_disk_costs_no_report(
     import subprocess
 
     with small_disk(settings.model_dir):
-        version = store.save(3, of_one_pair(run_walk), {})
+        version = store.save(3, of_one_pair(run_walk))
         subprocess.run(["mount", "-o", "remount,ro", settings.model_dir], check=True)
         assert version in reports.page(3, version)
         assert version in reports.page(3, version)
@@ -112,8 +113,8 @@ def test_a_report_is_served_with_what_it_needs_and_no_more(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
     first, second = (
-        backend.store.save(3, of_one_pair(run_walk), {}),
-        backend.store.save(3, of_one_pair(run_walk), {}),
+        backend.store.save(3, of_one_pair(run_walk)),
+        backend.store.save(3, of_one_pair(run_walk)),
     )
     backend.reports = ReportFiles(backend.store, Pages())
     answer = client.get("/projects/3/report")
@@ -131,7 +132,7 @@ def test_a_report_is_served_with_what_it_needs_and_no_more(
 def test_a_version_that_is_not_kept_has_no_report(
     client: FlaskClient, backend: Backend, run_walk: Segmenter, version: str
 ):
-    backend.store.save(3, of_one_pair(run_walk), {})
+    backend.store.save(3, of_one_pair(run_walk))
     answer = client.get("/projects/3/report", query_string={"version": version})
     assert answer.status_code == 404
     assert "is not kept" in answer.json["detail"]
@@ -154,7 +155,7 @@ def test_a_project_without_a_model_says_what_brings_a_report(client: FlaskClient
 def test_a_model_from_before_there_were_reports_says_so(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
-    version = backend.store.save(3, of_one_pair(run_walk), {})
+    version = backend.store.save(3, of_one_pair(run_walk))
     page = client.get("/projects/3/report", headers={"Accept": "text/html"})
     assert (page.status_code, page.mimetype) == (404, "text/html")
     assert f"No report of {version}" in page.text
@@ -166,8 +167,8 @@ def test_the_report_that_was_saved_with_a_model_is_rendered_once_with_links(
     client: FlaskClient, backend: Backend, settings: Settings
 ):
     told = reports_of_recordings.report(reports_of_recordings.part(), skipped=["Task 3: no file"])
-    model = TrainedModel({PAIR: reports_of_recordings.fitted().segmenter}, report=told.model_dump_json())
-    version = backend.store.save(47, model, {})
+    model = Model(Card(), {PAIR: reports_of_recordings.fitted().segmenter}, report=told.model_dump_json())
+    version = backend.store.save(47, model)
     page = client.get("/projects/47/report").text
     assert version in page
     assert 'href="../../projects"' in page

@@ -1,13 +1,16 @@
+from datetime import UTC, datetime
+
 import pytest
 from flask.testing import FlaskClient
 from lxml import html
 
 from tests.support import reports
 from tests.support.models import PAIR
-from timeseries_segmenter.project.evaluation import Comparison, evaluate
-from timeseries_segmenter.project.model import TrainedModel
-from timeseries_segmenter.report.builder import previous
-from timeseries_segmenter.report.content import Disagreement, Figures, PairReport, Report, Unlabelled
+from timeseries_segmenter.project.card import Card, Metrics, PairCard
+from timeseries_segmenter.project.evaluation import Comparison
+from timeseries_segmenter.project.model import Model
+from timeseries_segmenter.report.content import Disagreement, PairReport, Previous, Report, Unlabelled
+from timeseries_segmenter.report.metrics import Classes, measure
 from timeseries_segmenter.report.page import render
 from timeseries_segmenter.report.verdict import mistakes, next_steps, verdict
 from timeseries_segmenter.segment import Segment
@@ -179,21 +182,20 @@ def test_without_an_address_or_a_project_there_are_no_links(
 
 
 def test_a_version_is_compared_with_the_one_before(part: PairReport):
-    figures = evaluate(
-        [Comparison([Segment(0, 9, ("Running",))], [Segment(3, 9, ("Running",))], 20)], reports.LABEL_SETS
+    classes = Classes(("background", "Running"), (("Running",),), frozenset())
+    before = measure([Comparison([Segment(0, 9, ("Running",))], [Segment(3, 9, ("Running",))], 20)], classes)
+    card = Card(
+        version="p47-v2-x",
+        created_at=datetime(2026, 11, 24, 9, tzinfo=UTC),
+        pairs={"label:ts": PairCard(held_out=before)},
     )
-    metadata = {
-        "version": "p47-v2-x",
-        "created_at": "2026-11-24T09:00:00+00:00",
-        "pairs": {"label:ts": {"held_out": figures}},
-    }
-    whole = page(reports.report(part, previous=previous(metadata)))
+    whole = page(reports.report(part, previous=Previous.from_card(card)))
     assert "Since p47-v2-x" in text(section(whole, "Figures"))
     assert part.held_out is not None
-    change = f"{part.held_out.macro_f1 - figures['macro_f1']:+.2f}".replace("-", "\N{MINUS SIGN}")
+    change = f"{part.held_out.macro_f1 - before.macro_f1:+.2f}".replace("-", "\N{MINUS SIGN}")
     assert change in text(whole.find(".//dl"))
     assert (
-        f"macro F1 {figures['macro_f1']:.2f} then, {part.held_out.macro_f1:.2f} now, on 3 tasks instead of 1"
+        f"macro F1 {before.macro_f1:.2f} then, {part.held_out.macro_f1:.2f} now, on 3 tasks instead of 1"
         in text(whole)
     )
     assert "p47-v2-x, 24 November 2026, 09:00 UTC" in text(section(whole, "About"))
@@ -217,8 +219,8 @@ def test_the_service_serves_a_report_that_leads_to_its_project_and_to_the_dashbo
     client: FlaskClient, backend: Backend, part: PairReport
 ):
     segmenter = reports.fitted().segmenter
-    saved = TrainedModel({PAIR: segmenter}, report=reports.report(part).model_dump_json())
-    version = backend.store.save(47, saved, {})
+    saved = Model(Card(), {PAIR: segmenter}, report=reports.report(part).model_dump_json())
+    version = backend.store.save(47, saved)
     answer = client.get("/projects/47/report", headers={"Accept": "text/html"})
     assert answer.status_code == 200
     assert f"Version {version}" in answer.text
@@ -253,7 +255,7 @@ def test_what_is_confused_most_is_told_first(part: PairReport):
     )
     confused = held_out(part, confusions=[confusion])
     figures = confused.held_out
-    assert isinstance(figures, Figures)
+    assert isinstance(figures, Metrics)
     assert [str(each) for each in mistakes(figures)] == [
         "33% of the rows drawn as Badminton are predicted as Running",
         "7% of the rows drawn as background are predicted as Running",

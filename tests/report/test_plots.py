@@ -13,11 +13,12 @@ from tests.support import reports
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.time.axis import TimeAxis
 from timeseries_segmenter.labeling.time.formats import TimeFormat
+from timeseries_segmenter.project.card import ReliabilityBin
 from timeseries_segmenter.project.evaluation import Comparison
 from timeseries_segmenter.report import plots
 from timeseries_segmenter.report.colours import BACKGROUND, DARK, LABELS, colour, text_on
-from timeseries_segmenter.report.content import CurvePoint, ReliabilityBin, Sample
-from timeseries_segmenter.report.figures import Classes, figures
+from timeseries_segmenter.report.content import CurvePoint, Sample
+from timeseries_segmenter.report.metrics import Classes, measure
 from timeseries_segmenter.report.picture import Picture, columns, short
 from timeseries_segmenter.report.sample_plot import sample as sample_plot
 from timeseries_segmenter.report.samples import Predicted, sample
@@ -63,7 +64,7 @@ DRAWN = [Segment(100 * place, 100 * place + 79, labels) for place, labels in enu
 
 
 def test_names_stand_in_pictures_as_they_are_written():
-    found = figures([Comparison(DRAWN, DRAWN[1:], 600)], CLASSES)
+    found = measure([Comparison(DRAWN, DRAWN[1:], 600)], CLASSES)
     for picture in (plots.confusion_matrix(found.confusions[0]), plots.class_bars(found)):
         told = texts(picture)
         assert "A $x^2$ costs 5$" in told
@@ -121,7 +122,7 @@ def test_instants_are_drawn_and_those_without_a_counterpart_are_told():
         Predicted(7, series, beats, near, 0.9), "the best", classes, held_out=True, time_name="t"
     )
     assert "10 drawn and 9 predicted" in sample_plot(of_sample, classes.names).alt
-    found = figures([Comparison(beats, near, 500)], classes)
+    found = measure([Comparison(beats, near, 500)], classes)
     assert {"9", "1"} <= set(texts(plots.confusion_matrix(found.confusions[0])))
     assert "background" not in texts(plots.class_bars(found))
 
@@ -145,7 +146,7 @@ def test_one_class_and_twenty_can_be_drawn():
         sets = tuple((f"Label {number}",) for number in range(count))
         classes = Classes(("background", *(labels[0] for labels in sets)), sets, frozenset())
         drawn = [Segment(10 * place, 10 * place + 8, labels) for place, labels in enumerate(sets)]
-        found = figures([Comparison(drawn, drawn, 10 * count)], classes, 0.1)
+        found = measure([Comparison(drawn, drawn, 10 * count)], classes, 0.1)
         told = texts(plots.class_bars(found))
         assert [text for text in told if text.startswith("Label")] == [labels[0] for labels in sets]
         assert plots.confusion_matrix(found.confusions[0]).width >= 460

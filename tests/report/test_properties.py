@@ -1,5 +1,6 @@
 """Whatever people draw on whatever series: a training is reported, and its page can be shown."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -7,24 +8,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.labelled_task import LabelledTask, read_labelled_tasks
 from timeseries_segmenter.project.left_out import LeftOut
-from timeseries_segmenter.project.model import TrainedModel
 from timeseries_segmenter.project.training import train_model
+from timeseries_segmenter.report.builder import reported
 from timeseries_segmenter.report.content import Report
-from timeseries_segmenter.report.from_training import reported
 from timeseries_segmenter.report.page import render
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.task_series import TaskSeries
 
 SETTINGS = Settings(train_epochs=2, hidden_size=2, sequence_size=4)
-ABOUT = {
-    "created_at": "2026-11-25T10:00:00+00:00",
-    "title": "<b>$x^2$</b>",
-    "tasks": [1],
-    "skipped": ["Task 9: <i>broken</i>"],
-    "seconds": {"fitting": 1.0},
-}
+CARD = Card(
+    project=47,
+    created_at=datetime(2026, 11, 25, 10, tzinfo=UTC),
+    title="<b>$x^2$</b>",
+    tasks=[1],
+    skipped=["Task 9: <i>broken</i>"],
+    seconds={"fitting": 1.0},
+)
 LABELS = ("A", "$B$", "<c>")
 CONFIG = """<View>
   <TimeSeriesLabels name="label" toName="ts"{choice}>
@@ -102,14 +104,13 @@ def test_every_training_is_reported_and_its_page_can_be_shown(
         drawn, config, TaskSeries.from_settings(SETTINGS), (), fail
     )
     training = train_model(labelled, config, SETTINGS)
-    model, metadata = reported(training, None, ABOUT, 47)
-    assert isinstance(model, TrainedModel)
+    model = reported(training, CARD)
     assert model.report
-    report = Report.model_validate_json(model.report)
+    report = Report.from_saved(model.report, model.card)
     assert [pair.name for pair in report.pairs] == ["label:ts"]
     assert (report.pairs[0].held_out is None) == (len(drawn) == 1)
-    _, again = reported(training, metadata | {"version": "v1"}, ABOUT, 47)
+    again = reported(training, CARD, model.card)
     page = render(report.model_copy(update={"previous": None}), "v2", label_studio_url="http://studio")
     assert "&lt;b&gt;$x^2$&lt;/b&gt;" in page
     assert "<b>$x^2$</b>" not in page
-    assert again["pairs"] == metadata["pairs"]
+    assert again.card.pairs == model.card.pairs

@@ -59,7 +59,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture(autouse=True)
 def _trained(backend: Backend, run_walk: Segmenter) -> None:
-    backend.store.save(PROJECT, of_one_pair(run_walk), {})
+    backend.store.save(PROJECT, of_one_pair(run_walk))
 
 
 def ask(client: FlaskClient, addresses: list[Any]) -> list[bool]:

@@ -47,7 +47,7 @@ def regions(settings: Settings, run_walk: Segmenter) -> Regions:
             app = _wsgi.init_app(settings=settings.model_copy(update=changes))
             backend: Backend = app.extensions["timeseries_segmenter"]
             for project in (0, PROJECT, 5):
-                backend.store.save(project, of_one_pair(run_walk), {})
+                backend.store.save(project, of_one_pair(run_walk))
             clients[key] = app.test_client()
         answer = clients[key].post("/predict", json=body, auth=auth)
         assert answer.status_code == 200, answer.text

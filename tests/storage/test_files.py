@@ -28,6 +28,7 @@ import sys, time
 from pathlib import Path
 from timeseries_segmenter.storage.model_files import ModelFiles
 from timeseries_segmenter.storage.files import replace_file
+from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.trainings.queue import JobQueue
 
 folder = Path(sys.argv[1])
@@ -37,7 +38,7 @@ def write(path, *_):
     time.sleep(600)
 
 def save():
-    ModelFiles(folder, 5).save(3, write, {}, "untrained")
+    ModelFiles(folder, 5).save(3, write, Card(), "untrained")
 
 def keep_report():
     files = ModelFiles(folder, 5)
@@ -92,7 +93,7 @@ def test_what_killed_writers_left_is_removed_when_the_service_starts(
 
 def test_a_version_of_a_killed_writer_is_removed_by_the_next_one(settings: Settings, run_walk: Segmenter):
     store = ModelStore(settings)
-    first = store.save(3, of_one_pair(run_walk), {})
+    first = store.save(3, of_one_pair(run_walk))
     for what in ("save", "keep_report"):
         process = subprocess.Popen([sys.executable, "-c", WRITER, settings.model_dir, what])
         try:
@@ -101,7 +102,7 @@ def test_a_version_of_a_killed_writer_is_removed_by_the_next_one(settings: Setti
             process.kill()
             process.wait()
         assert store.version(3) == first
-        second = store.save(3, of_one_pair(run_walk), {})
+        second = store.save(3, of_one_pair(run_walk))
         assert unfinished(settings.model_dir) == []
         assert store.version(3) == second
         first = second
@@ -143,7 +144,7 @@ def test_what_root_makes_belongs_to_the_owner_of_the_folder(
     settings = settings.model_copy(update={"model_dir": model_dir})
     store = ModelStore(settings)
     for _ in range(2):
-        store.save(3, of_one_pair(run_walk), {})
+        store.save(3, of_one_pair(run_walk))
     command = [sys.executable, "-m", "timeseries_segmenter", "rollback", "--project", "3"]
     subprocess.run(command, check=True, env=os.environ | {"MODEL_DIR": str(model_dir)})
     backend = Backend(settings)
@@ -185,7 +186,7 @@ def test_a_lock_of_root_from_before_is_named_with_what_to_do(
 ):
     store = ModelStore(settings.model_copy(update={"model_dir": model_dir}))
     for _ in range(3):
-        store.save(3, of_one_pair(run_walk), {})
+        store.save(3, of_one_pair(run_walk))
     lock = model_dir / "versions" / "project_3.lock"
 
     def roll_back() -> str:

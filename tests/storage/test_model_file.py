@@ -1,22 +1,30 @@
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.support.foreign_models import add_dimension, raise_format, save_reference, widen_weights
+from tests.support.foreign_models import (
+    add_dimension,
+    raise_format,
+    rename_architecture,
+    save_reference,
+    widen_weights,
+)
 from tests.support.synthetic import synthetic
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted
-from timeseries_segmenter.project.model import TrainedModel
+from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.storage.model_file import (
     copy_model,
     load_folds,
     load_model,
-    read_metadata,
+    read_card,
     read_report,
     save_model,
     stated_version,
@@ -29,10 +37,11 @@ def test_a_saved_model_predicts_the_same(name: str, tmp_path: Path, request: pyt
     biases = (0.1,) * (1 + len(segmenter.label_sets))
     segmenter = replace(segmenter, calibration=Calibration(1.5, biases))
     path = tmp_path / "model.pt"
-    save_model(path, TrainedModel({"label:ts": segmenter}), {"version": "p1-v1", "tasks": [1, 2]})
-    segmenters, metadata = load_model(path)
-    loaded = segmenters.pop("label:ts")
-    assert not segmenters
+    card = Card(version="p1-v1", tasks=[1, 2], left_out=[(3, "label:ts")], created_at=datetime.now(UTC))
+    save_model(path, Model(card, {"label:ts": segmenter}))
+    model = load_model(path)
+    assert list(model.segmenters) == ["label:ts"]
+    loaded = model.segmenters["label:ts"]
     values = synthetic(9).values[:, : len(segmenter.channels)]
     assert (loaded.probabilities(values) == segmenter.probabilities(values)).all()
     assert loaded.predict(values) == segmenter.predict(values)
@@ -42,21 +51,21 @@ def test_a_saved_model_predicts_the_same(name: str, tmp_path: Path, request: pyt
         segmenter.channels,
         segmenter.window,
     )
-    assert metadata == read_metadata(path) == {"version": "p1-v1", "tasks": [1, 2]}
+    assert model.card == read_card(path) == card
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 half a zip"])
 def test_a_file_that_is_no_model_is_an_error_with_its_name(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model_project_4.pt"
     path.write_bytes(content)
-    for read in (load_model, read_metadata):
+    for read in (load_model, read_card):
         with pytest.raises(ModelFileError, match=r"model_project_4\.pt"):
             read(path)
 
 
 def test_a_half_written_model_is_an_error(fitted: Fitted, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    save_model(path, TrainedModel({"label:ts": fitted.segmenter}), {})
+    save_model(path, Model(Card(), {"label:ts": fitted.segmenter}))
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(ModelFileError):
         load_model(path)
@@ -78,7 +87,7 @@ def test_code_in_a_model_file_is_not_run(tmp_path: Path) -> None:
     path = tmp_path / "trap.pt"
     torch.save({"format": 1, "metadata": Trap()}, path)
     with pytest.raises(ModelFileError):
-        read_metadata(path)
+        read_card(path)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -88,8 +97,8 @@ def test_each_pair_has_its_segmenter_and_its_folds(
     path = tmp_path / "model.pt"
     folds = {"label:ts": {0: fitted.segmenter, 2: fitted_events.segmenter}}
     segmenters = {"label:ts": fitted.segmenter, "beat:ecg": fitted_events.segmenter}
-    save_model(path, TrainedModel(segmenters, folds), {})
-    loaded, _ = load_model(path)
+    save_model(path, Model(Card(), segmenters, folds))
+    loaded = load_model(path).segmenters
     values = synthetic(9).values
     assert list(loaded) == ["label:ts", "beat:ecg"]
     assert loaded["label:ts"].segments(values) == fitted.segmenter.segments(values)
@@ -102,37 +111,22 @@ def test_each_pair_has_its_segmenter_and_its_folds(
 def test_a_report_is_kept_as_it_was_written(fitted: Fitted, tmp_path: Path) -> None:
     with_report, without = tmp_path / "with.pt", tmp_path / "without.pt"
     report = '{"title": "Grüße, \u4e16\u754c"}'
-    save_model(with_report, TrainedModel({"a:b": fitted.segmenter}, report=report), {})
-    save_model(without, TrainedModel({"a:b": fitted.segmenter}), {})
+    save_model(with_report, Model(Card(), {"a:b": fitted.segmenter}, report=report))
+    save_model(without, Model(Card(), {"a:b": fitted.segmenter}))
     assert read_report(with_report) == report
     assert read_report(without) is None
 
 
-def test_a_copy_differs_in_its_metadata_alone(fitted: Fitted, tmp_path: Path) -> None:
+def test_a_copy_differs_in_its_card_alone(fitted: Fitted, tmp_path: Path) -> None:
     source, target = tmp_path / "source.pt", tmp_path / "target.pt"
-    save_model(
-        source, TrainedModel({"a:b": fitted.segmenter}, {"a:b": {1: fitted.segmenter}}, "{}"), {"v": 1}
-    )
-    copy_model(source, target, {"v": 2})
-    assert (read_metadata(source), read_metadata(target)) == ({"v": 1}, {"v": 2})
+    one, two = Card(version="v1"), Card(version="v2")
+    save_model(source, Model(one, {"a:b": fitted.segmenter}, {"a:b": {1: fitted.segmenter}}, "{}"))
+    copy_model(source, target, two)
+    assert (read_card(source), read_card(target)) == (one, two)
     assert read_report(target) == "{}"
     values = synthetic(9).values
-    for segmenter in (load_model(target)[0]["a:b"], load_folds(target)["a:b"][1]):
+    for segmenter in (load_model(target).segmenters["a:b"], load_folds(target)["a:b"][1]):
         assert segmenter.segments(values) == fitted.segmenter.segments(values)
-
-
-def test_a_model_of_the_former_format_is_read(fitted: Fitted, tmp_path: Path) -> None:
-    path, copied = tmp_path / "former.pt", tmp_path / "copied.pt"
-    former = fitted.segmenter.state()
-    former["labels"] = [labels[0] for labels in former.pop("label_sets")]
-    torch.save({"format": 2, "metadata": {"version": "p1-v1"}} | former, path)
-    values = synthetic(9).values
-    copy_model(path, copied, read_metadata(path))
-    for each in (path, copied):
-        segmenters, metadata = load_model(each)
-        assert metadata == {"version": "p1-v1"}
-        assert segmenters[""].segments(values) == fitted.segmenter.segments(values)
-    assert (load_folds(path), read_report(path)) == ({"": {}}, None)
 
 
 @pytest.mark.parametrize("missing", ["weights", "decoding", "labels"])
@@ -141,40 +135,40 @@ def test_a_part_of_a_model_is_not_for_this_release(missing: str, fitted: Fitted,
     former = fitted.segmenter.state() | {"labels": ["Run", "Walk"]}
     del former[missing]
     torch.save({"format": 2, "metadata": {}} | former, path)
-    for read in (load_model, read_metadata):
+    for read in (load_model, read_card):
         with pytest.raises(ForeignModelError, match=r"model\.pt holds no model for this release"):
             read(path)
 
 
-@pytest.mark.parametrize("read", [load_model, read_metadata])
+@pytest.mark.parametrize("read", [load_model, read_card])
 def test_a_newer_format_is_named_with_what_to_do(
     read: Callable[[Path], object], fitted: Fitted, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.pt"
-    save_model(path, TrainedModel({"a:b": fitted.segmenter}), {"version": "p1-v7"})
+    save_model(path, Model(Card(version="p1-v7"), {"a:b": fitted.segmenter}))
     raise_format(path)
     with pytest.raises(ForeignModelError) as caught:
         read(path)
     assert str(caught.value) == (
-        "model.pt has format 4, of a newer release; this one reads 2 and 3: install the newer release again, "
-        "or choose Start Training in Label Studio for a model that this release can read"
+        "model.pt has format 5, of a newer release; this one reads 2, 3 and 4: install the newer release "
+        "again, or choose Start Training in Label Studio for a model that this release can read"
     )
     assert stated_version(path) == "p1-v7"
 
 
-@pytest.mark.parametrize("read", [load_model, read_metadata])
-@pytest.mark.parametrize("change", [add_dimension, widen_weights])
+@pytest.mark.parametrize("read", [load_model, read_card])
+@pytest.mark.parametrize("change", [add_dimension, widen_weights, rename_architecture])
 def test_weights_of_another_network_are_found_without_loading_them(
     read: Callable[[Path], object], change: Callable[[Path], None], fitted: Fitted, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.pt"
-    save_model(path, TrainedModel({"a:b": fitted.segmenter}), {"version": "p1-v7"})
+    save_model(path, Model(Card(version="p1-v7"), {"a:b": fitted.segmenter}))
     change(path)
     with pytest.raises(ForeignModelError, match="for this release"):
         read(path)
 
 
-@pytest.mark.parametrize("read", [load_model, read_metadata])
+@pytest.mark.parametrize("read", [load_model, read_card])
 def test_a_file_of_the_reference_example_is_recognised(
     read: Callable[[Path], object], tmp_path: Path
 ) -> None:
@@ -190,12 +184,12 @@ def test_a_file_of_the_reference_example_is_recognised(
     assert "choose Start Training" in told
 
 
-@pytest.mark.parametrize("read", [load_model, read_metadata])
+@pytest.mark.parametrize("read", [load_model, read_card])
 def test_a_flipped_byte_of_any_place_is_damage_or_harmless(
     read: Callable[[Path], object], fitted: Fitted, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.pt"
-    save_model(path, TrainedModel({"a:b": fitted.segmenter}), {"version": "p1-v7"})
+    save_model(path, Model(Card(version="p1-v7"), {"a:b": fitted.segmenter}))
     content = path.read_bytes()
     places = [*range(0, len(content), len(content) // 150), *range(len(content) - 150, len(content))]
     damaged = 0
@@ -211,14 +205,14 @@ def test_a_flipped_byte_of_any_place_is_damage_or_harmless(
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_a_truncated_file_is_damaged(share: float, fitted: Fitted, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    save_model(path, TrainedModel({"a:b": fitted.segmenter}), {"version": "p1-v7"})
+    save_model(path, Model(Card(version="p1-v7"), {"a:b": fitted.segmenter}))
     content = path.read_bytes()
     for cut in (
         content[: int(len(content) * share)],
         content[: int(len(content) * share)].ljust(len(content), b"\0"),
     ):
         path.write_bytes(cut)
-        for read in (load_model, read_metadata):
+        for read in (load_model, read_card):
             with pytest.raises(DamagedModelError, match=r"model\.pt"):
                 read(path)
 
@@ -227,11 +221,11 @@ def test_a_bare_pickle_is_not_damaged_and_not_loaded(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.save({"weights": torch.zeros(3)}, path, _use_new_zipfile_serialization=False)
     with pytest.raises(ForeignModelError, match="bare pickle"):
-        read_metadata(path)
+        read_card(path)
 
 
 def test_a_folder_and_a_missing_file_are_not_damaged(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing.pt"):
         with pytest.raises(ModelFileError, match="can't be read now") as caught:
-            read_metadata(path)
+            read_card(path)
         assert type(caught.value) is ModelFileError

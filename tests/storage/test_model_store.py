@@ -2,7 +2,6 @@ import threading
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,7 +9,8 @@ import torch
 from tests.support.models import PAIR, of_one_pair
 from timeseries_segmenter.errors import ModelFileError, VersionError
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.project.model import TrainedModel
+from timeseries_segmenter.project.card import PairCard
+from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_files import VERSION
 from timeseries_segmenter.storage.model_store import ModelStore
@@ -30,20 +30,18 @@ def test_a_project_without_a_model_is_untrained(store: ModelStore):
 def test_what_is_saved_is_loaded_with_its_metadata(
     store: ModelStore, settings: Settings, run_walk: Segmenter
 ):
-    version = store.save(
-        3, of_one_pair(run_walk), {"tasks": [1, 2], "pairs": {PAIR: {"training": {"f1": {"Run": None}}}}}
-    )
+    version = store.save(3, of_one_pair(run_walk, tasks=[1, 2], pairs={PAIR: PairCard(unlearned=["Sit"])}))
     model = ModelStore(settings).load(3)
     assert model is not None
     assert model.version == version
     assert model.segmenters[PAIR].label_sets == (("Run",), ("Walk",))
-    assert model.metadata["tasks"] == [1, 2]
-    assert model.metadata["pairs"][PAIR]["training"] == {"f1": {"Run": None}}
+    assert model.card.tasks == [1, 2]
+    assert model.card.pairs[PAIR].unlearned == ["Sit"]
     assert (settings.model_dir / "model_project_3.pt").is_file()
 
 
 def test_every_training_makes_another_version(store: ModelStore, run_walk: Segmenter):
-    versions = [store.save(3, of_one_pair(run_walk), {}) for _ in range(4)]
+    versions = [store.save(3, of_one_pair(run_walk)) for _ in range(4)]
     assert len(set(versions)) == 4
     assert all(VERSION.fullmatch(version) for version in versions)
     assert store.version(3) == versions[-1]
@@ -51,7 +49,7 @@ def test_every_training_makes_another_version(store: ModelStore, run_walk: Segme
 
 
 def test_versions_of_projects_are_kept_apart(store: ModelStore, run_walk: Segmenter):
-    first, second, third = (store.save(project, of_one_pair(run_walk), {}) for project in (1, 11, 0))
+    first, second, third = (store.save(project, of_one_pair(run_walk)) for project in (1, 11, 0))
     assert [store.version(project) for project in (1, 11, 0)] == [first, second, third]
     assert store.versions(1) == [first]
     assert sorted(store.versions()) == sorted([first, second, third])
@@ -62,8 +60,8 @@ def test_history_keeps_the_newest_versions_of_each_project(
     settings: Settings, run_walk: Segmenter, kept: int
 ):
     store = ModelStore(settings.model_copy(update={"model_history": kept}))
-    other = store.save(4, of_one_pair(run_walk), {})
-    saved = [store.save(3, of_one_pair(run_walk), {}) for _ in range(12)]
+    other = store.save(4, of_one_pair(run_walk))
+    saved = [store.save(3, of_one_pair(run_walk)) for _ in range(12)]
     assert store.versions(3) == saved[::-1][:kept]
     assert store.versions(4) == [other]
     assert store.version(3) == saved[-1]
@@ -71,13 +69,13 @@ def test_history_keeps_the_newest_versions_of_each_project(
 
 def test_the_current_model_and_its_version_file_are_the_same(settings: Settings, run_walk: Segmenter):
     store = ModelStore(settings)
-    version = store.save(3, of_one_pair(run_walk), {})
+    version = store.save(3, of_one_pair(run_walk))
     kept = settings.model_dir / "versions" / f"{version}.pt"
     assert kept.read_bytes() == store.path(3).read_bytes()
 
 
 def test_nothing_but_models_is_left_behind(settings: Settings, run_walk: Segmenter):
-    version = ModelStore(settings).save(3, of_one_pair(run_walk), {})
+    version = ModelStore(settings).save(3, of_one_pair(run_walk))
     names = {str(path.relative_to(settings.model_dir)) for path in settings.model_dir.rglob("*.*")}
     assert {name for name in names if not name.endswith(".lock")} == {
         "model_project_3.pt",
@@ -88,10 +86,10 @@ def test_nothing_but_models_is_left_behind(settings: Settings, run_walk: Segment
 def test_a_current_model_stays_in_memory_until_its_file_changes(
     store: ModelStore, settings: Settings, run_walk: Segmenter
 ):
-    store.save(3, of_one_pair(run_walk), {})
+    store.save(3, of_one_pair(run_walk))
     first = store.load(3)
     assert store.load(3) is first
-    version = ModelStore(settings).save(3, of_one_pair(run_walk), {})
+    version = ModelStore(settings).save(3, of_one_pair(run_walk))
     second = store.load(3)
     assert second is not None
     assert second is not first
@@ -99,7 +97,7 @@ def test_a_current_model_stays_in_memory_until_its_file_changes(
 
 
 def test_a_model_that_was_removed_is_served_no_longer(store: ModelStore, run_walk: Segmenter):
-    store.save(3, of_one_pair(run_walk), {})
+    store.save(3, of_one_pair(run_walk))
     assert store.load(3)
     store.path(3).unlink()
     assert store.load(3) is None
@@ -109,7 +107,7 @@ def test_a_model_that_was_removed_is_served_no_longer(store: ModelStore, run_wal
 def test_an_earlier_version_copied_over_the_current_one_is_served(
     store: ModelStore, settings: Settings, run_walk: Segmenter
 ):
-    first, second = store.save(3, of_one_pair(run_walk), {}), store.save(3, of_one_pair(run_walk), {})
+    first, second = store.save(3, of_one_pair(run_walk)), store.save(3, of_one_pair(run_walk))
     assert store.version(3) == second
     store.path(3).write_bytes((settings.model_dir / "versions" / f"{first}.pt").read_bytes())
     assert store.version(3) == first
@@ -121,7 +119,7 @@ def test_an_earlier_version_copied_over_the_current_one_is_served(
 def test_memory_holds_at_most_models_in_memory(settings: Settings, run_walk: Segmenter):
     store = ModelStore(settings.model_copy(update={"models_in_memory": 2}))
     for project in (1, 2, 3):
-        store.save(project, of_one_pair(run_walk), {})
+        store.save(project, of_one_pair(run_walk))
     first, second = store.load(1), store.load(2)
     assert store.load(1) is first
     store.load(3)  # the second, unused for longest, makes room
@@ -153,7 +151,7 @@ def test_a_damaged_file_is_set_aside_and_its_copy_among_the_versions_serves(
     settings: Settings, run_walk: Segmenter, caplog: pytest.LogCaptureFixture, kind: str, first_look: str
 ):
     store = ModelStore(settings)
-    version = store.save(3, of_one_pair(run_walk), {})
+    version = store.save(3, of_one_pair(run_walk))
     damage_in(store.path(3).read_bytes(), kind, store.path(3))
     damaged = store.path(3).read_bytes()
     getattr(store, first_look)(3)
@@ -169,13 +167,13 @@ def test_where_a_version_is_damaged_altogether_the_one_before_serves(
     settings: Settings, run_walk: Segmenter, kind: str
 ):
     store = ModelStore(settings)
-    first, second = store.save(3, of_one_pair(run_walk), {}), store.save(3, of_one_pair(run_walk), {})
+    first, second = store.save(3, of_one_pair(run_walk)), store.save(3, of_one_pair(run_walk))
     for path in (store.path(3), settings.model_dir / "versions" / f"{second}.pt"):
         damage_in(path.read_bytes(), kind, path)
     assert ModelStore(settings).load(3).version == store.version(3) == first
     assert store.versions(3) == [first]
     assert len(aside(settings)) == 2
-    third = store.save(3, of_one_pair(run_walk), {})
+    third = store.save(3, of_one_pair(run_walk))
     assert third.startswith("p3-v3-")  # no name is given twice
 
 
@@ -184,17 +182,17 @@ def test_without_a_version_that_is_whole_a_project_is_untrained(
     settings: Settings, run_walk: Segmenter, kind: str
 ):
     store = ModelStore(settings)
-    version = store.save(3, of_one_pair(run_walk), {})
+    version = store.save(3, of_one_pair(run_walk))
     for path in (store.path(3), settings.model_dir / "versions" / f"{version}.pt"):
         damage_in(path.read_bytes(), kind, path)
     assert store.load(3) is None
     assert store.version(3) == "untrained"
-    assert store.save(3, of_one_pair(run_walk), {}) == store.version(3)  # the next training repairs it
+    assert store.save(3, of_one_pair(run_walk)) == store.version(3)  # the next training repairs it
 
 
 def test_a_flipped_byte_never_serves_a_wrong_model(settings: Settings, run_walk: Segmenter):
     store = ModelStore(settings)
-    version = store.save(3, of_one_pair(run_walk), {})
+    version = store.save(3, of_one_pair(run_walk))
     path, content = store.path(3), store.path(3).read_bytes()
     weights = run_walk.network.state_dict()
     flips = range(0, len(content), len(content) // 150)
@@ -212,7 +210,7 @@ def test_a_file_that_cannot_be_opened_is_no_damage(
     settings: Settings, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
 ):
     store = ModelStore(settings)
-    store.save(3, of_one_pair(run_walk), {})
+    store.save(3, of_one_pair(run_walk))
 
     def too_many(*_: object) -> None:
         raise OSError(24, "Too many open files")
@@ -228,7 +226,7 @@ def test_a_file_that_cannot_be_opened_is_no_damage(
 
 def test_two_processes_that_see_the_damage_set_it_aside_once(settings: Settings, run_walk: Segmenter):
     stores = [ModelStore(settings) for _ in range(4)]
-    version = stores[0].save(3, of_one_pair(run_walk), {})
+    version = stores[0].save(3, of_one_pair(run_walk))
     stores[0].path(3).write_bytes(b"no model")
     loaded: list[str] = []
     threads = [
@@ -245,26 +243,26 @@ def test_two_processes_that_see_the_damage_set_it_aside_once(settings: Settings,
 def test_a_rollback_brings_an_earlier_model_back_under_a_new_name(settings: Settings, run_walk: Segmenter):
     store = ModelStore(settings)
     other = replace(run_walk, label_sets=(("Sit",), ("Lie",)))
-    first = store.save(3, of_one_pair(run_walk), {"tasks": [1]})
-    second = store.save(3, of_one_pair(other), {"tasks": [1, 2]})
+    first = store.save(3, of_one_pair(run_walk, tasks=[1]))
+    second = store.save(3, of_one_pair(other, tasks=[1, 2]))
     assert store.load(3).segmenters[PAIR].label_sets == (("Sit",), ("Lie",))
     third = store.roll_back(3)
     model = store.load(3)
     assert (model.version, model.segmenters[PAIR].label_sets) == (third, (("Run",), ("Walk",)))
-    assert (model.metadata["tasks"], model.metadata["restored"]) == ([1], first)
+    assert (model.card.tasks, model.card.restored) == ([1], first)
     assert store.versions(3) == [third, second, first]
     assert ModelStore(settings).version(3) == third
 
 
 def test_rollbacks_go_further_back_each_time(settings: Settings, run_walk: Segmenter):
     store = ModelStore(settings)
-    first, second, _ = (store.save(3, of_one_pair(run_walk), {}) for _ in range(3))
-    restored = [store.load(3).metadata["restored"] for _ in range(2) if store.roll_back(3)]
+    first, second, _ = (store.save(3, of_one_pair(run_walk)) for _ in range(3))
+    restored = [store.load(3).card.restored for _ in range(2) if store.roll_back(3)]
     assert restored == [second, first]
     with pytest.raises(VersionError, match=f"project 3 has no version before {first}"):
         store.roll_back(3)
     again = store.roll_back(3, second)
-    assert store.load(3).metadata["restored"] == second
+    assert store.load(3).card.restored == second
     assert store.version(3) == again
 
 
@@ -272,8 +270,8 @@ def test_a_rollback_to_what_is_not_there_says_what_is(settings: Settings, run_wa
     store = ModelStore(settings)
     with pytest.raises(VersionError, match="project 3 has no model"):
         store.roll_back(3)
-    only = store.save(3, of_one_pair(run_walk), {})
-    store.save(4, of_one_pair(run_walk), {})
+    only = store.save(3, of_one_pair(run_walk))
+    store.save(4, of_one_pair(run_walk))
     for unknown in ("p3-v9-20260101T000000Z", store.version(4), "../x", ""):
         with pytest.raises(VersionError, match=only):
             store.roll_back(3, unknown)
@@ -284,7 +282,7 @@ def test_a_clock_that_is_set_back_makes_no_old_version_the_newest(
     settings: Settings, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
 ):
     store = ModelStore(settings.model_copy(update={"model_history": 2}))
-    first = store.save(3, of_one_pair(run_walk), {})
+    first = store.save(3, of_one_pair(run_walk))
 
     class Earlier(datetime):
         @classmethod
@@ -292,7 +290,7 @@ def test_a_clock_that_is_set_back_makes_no_old_version_the_newest(
             return datetime(2001, 1, 1, tzinfo=tz)
 
     monkeypatch.setattr("timeseries_segmenter.storage.model_files.datetime", Earlier)
-    second, third = store.save(3, of_one_pair(run_walk), {}), store.save(3, of_one_pair(run_walk), {})
+    second, third = store.save(3, of_one_pair(run_walk)), store.save(3, of_one_pair(run_walk))
     assert (second, third) == ("p3-v2-20010101T000000Z", "p3-v3-20010101T000000Z")
     assert store.versions(3) == [third, second]
     assert store.load(3).version == ModelStore(settings).version(3) == third
@@ -304,7 +302,7 @@ def test_readers_see_whole_models_of_one_version_while_others_are_saved(
 ):
     writer = ModelStore(settings)
     other = replace(run_walk, label_sets=(("Sit",), ("Lie",)))
-    writer.save(3, of_one_pair(run_walk), {"first_label": "Run"})
+    writer.save(3, of_one_pair(run_walk, title="Run"))
     ended, failures, seen = threading.Event(), [], set()
 
     def read() -> None:
@@ -312,7 +310,7 @@ def test_readers_see_whole_models_of_one_version_while_others_are_saved(
             try:
                 model = ModelStore(settings).load(3)
                 assert model is not None
-                assert model.metadata["first_label"] == model.segmenters[PAIR].label_sets[0][0]
+                assert model.card.title == model.segmenters[PAIR].label_sets[0][0]
                 seen.add(model.version)
             except Exception as error:  # noqa: BLE001
                 failures.append(error)
@@ -321,8 +319,8 @@ def test_readers_see_whole_models_of_one_version_while_others_are_saved(
     for reader in readers:
         reader.start()
     for _ in range(20):
-        writer.save(3, of_one_pair(other), {"first_label": "Sit"})
-        writer.save(3, of_one_pair(run_walk), {"first_label": "Run"})
+        writer.save(3, of_one_pair(other, title="Sit"))
+        writer.save(3, of_one_pair(run_walk, title="Run"))
     ended.set()
     for reader in readers:
         reader.join()
@@ -333,15 +331,15 @@ def test_readers_see_whole_models_of_one_version_while_others_are_saved(
 def test_a_save_that_breaks_leaves_the_former_model_and_no_rest(
     store: ModelStore, settings: Settings, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
 ):
-    version = store.save(3, of_one_pair(run_walk), {})
+    version = store.save(3, of_one_pair(run_walk))
 
-    def fill_the_disk(path: Path, _: TrainedModel, __: dict[str, Any]) -> None:
+    def fill_the_disk(path: Path, _: Model) -> None:
         path.write_bytes(b"half a model")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("timeseries_segmenter.storage.model_store.save_model", fill_the_disk)
     with pytest.raises(OSError, match="No space"):
-        store.save(3, of_one_pair(run_walk), {})
+        store.save(3, of_one_pair(run_walk))
     assert store.version(3) == version
     assert store.versions(3) == [version]
     assert not [path for path in settings.model_dir.rglob("*") if "unfinished" in path.name]

@@ -48,7 +48,7 @@ def aside(settings: Settings) -> list[Path]:
 
 
 def two_versions(store: ModelStore, segmenter: Segmenter) -> tuple[str, str]:
-    return store.save(3, of_one_pair(segmenter), {}), store.save(3, of_one_pair(segmenter), {})
+    return store.save(3, of_one_pair(segmenter)), store.save(3, of_one_pair(segmenter))
 
 
 def make_foreign(settings: Settings, version: str, change: Callable[[Path], None]) -> None:
@@ -99,8 +99,8 @@ def test_setup_and_predictions_agree_on_the_version_that_stands_in(
 ):
     body = recorded.body(INLINE)
     project = int(str(body["project"]).split(".")[0])
-    first = backend.store.save(project, of_one_pair(run_walk), {})
-    second = backend.store.save(project, of_one_pair(run_walk), {})
+    first = backend.store.save(project, of_one_pair(run_walk))
+    second = backend.store.save(project, of_one_pair(run_walk))
     for path in (backend.store.path(project), kept(settings, second)):
         widen_weights(path)
     setup = {"project": body["project"], "schema": body["label_config"]}
@@ -117,13 +117,13 @@ def test_a_new_version_loses_no_file_of_a_newer_release(
 ):
     settings = settings.model_copy(update={"model_history": 3})
     store = ModelStore(settings)
-    saved = [store.save(3, of_one_pair(run_walk), {}) for _ in range(3)]
+    saved = [store.save(3, of_one_pair(run_walk)) for _ in range(3)]
     for version in saved[1:]:
         raise_format(kept(settings, version))
     raise_format(store.path(3))
     newer = {path.name: path.read_bytes() for path in (kept(settings, version) for version in saved[1:])}
     store = ModelStore(settings)
-    more = [store.save(3, of_one_pair(run_walk), {}) for _ in range(4)]
+    more = [store.save(3, of_one_pair(run_walk)) for _ in range(4)]
     assert [version_number(version) for version in more] == [4, 5, 6, 7]
     assert store.version(3) == more[-1]
     assert store.versions(3) == [*more[:0:-1], *saved[:0:-1]]  # 3 of this release, and the foreign ones
@@ -131,24 +131,24 @@ def test_a_new_version_loses_no_file_of_a_newer_release(
     assert "kept beyond MODEL_HISTORY" in caplog.text
     for version in saved[1:]:
         lower_format(kept(settings, version))
-    last = ModelStore(settings).save(3, of_one_pair(run_walk), {})
+    last = ModelStore(settings).save(3, of_one_pair(run_walk))
     assert store.versions(3) == [last, more[3], more[2]]  # what can be read again goes like any other
 
 
 def test_numbers_go_on_after_a_file_of_a_newer_release_that_no_version_keeps(
     store: ModelStore, settings: Settings, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
 ):
-    versions = [store.save(3, of_one_pair(run_walk), {}) for _ in range(4)]
+    versions = [store.save(3, of_one_pair(run_walk)) for _ in range(4)]
     raise_format(store.path(3))
     content = store.path(3).read_bytes()
     for version in versions:
         kept(settings, version).unlink()
-    new = ModelStore(settings).save(3, of_one_pair(run_walk), {})
+    new = ModelStore(settings).save(3, of_one_pair(run_walk))
     assert new.startswith("p3-v5-")
     (before,) = settings.model_dir.glob("model_project_3.pt.*")
     assert (before.name, before.read_bytes()) == (f"model_project_3.pt.before-{new}", content)
     assert before.name in caplog.text
-    assert ModelStore(settings).save(3, of_one_pair(run_walk), {}).startswith("p3-v6-")
+    assert ModelStore(settings).save(3, of_one_pair(run_walk)).startswith("p3-v6-")
     assert ModelStore(settings).projects() == [3]
 
 
@@ -156,13 +156,13 @@ def test_a_model_that_a_person_put_there_is_not_lost_either(
     store: ModelStore, settings: Settings, run_walk: Segmenter
 ):
     other = ModelStore(settings.model_copy(update={"model_dir": settings.model_dir / "other"}))
-    other.save(3, of_one_pair(run_walk), {"note": "by hand"})
+    other.save(3, of_one_pair(run_walk, note="by hand"))
     content = other.path(3).read_bytes()
     store.path(3).write_bytes(content)
-    version = store.save(3, of_one_pair(run_walk), {})
+    version = store.save(3, of_one_pair(run_walk))
     (before,) = settings.model_dir.glob("*.before-*")
     assert (before.name, before.read_bytes()) == (f"model_project_3.pt.before-{version}", content)
-    store.save(3, of_one_pair(run_walk), {})
+    store.save(3, of_one_pair(run_walk))
     assert list(settings.model_dir.glob("*.before-*")) == [before]  # what a version keeps needs no copy
 
 
@@ -185,7 +185,7 @@ def test_a_file_of_the_reference_example_is_kept_and_explained(
     page = client.get("/projects", headers={"Accept": "text/html"}).text
     assert "time series example of label-studio-ml-backend" in page
     assert "choose Start Training" in client.get("/projects/3/report").json["detail"]
-    version = backend.store.save(3, of_one_pair(run_walk), {})
+    version = backend.store.save(3, of_one_pair(run_walk))
     before = path.with_name(f"{path.name}.before-{version}")
     assert before.read_bytes() == content
     assert before.name in caplog.text
@@ -196,13 +196,13 @@ def test_a_rollback_to_a_file_of_a_newer_release_is_a_sentence(
     client: FlaskClient, backend: Backend, settings: Settings, run_walk: Segmenter
 ):
     first, second = two_versions(backend.store, run_walk)
-    third = backend.store.save(3, of_one_pair(run_walk), {})
+    third = backend.store.save(3, of_one_pair(run_walk))
     raise_format(kept(settings, second))
-    with pytest.raises(ModelFileError, match=f"{second}.pt has format 4, of a newer release"):
+    with pytest.raises(ModelFileError, match=f"{second}.pt has format 5, of a newer release"):
         backend.store.roll_back(3)
     answer = client.post("/projects/3/rollback", json={"version": second})
     assert answer.status_code == 409
-    assert answer.json["detail"].startswith(f"{second}.pt has format 4, of a newer release")
+    assert answer.json["detail"].startswith(f"{second}.pt has format 5, of a newer release")
     assert backend.store.version(3) == third
     again = backend.store.roll_back(3, first)
     assert (backend.store.version(3), backend.store.load(3).version) == (again, again)
@@ -227,9 +227,9 @@ def test_the_dashboard_shows_which_versions_cannot_be_read(
     make_foreign(settings, second, raise_format)
     (told,) = client.get("/projects").json["projects"]
     assert told["version"] == first
-    assert told["trouble"].startswith("model_project_3.pt has format 4, of a newer release")
+    assert told["trouble"].startswith("model_project_3.pt has format 5, of a newer release")
     assert [version["version"] for version in told["versions"]] == [second, first]
-    assert told["versions"][0]["unreadable"].startswith(f"{second}.pt has format 4")
+    assert told["versions"][0]["unreadable"].startswith(f"{second}.pt has format 5")
     assert "unreadable" not in told["versions"][1]
     page = client.get("/projects", headers={"Accept": "text/html"}).text
     assert "v1 is served in its place" in page
@@ -240,7 +240,7 @@ def test_damaged_versions_are_passed_over_and_named_once(
     store: ModelStore, settings: Settings, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
 ):
     first, second = two_versions(store, run_walk)
-    third = store.save(3, of_one_pair(run_walk), {})
+    third = store.save(3, of_one_pair(run_walk))
     make_foreign(settings, third, raise_format)
     kept(settings, second).write_bytes(b"no model")
     store = ModelStore(settings)
@@ -253,12 +253,12 @@ def test_damaged_versions_are_passed_over_and_named_once(
 def test_a_folder_in_place_of_the_model_is_no_damage(
     store: ModelStore, settings: Settings, run_walk: Segmenter
 ):
-    first = store.save(3, of_one_pair(run_walk), {})
+    first = store.save(3, of_one_pair(run_walk))
     store.path(3).unlink()
     store.path(3).mkdir()
     (store.path(3) / "notes").write_text("mine")
     assert (store.version(3), store.load(3).version) == (first, first)
-    second = store.save(3, of_one_pair(run_walk), {})
+    second = store.save(3, of_one_pair(run_walk))
     assert store.version(3) == second
     assert (settings.model_dir / f"model_project_3.pt.before-{second}" / "notes").read_text() == "mine"
 
@@ -334,7 +334,7 @@ def run(script: str, *arguments: object, privileged: bool = True) -> tuple[Any, 
 def test_without_file_descriptors_nothing_is_set_aside_and_later_all_is_served(
     store: ModelStore, settings: Settings, run_walk: Segmenter
 ):
-    store.save(4, of_one_pair(run_walk), {})
+    store.save(4, of_one_pair(run_walk))
     _, second = two_versions(store, run_walk)
     without, later, log = run(NO_DESCRIPTORS, settings.model_dir)
     assert without[0] == without[2] == "untrained"
@@ -349,8 +349,8 @@ def test_without_file_descriptors_nothing_is_set_aside_and_later_all_is_served(
 def test_without_memory_nothing_is_set_aside_and_later_the_newest_is_served(
     store: ModelStore, settings: Settings, run_walk: Segmenter, room: int
 ):
-    store.save(4, of_one_pair(run_walk), {})
-    first = store.save(3, of_one_pair(run_walk), {})
+    store.save(4, of_one_pair(run_walk))
+    first = store.save(3, of_one_pair(run_walk))
     dimensions = Dimensions(run_walk.network.dimensions.inputs, 3, hidden_size=900)
     state = run_walk.state()
     network = Network(dimensions)  # 28 MB
@@ -358,7 +358,7 @@ def test_without_memory_nothing_is_set_aside_and_later_the_newest_is_served(
         "dimensions": {**state["dimensions"], "hidden_size": 900, "stride": dimensions.stride},
         "weights": network.state_dict(),
     }
-    second = store.save(3, of_one_pair(Segmenter.of_state(state)), {})
+    second = store.save(3, of_one_pair(Segmenter.of_state(state)))
     without, later, _ = run(NO_MEMORY, settings.model_dir, room)
     assert without[0] in (first, second, "untrained")
     assert without[1] == without[2] or without[2] == "untrained"  # what is loaded and what is told agree
@@ -372,7 +372,7 @@ def test_without_memory_nothing_is_set_aside_and_later_the_newest_is_served(
 def test_without_permission_the_copy_among_the_versions_serves(
     store: ModelStore, settings: Settings, run_walk: Segmenter
 ):
-    store.save(4, of_one_pair(run_walk), {})
+    store.save(4, of_one_pair(run_walk))
     _, second = two_versions(store, run_walk)
     without, later, _ = run(NO_PERMISSION, settings.model_dir, privileged=False)
     assert without[:3] == [second, second, second]

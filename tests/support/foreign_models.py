@@ -66,6 +66,11 @@ def widen_weights(path: Path) -> None:
     torch.save(content, path)
 
 
+def rename_architecture(path: Path) -> None:
+    """Make its networks be of a kind that this release can't build."""
+    torch.save(_content(path) | {"architecture": "transformer"}, path)
+
+
 def _content(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = torch.load(path, weights_only=True)
     return content

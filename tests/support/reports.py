@@ -7,9 +7,10 @@ from pathlib import Path
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+from timeseries_segmenter.project.card import ReliabilityBin
 from timeseries_segmenter.project.labelled_task import LabelledTask
-from timeseries_segmenter.report.builder import Checked, pair_report
-from timeseries_segmenter.report.content import Disagreement, PairReport, ReliabilityBin, Report
+from timeseries_segmenter.report.builder import HeldOut, pair_report
+from timeseries_segmenter.report.content import Disagreement, PairReport, Report
 from timeseries_segmenter.segment import Segment
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.export_file import read_config, read_tasks
@@ -57,11 +58,11 @@ def _fit(examples: Sequence[Example]) -> Fitted:
     return fit(examples, LABEL_SETS, pair().channels, Recipe(epochs=8, hidden_size=8))
 
 
-def checked() -> Checked:
-    return Checked(predicted(), 0.05, BINS)
+def checked() -> HeldOut:
+    return HeldOut(predicted(), 0.05, BINS)
 
 
-def part(disagreements: Sequence[Disagreement] = (), checked: Checked | None = None) -> PairReport:
+def part(disagreements: Sequence[Disagreement] = (), checked: HeldOut | None = None) -> PairReport:
     return pair_report("label:ts", tasks(), fitted(), checked, time_name="time", disagreements=disagreements)
 
 

@@ -100,4 +100,4 @@ def test_no_event_is_lost_however_often_the_training_process_is_killed(
 
 def learned(store: ModelStore, project: int) -> list[int]:
     version = store.version(project)
-    return [] if version == UNTRAINED else store.metadata(project, version)["tasks"]
+    return [] if version == UNTRAINED else store.card(project, version).tasks

@@ -119,7 +119,7 @@ def test_made_up_projects_that_wait_for_further_events_are_found_out_as_well(
 def test_projects_with_a_model_go_first_and_nothing_is_forgotten_while_label_studio_is_away(
     queue: TrainingPolicy, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
 ):
-    ModelStore(settings).save(8, of_one_pair(run_walk), {})
+    ModelStore(settings).save(8, of_one_pair(run_walk))
     for project in (1000, 1001, 8):
         queue.count(project, CREATED)
         time.sleep(0.02)
@@ -135,7 +135,7 @@ def test_projects_with_a_model_go_first_and_nothing_is_forgotten_while_label_stu
 def test_a_project_with_a_model_is_never_forgotten(
     queue: TrainingPolicy, known: KnownProjects, settings: Settings, run_walk: Segmenter
 ):
-    ModelStore(settings).save(1000, of_one_pair(run_walk), {})
+    ModelStore(settings).save(1000, of_one_pair(run_walk))
     queue.count(1000, CREATED)
     assert known.first(queue.states.waiting()) == [1000]
     assert queue.states.projects() == [1000]
@@ -202,7 +202,7 @@ def test_events_of_too_many_unknown_projects_are_refused_and_those_of_known_ones
 ):
     monkeypatch.setattr(known_projects, "MOST_UNKNOWN", 3)
     monkeypatch.setattr(known_projects, "RECOUNT", -1)
-    backend.store.save(8, of_one_pair(run_walk), {})
+    backend.store.save(8, of_one_pair(run_walk))
     answers = {
         project: client.post("/webhook", json={"action": CREATED, "project": {"id": project}})
         for project in (1, 2, 3, 4, 8, 2)
@@ -250,6 +250,6 @@ def test_the_recorded_list_of_projects_is_understood(studio: LabelStudioServer, 
 
 def test_the_models_folder_is_where_models_are(tmp_path: Path, run_walk: Segmenter):
     settings = Settings(model_dir=tmp_path)
-    ModelStore(settings).save(5, of_one_pair(run_walk), {})
+    ModelStore(settings).save(5, of_one_pair(run_walk))
     known = KnownProjects(settings, JobQueue(tmp_path))
     assert [known.is_known(project) for project in (4, 5)] == [False, True]

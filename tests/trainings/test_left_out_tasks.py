@@ -68,7 +68,7 @@ def train(settings: Settings, states: JobQueue) -> ProjectTrainings:
 
 def learned(settings: Settings) -> list[int]:
     store = ModelStore(settings)
-    tasks: list[int] = store.metadata(3, store.version(3))["tasks"]
+    tasks: list[int] = store.card(3, store.version(3)).tasks
     return tasks
 
 

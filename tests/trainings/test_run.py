@@ -22,13 +22,14 @@ from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.metrics import Scores
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.card import Metrics, PairCard
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.training import recipe
 from timeseries_segmenter.report.content import Report
+from timeseries_segmenter.report.saved import load_report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.task_series import TaskSeries
-from timeseries_segmenter.storage.model_file import read_report
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import Job, ProjectTrainings, State
 from timeseries_segmenter.trainings.observer import JobObserver
@@ -68,10 +69,11 @@ class Watched(Observer):
         self.epochs.append(epoch)
 
 
-def figures(model: Model) -> dict[str, Any]:
+def metrics_of(model: Model) -> Metrics:
     """Those on the training series."""
-    of_pair: dict[str, Any] = model.metadata["pairs"][PAIR]["training"]
-    return of_pair
+    metrics = model.card.pairs[PAIR].training
+    assert metrics
+    return metrics
 
 
 def test_the_step_of_a_training_is_told_while_it_runs_and_not_afterwards(
@@ -105,7 +107,7 @@ def test_the_steps_of_a_training_come_in_their_order_and_its_model_has_the_proje
     assert watched.steps == list(Step)
     model = ModelStore(settings).load(3)
     assert model
-    assert model.metadata["title"] == "series"
+    assert model.card.title == "series"
 
 
 def train(settings: Settings, observer: Observer = NOBODY) -> Model:
@@ -113,7 +115,7 @@ def train(settings: Settings, observer: Observer = NOBODY) -> Model:
     model = ModelStore(settings).load(3)
     assert model is not None
     assert model.version == outcome.version
-    assert model.metadata["skipped"] == outcome.skipped
+    assert model.card.skipped == outcome.skipped
     return model
 
 
@@ -122,24 +124,23 @@ def test_a_training_saves_what_it_learned_and_from_what(settings: Settings, stud
     model = train(settings)
     assert model.segmenters[PAIR].label_sets == (("Run",), ("Walk",))
     assert model.segmenters[PAIR].channels == ("value",)
-    assert model.metadata["tasks"] == tasks
-    assert model.metadata["label_config"] == CONFIG
-    assert model.metadata["skipped"] == []
-    assert model.metadata["created_at"].endswith("+00:00")
-    assert set(model.metadata["seconds"]) == {"fetching", "fitting", "checking"}
-    json.loads(json.dumps(model.metadata), parse_constant=pytest.fail)
+    assert model.card.tasks == tasks
+    assert model.card.label_config == CONFIG
+    assert model.card.skipped == []
+    assert model.card.created_at.isoformat().endswith("+00:00")
+    assert set(model.card.seconds) == {"fetching", "fitting", "checking"}
+    json.loads(json.dumps(model.card.dump()), parse_constant=pytest.fail)
 
 
 def test_the_saved_metrics_hold_the_f1_of_each_class(settings: Settings, studio: LabelStudioServer):
     studio.add_task(3, INLINE, TRUTH)
-    metrics = train(settings.model_copy(update={"train_epochs": 40, "hidden_size": 8})).metadata["pairs"][
-        PAIR
-    ]["training"]
-    assert set(metrics["f1"]) == {"background", "Run", "Walk"}
-    assert all(f1 > 0.8 for f1 in metrics["f1"].values())
-    assert metrics["min_f1"] == pytest.approx(min(metrics["f1"].values()))
-    assert metrics["balanced_accuracy"] > 0.8
-    assert metrics["unlearned"] == []
+    model = train(settings.model_copy(update={"train_epochs": 40, "hidden_size": 8}))
+    metrics = metrics_of(model)
+    assert [each.name for each in metrics.classes] == ["background", "Run", "Walk"]
+    assert all(each.f1 > 0.8 for each in metrics.classes)
+    assert metrics.min_f1 == min(each.f1 for each in metrics.classes)
+    assert metrics.balanced_accuracy > 0.8
+    assert model.card.pairs[PAIR].unlearned == []
 
 
 def test_the_log_tells_the_f1_of_each_class(
@@ -159,7 +160,7 @@ def test_labels_without_a_region_are_named_and_not_learned(
     studio.add_task(3, INLINE, recorded.regions((40, 89, "Run")))
     model = train(settings)
     assert model.segmenters[PAIR].label_sets == (("Run",),)
-    assert figures(model)["unlearned"] == ["Walk"]
+    assert model.card.pairs[PAIR].unlearned == ["Walk"]
     assert "Walk" in caplog.text
 
 
@@ -219,7 +220,7 @@ def test_every_setting_of_a_training_reaches_its_recipe(settings: Settings):
 def test_the_same_seed_makes_the_same_model(settings: Settings, studio: LabelStudioServer):
     studio.add_task(3, INLINE, TRUTH)
     anew = settings.model_copy(update={"warm_start": False})
-    first, second = (figures(train(anew)) for _ in range(2))
+    first, second = (metrics_of(train(anew)) for _ in range(2))
     assert first == second
 
 
@@ -229,15 +230,14 @@ def test_a_training_run_is_a_warm_start_unless_told_otherwise(
     studio.add_task(3, INLINE, TRUTH)
     enough = settings.model_copy(update={"train_epochs": 1000, "hidden_size": 8})
     with caplog.at_level(logging.INFO):
-        first = figures(train(enough))
-        second = figures(train(enough))
-    assert (first["continued"], second["continued"]) == (False, True)
-    assert second["epochs"] <= first["epochs"] / 4
+        first, second = (train(enough).card.pairs[PAIR] for _ in range(2))
+    assert (first.continued, second.continued) == (False, True)
+    assert second.epochs <= first.epochs / 4
     assert "epochs on top of the model before" in caplog.text
     TrainingRun(enough).run(3, from_scratch=True)
     model = ModelStore(enough).load(3)
     assert model
-    assert not figures(model)["continued"]
+    assert not model.card.pairs[PAIR].continued
 
 
 def test_a_damaged_model_is_no_start_and_no_obstacle(settings: Settings, studio: LabelStudioServer):
@@ -245,14 +245,14 @@ def test_a_damaged_model_is_no_start_and_no_obstacle(settings: Settings, studio:
     version = train(settings).version
     for path in (ModelStore(settings).path(3), settings.model_dir / "versions" / f"{version}.pt"):
         path.write_bytes(b"damaged")
-    assert not figures(train(settings))["continued"]
+    assert not train(settings).card.pairs[PAIR].continued
 
 
 def test_skipped_annotations_teach_nothing(settings: Settings, studio: LabelStudioServer):
     studio.add_task(3, INLINE, recorded.regions((0, 299, "Walk")), was_cancelled=True)
     learned = studio.add_task(3, INLINE, recorded.regions((40, 89, "Run")))
     model = train(settings)
-    assert model.metadata["tasks"] == [learned]
+    assert model.card.tasks == [learned]
     assert model.segmenters[PAIR].label_sets == (("Run",),)
 
 
@@ -264,7 +264,7 @@ def test_a_ground_truth_alone_counts(settings: Settings, studio: LabelStudioServ
 
 def test_a_task_submitted_empty_is_background(settings: Settings, studio: LabelStudioServer):
     learned = [studio.add_task(3, INLINE, TRUTH), studio.add_task(3, INLINE, [])]
-    assert train(settings).metadata["tasks"] == learned
+    assert train(settings).card.tasks == learned
 
 
 BAD_SERIES: list[dict[str, Any]] = [
@@ -285,8 +285,8 @@ def test_a_series_that_cannot_be_read_is_left_out_and_named(
     bad = studio.add_task(3, data, TRUTH)
     good = studio.add_task(3, INLINE, TRUTH)
     model = train(settings)
-    assert model.metadata["tasks"] == [good]
-    (reason,) = model.metadata["skipped"]
+    assert model.card.tasks == [good]
+    (reason,) = model.card.skipped
     assert str(bad) in reason
     assert reason in caplog.text
 
@@ -313,8 +313,8 @@ def test_a_series_that_cannot_be_fetched_is_left_out_and_named(
     good = studio.add_task(3, {"csv_url": "/data/upload/3/series.csv"}, TRUTH)
     allowed = settings.model_copy(update={"local_files_dir": recorded.DATA})
     model = train(allowed)
-    assert model.metadata["tasks"] == [good]
-    (reason,) = model.metadata["skipped"]
+    assert model.card.tasks == [good]
+    (reason,) = model.card.skipped
     assert str(bad) in reason
 
 
@@ -325,8 +325,8 @@ def test_a_region_that_cannot_be_read_leaves_its_task_out_and_names_it(
     bad = studio.add_task(3, INLINE, recorded.regions((*value, "Run")))
     good = studio.add_task(3, INLINE, TRUTH)
     model = train(settings)
-    assert model.metadata["tasks"] == [good]
-    (reason,) = model.metadata["skipped"]
+    assert model.card.tasks == [good]
+    (reason,) = model.card.skipped
     assert str(bad) in reason
 
 
@@ -383,8 +383,8 @@ def test_a_task_is_left_out_of_the_pairs_alone_that_its_lost_region_may_belong_t
     lost = [*TRUTH, *({**each, "value": each["value"] | {"start": None}} for each in calm)]
     bad, good = studio.add_task(3, INLINE, lost), studio.add_task(3, INLINE, both)
     model = train(settings)
-    assert model.metadata["tasks"] == [bad, good]
-    (skipped,) = model.metadata["skipped"]
+    assert model.card.tasks == [bad, good]
+    (skipped,) = model.card.skipped
     assert skipped.endswith("(left out of mood:ts).")
     report = saved_report(settings)
     assert {pair.name: pair.training.tasks for pair in report.pairs} == {"mood:ts": 1, PAIR: 2}
@@ -408,7 +408,7 @@ def test_what_is_said_about_regions_that_are_no_time_series_leaves_no_task_out(
     ]
     task = studio.add_task(3, INLINE, [*TRUTH, *others])
     model = train(settings)
-    assert (model.metadata["tasks"], model.metadata["skipped"]) == ([task], [])
+    assert (model.card.tasks, model.card.skipped) == ([task], [])
 
 
 def test_a_region_that_is_cut_is_learned_and_named_in_log_and_report(
@@ -442,7 +442,7 @@ def test_thousands_of_tasks_that_are_left_out_are_named_up_to_a_number(
     for _ in range(120):
         studio.add_task(3, {"ts": None}, TRUTH)
     studio.add_task(3, INLINE, TRUTH)
-    skipped = train(settings).metadata["skipped"]
+    skipped = train(settings).card.skipped
     assert len(skipped) == 101
     assert skipped[-1] == "20 more, for reasons such as these."
 
@@ -462,9 +462,9 @@ def test_the_annotations_people_really_submitted_can_be_learned(
     other = studio.add_task(3, task["data"], recorded.regions((first, last, "Run")))
     studio.tasks[3].append(task)
     model = train(settings)
-    assert model.metadata["skipped"] == []
+    assert model.card.skipped == []
     was_cancelled = sent["annotation"]["was_cancelled"]
-    assert model.metadata["tasks"] == ([other] if was_cancelled else [other, task["id"]])
+    assert model.card.tasks == ([other] if was_cancelled else [other, task["id"]])
 
 
 def test_a_project_without_annotations_says_what_to_do(settings: Settings, studio: LabelStudioServer):
@@ -523,10 +523,10 @@ def test_each_pair_of_tags_has_a_network_of_its_own(settings: Settings, studio: 
     model = train(settings)
     assert model.segmenters[PAIR].label_sets == (("Run",), ("Walk",))
     assert model.segmenters["tag:b"].label_sets == (("Walk",),)
-    assert model.metadata["tasks"] == [both, one]
-    (skipped,) = model.metadata["skipped"]
+    assert model.card.tasks == [both, one]
+    (skipped,) = model.card.skipped
     assert f'Task {one}: The task\'s data has no value for "b"' in skipped
-    assert [each["training"]["unlearned"] for each in model.metadata["pairs"].values()] == [[], ["Run"]]
+    assert [each.unlearned for each in model.card.pairs.values()] == [[], ["Run"]]
 
 
 def test_a_pair_without_a_region_leaves_the_others_their_model(
@@ -545,7 +545,7 @@ def test_regions_of_several_labels_are_learned_as_such(settings: Settings, studi
     studio.add_task(3, INLINE, TRUTH + both)
     model = train(settings)
     assert model.segmenters[PAIR].label_sets == (("Run",), ("Walk",), ("Run", "Walk"))
-    assert "Run + Walk" in figures(model)["f1"]
+    assert "Run + Walk" in [each.name for each in metrics_of(model).classes]
 
 
 def test_labels_of_the_tasks_are_learned(settings: Settings, studio: LabelStudioServer):
@@ -556,7 +556,7 @@ def test_labels_of_the_tasks_are_learned(settings: Settings, studio: LabelStudio
     studio.add_task(3, INLINE | {"labels": [{"value": "Run"}, {"value": "Walk"}]}, TRUTH)
     model = train(settings)
     assert model.segmenters[PAIR].label_sets == (("Walk",), ("Run",))
-    assert figures(model)["unlearned"] == ["Sit"]
+    assert model.card.pairs[PAIR].unlearned == ["Sit"]
 
 
 def test_what_the_labeling_config_sets_wins_over_the_service(settings: Settings, studio: LabelStudioServer):
@@ -567,7 +567,7 @@ def test_what_the_labeling_config_sets_wins_over_the_service(settings: Settings,
     model = train(settings)
     dimensions = model.segmenters[PAIR].network.dimensions
     assert (dimensions.hidden_size, model.segmenters[PAIR].window) == (6, 20 * dimensions.stride)
-    assert figures(model)["epochs"] == 3
+    assert model.card.pairs[PAIR].epochs == 3
 
 
 def test_regions_with_a_labels_other_name_teach_it(settings: Settings, studio: LabelStudioServer):
@@ -584,7 +584,7 @@ def test_series_of_different_length_and_one_row_can_be_learned_together(
         3, {"ts": {"time": [0, 1, 2], "value": [1.0, None, 3.0]}}, recorded.regions((0, 2, "Run"))
     )
     studio.add_task(3, INLINE, TRUTH)
-    assert len(train(settings).metadata["tasks"]) == 3
+    assert len(train(settings).card.tasks) == 3
 
 
 def test_a_task_that_breaks_the_code_costs_itself_alone(
@@ -604,21 +604,19 @@ def test_a_task_that_breaks_the_code_costs_itself_alone(
 
     monkeypatch.setattr(TaskSeries, "read", break_on_one)
     model = train(settings)
-    assert model.metadata["tasks"] == [learned]
-    assert model.metadata["skipped"] == [f"Task {broken}: RuntimeError; see the log"]
+    assert model.card.tasks == [learned]
+    assert model.card.skipped == [f"Task {broken}: RuntimeError; see the log"]
     assert "a defect" in caplog.text
 
 
 def saved_report(settings: Settings) -> Report:
-    content = read_report(ModelStore(settings).path(3))
-    assert content
-    return Report.model_validate_json(content)
+    return load_report(ModelStore(settings).path(3))[1]
 
 
 def test_a_single_task_is_learned_and_said_to_be_unchecked(settings: Settings, studio: LabelStudioServer):
     studio.add_task(3, INLINE, TRUTH)
-    of_pair = train(settings).metadata["pairs"][PAIR]
-    assert of_pair["held_out"] is None
+    of_pair = train(settings).card.pairs[PAIR]
+    assert of_pair.held_out is None
     assert ModelStore(settings).load_folds(3) == {PAIR: {}}
     (reported,) = saved_report(settings).pairs
     assert reported.held_out is None
@@ -630,17 +628,17 @@ def test_every_task_is_predicted_by_a_network_that_never_saw_it(
 ):
     tasks = [studio.add_task(3, INLINE, TRUTH) for _ in range(4)]
     model = train(settings)
-    of_pair = model.metadata["pairs"][PAIR]
-    assert of_pair["held_out"]["tasks"] == 4
-    assert 0 <= of_pair["held_out"]["calibration_error"] <= 1
-    assert {int(task) for task in of_pair["folds"]} == set(tasks)
-    assert list(ModelStore(settings).load_folds(3)[PAIR]) == sorted(set(of_pair["folds"].values()))
+    of_pair = model.card.pairs[PAIR]
+    assert of_pair.held_out.tasks == 4
+    assert 0 <= of_pair.held_out.calibration_error <= 1
+    assert {int(task) for task in of_pair.folds} == set(tasks)
+    assert list(ModelStore(settings).load_folds(3)[PAIR]) == sorted(set(of_pair.folds.values()))
     assert model.segmenters[PAIR].calibration != Calibration()
     (reported,) = saved_report(settings).pairs
     assert reported.held_out
-    assert reported.held_out.macro_f1 == of_pair["held_out"]["macro_f1"]
+    assert reported.held_out.macro_f1 == of_pair.held_out.macro_f1
     assert all(sample.held_out for sample in reported.samples)
-    assert len(reported.curve) == figures(model)["epochs"]
+    assert len(reported.curve) == model.card.pairs[PAIR].epochs
 
 
 def test_the_macro_f1_of_instants_alone_is_that_of_instants_not_of_rows(
@@ -651,18 +649,18 @@ def test_the_macro_f1_of_instants_alone_is_that_of_instants_not_of_rows(
     peaks = recorded.regions(*((row, row, "Run") for row in range(20, 200, 40)))
     for _ in range(3):
         studio.add_task(3, series, peaks)
-    held_out = train(settings).metadata["pairs"][PAIR]["held_out"]
-    assert held_out["macro_f1"] == pytest.approx(held_out["point_f1"], abs=1e-4)
-    assert held_out["point_f1"] > 0.9
+    held_out = train(settings).card.pairs[PAIR].held_out
+    assert held_out.mean_f1 == pytest.approx(held_out.point_f1, abs=1e-4)
+    assert held_out.point_f1 > 0.9
 
 
 def test_a_task_stays_in_its_fold_while_training_goes_on(settings: Settings, studio: LabelStudioServer):
     for _ in range(4):
         studio.add_task(3, INLINE, TRUTH)
-    first = train(settings).metadata["pairs"][PAIR]["folds"]
+    first = train(settings).card.pairs[PAIR].folds
     studio.tasks[3].reverse()  # as somebody may sort them
     new = studio.add_task(3, INLINE, TRUTH)
-    folds = train(settings).metadata["pairs"][PAIR]["folds"]
+    folds = train(settings).card.pairs[PAIR].folds
     assert set(folds) - set(first) == {str(new)}
     assert {task: fold for task, fold in folds.items() if task in first} == first
 
@@ -676,16 +674,14 @@ def test_the_report_compares_with_the_version_before(settings: Settings, studio:
     previous = saved_report(settings).previous
     assert previous
     assert previous.version == first.version
-    assert previous.pairs[PAIR].macro_f1 == first.metadata["pairs"][PAIR]["held_out"]["macro_f1"]
+    assert previous.pairs[PAIR].macro_f1 == first.card.pairs[PAIR].held_out.macro_f1
 
 
-@pytest.mark.parametrize(
-    "metadata", [{}, {"created_at": "by hand", "pairs": {PAIR: {"held_out": {"macro_f1": 0.5}}}}]
-)
+@pytest.mark.parametrize("pairs", [{}, {PAIR: PairCard(held_out=Metrics(macro_f1=0.5))}])
 def test_a_version_before_of_which_little_is_known_costs_no_training(
-    settings: Settings, studio: LabelStudioServer, run_walk: Segmenter, metadata: dict[str, Any]
+    settings: Settings, studio: LabelStudioServer, run_walk: Segmenter, pairs: dict[str, PairCard]
 ):
-    version = ModelStore(settings).save(3, of_one_pair(run_walk), metadata)
+    version = ModelStore(settings).save(3, of_one_pair(run_walk, pairs=pairs))
     for _ in range(2):
         studio.add_task(3, INLINE, TRUTH)
     train(settings)

@@ -304,8 +304,8 @@ def test_an_untrained_project_says_so(client: FlaskClient):
 def test_setup_versions_and_predictions_name_the_same_version(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
-    first = backend.store.save(6, of_one_pair(run_walk), {})
-    second = backend.store.save(6, of_one_pair(run_walk), {})
+    first = backend.store.save(6, of_one_pair(run_walk))
+    second = backend.store.save(6, of_one_pair(run_walk))
     assert first != second
     body = recorded.body("predict_json_inline")
     setup = client.post("/setup", json={"project": "6.1795343773", "schema": body["label_config"]})
@@ -322,7 +322,7 @@ def test_setup_versions_and_predictions_name_the_same_version(
 def test_a_model_without_its_history_still_names_its_version(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
-    version = backend.store.save(6, of_one_pair(run_walk), {})
+    version = backend.store.save(6, of_one_pair(run_walk))
     for path in (backend.store.path(6).parent / "versions").iterdir():
         path.unlink()
     assert client.get("/versions?project=6").json == {"versions": [version]}

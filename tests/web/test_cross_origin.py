@@ -43,7 +43,7 @@ EVENT = recorded.body("webhook_start_training")
 def trained(backend: Backend, run_walk: Segmenter) -> Backend:
     """Project 3 with two versions."""
     for _ in range(2):
-        backend.store.save(3, of_one_pair(run_walk), {})
+        backend.store.save(3, of_one_pair(run_walk))
     return backend
 
 

@@ -10,9 +10,10 @@ from lxml import html
 from pydantic import SecretStr
 
 import _wsgi
-from tests.support.models import of_one_pair
+from tests.support.models import of_one_pair, unpack_former
 from tests.support.processes import small_disk
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.card import Metrics, PairCard
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.job import AFTER_FAILURE, Job, Progress, State
 from timeseries_segmenter.web.backend import Backend
@@ -21,12 +22,11 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,imag
 HOSTILE = "<script>alert('1')</script>\" onload=\"x{{ 7 * 7 }}"
 
 
-def metadata(macro_f1: float, held_out: bool = True, **more: Any) -> dict[str, Any]:
-    figures = {"macro_f1": macro_f1, "segment_f1": {"50": macro_f1 / 2}, "point_f1": None}
-    pair = {
-        "training": {"macro_f1": 0.99, "segment_f1": {"50": 0.98}},
-        "held_out": figures if held_out else None,
-    }
+def about(macro_f1: float, held_out: bool = True, **more: Any) -> dict[str, Any]:
+    metrics = Metrics(macro_f1=macro_f1, segment_f1={"50": macro_f1 / 2})
+    pair = PairCard(
+        training=Metrics(macro_f1=0.99, segment_f1={"50": 0.98}), held_out=metrics if held_out else None
+    )
     return {
         "title": "Basic motions",
         "created_at": "2026-11-25T10:15:00+00:00",
@@ -39,8 +39,8 @@ def metadata(macro_f1: float, held_out: bool = True, **more: Any) -> dict[str, A
 @pytest.fixture
 def versions(backend: Backend, run_walk: Segmenter) -> list[str]:
     """Of project 47, oldest first; the first has no held-out figures."""
-    saved = [metadata(0.5, held_out=False), metadata(0.66), metadata(0.75)]
-    return [backend.store.save(47, of_one_pair(run_walk), each) for each in saved]
+    saved = [about(0.5, held_out=False), about(0.66), about(0.75)]
+    return [backend.store.save(47, of_one_pair(run_walk, **each)) for each in saved]
 
 
 def look(client: FlaskClient, query: str = "") -> html.HtmlElement:
@@ -220,7 +220,7 @@ def test_versions_stand_below_each_other_with_what_they_were_measured_on(
 def test_links_lead_to_the_public_address_of_label_studio(
     settings: Settings, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(47, of_one_pair(run_walk), {})
+    backend.store.save(47, of_one_pair(run_walk))
     public = settings.model_copy(update={"label_studio_public_url": "https://studio.example.com/ls"})
     client = _wsgi.init_app(settings=public).test_client()
     assert "https://studio.example.com/ls/projects/47/data" in card(look(client), 47).xpath(".//a/@href")
@@ -357,8 +357,8 @@ def test_events_that_do_not_train_yet_are_counted(settings: Settings, app: objec
 
 
 def test_what_others_wrote_is_text(client: FlaskClient, backend: Backend, run_walk: Segmenter):
-    backend.store.save(3, of_one_pair(run_walk), metadata(0.5, title=HOSTILE))
-    backend.store.save(3, of_one_pair(run_walk), metadata(0.5, title=HOSTILE))
+    backend.store.save(3, of_one_pair(run_walk, **about(0.5, title=HOSTILE)))
+    backend.store.save(3, of_one_pair(run_walk, **about(0.5, title=HOSTILE)))
     failed(backend, 3, HOSTILE)
     queued(backend, 4)
     started(backend, 4, HOSTILE)
@@ -373,15 +373,15 @@ def test_what_others_wrote_is_text(client: FlaskClient, backend: Backend, run_wa
 def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
     client: FlaskClient, backend: Backend, run_walk: Segmenter, settings: Settings
 ):
-    backend.store.save(3, of_one_pair(run_walk), {"metrics": {"macro_f1": 0.91}})
+    settings.model_dir.mkdir()
+    unpack_former(2, backend.store.path(3))
     first, _ = (
-        backend.store.save(4, of_one_pair(run_walk), metadata(0.5)),
-        backend.store.save(4, of_one_pair(run_walk), metadata(0.6)),
+        backend.store.save(4, of_one_pair(run_walk, **about(0.5))),
+        backend.store.save(4, of_one_pair(run_walk, **about(0.6))),
     )
     backend.store.path(5).write_bytes(b"no model at all")
     (settings.model_dir / "versions" / f"{first}.pt").write_bytes(b"damaged")
-    odd = {"created_at": "yesterday", "tasks": None, "skipped": None, "title": None, "pairs": None}
-    backend.store.save(6, of_one_pair(run_walk), odd)
+    backend.store.save(6, of_one_pair(run_walk))
     page = look(client)
     assert "on the training series" in text(card(page, 3).find_class("figures")[0])
     assert len(card(page, 4).xpath(".//tbody/tr")) == 2
@@ -389,7 +389,7 @@ def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
     told = {each["project"]: each for each in client.get("/projects").json["projects"]}
     assert told["3"]["versions"][0]["quality"] == {
         "held_out": False,
-        "macro_f1": 0.91,
+        "macro_f1": 0.9954,
         "segment_f1": None,
         "point_f1": None,
     }
@@ -399,7 +399,7 @@ def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
 def test_requests_that_name_no_project_have_a_model_but_no_training(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(0, of_one_pair(run_walk), {})
+    backend.store.save(0, of_one_pair(run_walk))
     shown = card(look(client), 0)
     assert text(shown.xpath(".//h2")[0]) == "Requests that name no project"
     assert buttons(shown) == {}
@@ -437,10 +437,10 @@ def test_programs_are_told_the_same(client: FlaskClient, backend: Backend, versi
 def test_figures_of_versions_are_read_once(
     client: FlaskClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ):
-    from timeseries_segmenter.storage import version_summary
+    from timeseries_segmenter.storage import model_store
 
     client.get("/projects")
-    monkeypatch.setattr(version_summary, "read_metadata", lambda path: pytest.fail(f"{path} is read again"))
+    monkeypatch.setattr(model_store, "read_card", lambda path: pytest.fail(f"{path} is read again"))
     (told,) = client.get("/projects").json["projects"]
     assert len(told["versions"]) == len(versions)
 
@@ -486,7 +486,7 @@ def test_roll_back_serves_the_version_that_is_chosen(
     page = follow(client, form.action, version=versions[0])
     assert "which is v1 again" in text(card(page, 47))
     assert "Rolled back" in text(page.get_element_by_id("news"))
-    assert backend.store.metadata(47, backend.store.version(47))["restored"] == versions[0]
+    assert backend.store.card(47, backend.store.version(47)).restored == versions[0]
     again = card(page, 47).xpath(".//option/@value")
     assert again == [versions[2], versions[1]]  # none is before v1; v1 itself is served
 
@@ -547,7 +547,7 @@ def test_a_rollback_that_can_not_be_says_why(
 def test_a_rollback_conflicts_with_the_version_that_is_served_or_the_first(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
-    first = backend.store.save(3, of_one_pair(run_walk), {})
+    first = backend.store.save(3, of_one_pair(run_walk))
     answer = client.post("/projects/3/rollback")
     assert (answer.status_code, f"no version before {first}" in answer.json["detail"]) == (409, True)
     answer = client.post("/projects/3/rollback", json={"version": first})
@@ -588,7 +588,7 @@ def test_a_folder_that_can_not_be_written_is_told_on_a_page(
 
     with small_disk(settings.model_dir):
         for _ in range(2):
-            backend.store.save(3, of_one_pair(run_walk), metadata(0.5))
+            backend.store.save(3, of_one_pair(run_walk, **about(0.5)))
         queued(backend, 3)
         subprocess.run(["mount", "-o", "remount,ro", settings.model_dir], check=True)
         assert status(card(look(client), 3)) == "waiting"

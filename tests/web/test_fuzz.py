@@ -49,7 +49,7 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
 def _trained(backend: Backend, run_walk: Segmenter) -> None:
     """A model for the projects of the recorded predictions, and for requests without a project."""
     for project in (0, *{int(recorded.body(name)["project"].split(".")[0]) for name in recorded.PREDICTIONS}):
-        backend.store.save(project, of_one_pair(run_walk), {})
+        backend.store.save(project, of_one_pair(run_walk))
 
 
 def check(answer: TestResponse) -> None:

@@ -114,7 +114,7 @@ def test_all_processes_serve_a_new_version_at_once(
     _, url = start()
     store = ModelStore(settings)
     for _ in range(3):
-        newest = store.save(3, of_one_pair(run_walk), {})
+        newest = store.save(3, of_one_pair(run_walk))
         assert ask_all(lambda: version(url)) == {newest}
     restored = store.roll_back(3)
     assert ask_all(lambda: version(url)) == {restored}
@@ -125,7 +125,7 @@ def test_no_process_serves_half_a_file_or_an_older_version_after_a_newer(
 ):
     _, url = start()
     store = ModelStore(settings)
-    saved = [store.save(3, of_one_pair(run_walk), {})]
+    saved = [store.save(3, of_one_pair(run_walk))]
     ended = threading.Event()
 
     def predict() -> list[tuple[int, int, str]]:
@@ -142,7 +142,7 @@ def test_no_process_serves_half_a_file_or_an_older_version_after_a_newer(
     with ThreadPoolExecutor(4) as pool:
         readers = [pool.submit(predict) for _ in range(4)]
         for _ in range(20):
-            saved.append(store.save(3, of_one_pair(run_walk), {}))
+            saved.append(store.save(3, of_one_pair(run_walk)))
             time.sleep(0.1)
         ended.set()
         seen = [each for reader in readers for each in reader.result()]
@@ -192,7 +192,7 @@ def all_ended(states: JobQueue) -> bool:
 def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
     start: StartGunicorn, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
 ):
-    ModelStore(settings).save(4, of_one_pair(run_walk), {})  # 3 is the one that is trained
+    ModelStore(settings).save(4, of_one_pair(run_walk))  # 3 is the one that is trained
     arrived = threading.Event()
 
     def answer_late(_: Request) -> Reply:

@@ -66,7 +66,7 @@ def test_requests_are_counted_by_route_and_status(client: FlaskClient):
 def test_predictions_count_rows_seconds_and_models(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body("predict_json_inline")
     assert read(client)[("predicted_rows_total", ())] == 0
     client.post("/predict", json=body)
@@ -89,7 +89,7 @@ def test_series_that_did_not_change_count_as_cache_hits(
         return Reply(recorded.csv("index"), headers={"ETag": '"1"'})
 
     studio.routes["/x.csv"] = unchanged
-    backend.store.save(3, of_one_pair(run_walk), {})
+    backend.store.save(3, of_one_pair(run_walk))
     body = recorded.body("predict_test_single_task") | {"project": "3.1"}
     body["tasks"][0]["data"]["csv_url"] = f"{studio.url}/x.csv"
     studio.vouch(body)

@@ -96,7 +96,7 @@ def test_every_recorded_form_gets_the_regions_in_its_own_time(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter, name: str
 ):
     body = served(name, studio)
-    version = backend.store.save(int(body["project"].split(".")[0]), of_one_pair(run_walk), {})
+    version = backend.store.save(int(body["project"].split(".")[0]), of_one_pair(run_walk))
     for result in predict(body):
         assert result["model_version"] == version
         assert_found(found(result, recorded.times(name)))
@@ -110,7 +110,7 @@ def test_every_recorded_form_gets_the_regions_in_its_own_time(
 def test_dates_are_the_text_of_the_time_cells(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter
 ):
-    backend.store.save(5, of_one_pair(run_walk), {})
+    backend.store.save(5, of_one_pair(run_walk))
     body = served("predict_string_date_time", studio)
     cells = set(recorded.csv("predict_string_date_time").decode().replace("\n", ",").split(","))
     for start, end, _ in spans(predict(body)[0]):
@@ -120,7 +120,7 @@ def test_dates_are_the_text_of_the_time_cells(
 def test_scores_are_probabilities_and_the_tasks_tells_how_sure_the_model_is_of_its_series(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     for task, result in zip(body["tasks"], predict(body), strict=True):
         scores = [region["score"] for region in result["result"]]
@@ -141,7 +141,7 @@ def beat_request(beats: dict[str, list[float]], channels: str) -> dict[str, Any]
 def test_instants_are_exactly_the_regions_whose_start_equals_their_end(
     predict: Predict, backend: Backend, beat: Segmenter, beats: dict[str, list[float]]
 ):
-    backend.store.save(6, of_one_pair(beat), {})
+    backend.store.save(6, of_one_pair(beat))
     regions = predict(beat_request(beats, CHANNEL + OTHER))[0]["result"]
     assert [region["value"]["start"] * 4 for region in regions] == pytest.approx(BEATS, abs=1)
     for region in regions:
@@ -152,7 +152,7 @@ def test_instants_are_exactly_the_regions_whose_start_equals_their_end(
 def test_channels_reordered_since_training_are_read_in_the_order_of_the_training(
     predict: Predict, backend: Backend, beat: Segmenter, beats: dict[str, list[float]]
 ):
-    backend.store.save(6, of_one_pair(beat), {})
+    backend.store.save(6, of_one_pair(beat))
     (result,) = predict(beat_request(beats, OTHER + CHANNEL))
     assert result == predict(beat_request(beats, CHANNEL + OTHER))[0]
     assert [start * 4 for start, *_ in spans(result)] == pytest.approx(BEATS, abs=1)
@@ -167,7 +167,7 @@ def test_a_channel_removed_since_training_means_no_regions(
     caplog: pytest.LogCaptureFixture,
     left: str,
 ):
-    version = backend.store.save(6, of_one_pair(beat), {})
+    version = backend.store.save(6, of_one_pair(beat))
     (result,) = predict(beat_request(beats, left))
     assert result == {"model_version": version, "score": 0.0, "result": []}
     assert "train again" in caplog.text
@@ -178,7 +178,7 @@ def test_one_row_of_a_range_label_is_an_instant_and_equal_stamps_are_too(
 ):
     drawn = [Segment(3, 3, ("Run",)), Segment(10, 12, ("Walk",)), Segment(20, 25, ("Run",))]
     monkeypatch.setattr(Segmenter, "predict", lambda *_: Segmentation(drawn, 0.5))
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     body["tasks"][0]["data"]["ts"]["time"] = [row if not 10 <= row <= 12 else 10 for row in range(300)]
     values = [region["value"] for region in predict(body)[0]["result"]]
@@ -190,7 +190,7 @@ def test_one_row_of_a_range_label_is_an_instant_and_equal_stamps_are_too(
 
 
 def test_missing_cells_leave_the_answer_strict_json(predict: Predict, backend: Backend, run_walk: Segmenter):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     body["tasks"][0]["data"]["ts"]["value"][50:60] = [None] * 10
     body["tasks"][1]["data"]["ts"]["value"] = [None] * 300
@@ -214,7 +214,7 @@ CHANGED_LABELS = {
 def test_labels_changed_since_training_never_yield_a_wrong_label(
     predict: Predict, backend: Backend, run_walk: Segmenter, change: str
 ):
-    version = backend.store.save(6, of_one_pair(run_walk), {})
+    version = backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     tags, still_known = CHANGED_LABELS[change]
     body["label_config"] = body["label_config"].replace(LABELS, tags)
@@ -240,7 +240,7 @@ CHANGED_CHANNELS = {
 def test_channels_changed_since_training_are_found_by_name_or_nothing_is_drawn(
     predict: Predict, backend: Backend, run_walk: Segmenter, change: str
 ):
-    version = backend.store.save(6, of_one_pair(run_walk), {})
+    version = backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     tags, fits = CHANGED_CHANNELS[change]
     body["label_config"] = body["label_config"].replace(CHANNEL, tags)
@@ -280,7 +280,7 @@ def test_a_bad_task_costs_one_task_and_is_named_in_the_log(
     caplog: pytest.LogCaptureFixture,
     bad: dict[str, Any],
 ):
-    version = backend.store.save(6, of_one_pair(run_walk), {})
+    version = backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     body["tasks"][1] = bad
     results = predict(body)
@@ -313,7 +313,7 @@ BAD_ADDRESSES = [
 def test_an_address_that_cannot_be_fetched_costs_one_task(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter, address: str
 ):
-    backend.store.save(3, of_one_pair(run_walk), {})
+    backend.store.save(3, of_one_pair(run_walk))
     body = served(TRIPLE, studio)
     body["tasks"][1]["data"]["csv_url"] = address
     assert [len(result["result"]) for result in predict(body)] == [3, 0, 3]
@@ -331,7 +331,7 @@ def test_a_model_that_breaks_on_a_series_costs_one_task(
         return predict_series(segmenter, values)
 
     monkeypatch.setattr(Segmenter, "predict", second_breaks)
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     assert [len(result["result"]) for result in predict(recorded.body(INLINE))] == [3, 0, 3]
 
 
@@ -352,7 +352,7 @@ def test_a_model_that_breaks_on_a_series_costs_one_task(
 def test_the_model_is_that_of_the_project_in_the_request_its_context_or_its_tasks(
     predict: Predict, backend: Backend, run_walk: Segmenter, named: dict[str, Any], expected: int
 ):
-    versions = {project: backend.store.save(project, of_one_pair(run_walk), {}) for project in (0, 6, 7)}
+    versions = {project: backend.store.save(project, of_one_pair(run_walk)) for project in (0, 6, 7)}
     body = recorded.body(INLINE)
     for key in ("project", "params"):
         del body[key]
@@ -365,7 +365,7 @@ def test_the_model_is_that_of_the_project_in_the_request_its_context_or_its_task
 def test_requests_without_a_project_are_served_by_model_project_0(
     predict: Predict, backend: Backend, settings: Settings, run_walk: Segmenter
 ):
-    backend.store.save(0, of_one_pair(run_walk), {})
+    backend.store.save(0, of_one_pair(run_walk))
     assert (settings.model_dir / "model_project_0.pt").exists()
     body = recorded.body(INLINE) | {"project": None}
     for task in body["tasks"]:
@@ -381,8 +381,8 @@ def test_a_damaged_model_file_is_named_in_the_log_and_the_version_before_serves(
     caplog: pytest.LogCaptureFixture,
 ):
     first, second = (
-        backend.store.save(6, of_one_pair(run_walk), {}),
-        backend.store.save(6, of_one_pair(run_walk), {}),
+        backend.store.save(6, of_one_pair(run_walk)),
+        backend.store.save(6, of_one_pair(run_walk)),
     )
     for path in (backend.store.path(6), backend.store.path(6).parent / "versions" / f"{second}.pt"):
         path.write_bytes(path.read_bytes()[:5000])
@@ -397,7 +397,7 @@ def test_where_no_model_file_is_whole_there_are_no_regions(
     predict: Predict, client: FlaskClient, backend: Backend, run_walk: Segmenter
 ):
     backend.store.path(6).parent.mkdir(parents=True)
-    save_model(backend.store.path(6), of_one_pair(run_walk), {"version": "by hand"})
+    save_model(backend.store.path(6), of_one_pair(run_walk, version="by hand"))
     backend.store.path(6).write_bytes(backend.store.path(6).read_bytes()[:5000])
     assert [result["result"] for result in predict(recorded.body(INLINE))] == [[], [], []]
     setup = {"project": "6.1", "schema": recorded.body(INLINE)["label_config"]}
@@ -408,7 +408,7 @@ def test_a_model_file_without_a_version_is_no_internal_error(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
     backend.store.path(6).parent.mkdir(parents=True)
-    save_model(backend.store.path(6), of_one_pair(run_walk), {"created_at": "by hand"})
+    save_model(backend.store.path(6), of_one_pair(run_walk, title="by hand"))
     predict(recorded.body(INLINE))
 
 
@@ -417,11 +417,10 @@ def test_a_model_saved_by_another_process_is_served_at_once(
 ):
     from timeseries_segmenter.storage.model_store import ModelStore
 
-    first = backend.store.save(6, of_one_pair(run_walk), {})
+    first = backend.store.save(6, of_one_pair(run_walk))
     assert predict(recorded.body(INLINE))[0]["model_version"] == first
-    second = ModelStore(settings).save(
-        6, of_one_pair(run_walk), {}
-    )  # as the worker does: with a store of its own
+    # as the worker does: with a store of its own
+    second = ModelStore(settings).save(6, of_one_pair(run_walk))
     assert predict(recorded.body(INLINE))[0]["model_version"] == second
 
 
@@ -433,7 +432,7 @@ def test_predictions_of_many_projects_at_once_are_each_of_their_own_model(
         project: (run_walk, other)[project % 2] for project in range(1, 13)
     }  # more than fit in memory
     versions = {
-        project: backend.store.save(project, of_one_pair(model), {}) for project, model in projects.items()
+        project: backend.store.save(project, of_one_pair(model)) for project, model in projects.items()
     }
     body = recorded.body(INLINE)
     body["label_config"] = body["label_config"].replace(
@@ -460,7 +459,7 @@ def test_no_tasks_get_no_entries(predict: Predict):
 
 
 def test_250_tasks_get_250_entries(predict: Predict, backend: Backend, run_walk: Segmenter):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     body["tasks"] = body["tasks"][:1] * 250
     assert {len(result["result"]) for result in predict(body)} == {3}
@@ -469,7 +468,7 @@ def test_250_tasks_get_250_entries(predict: Predict, backend: Backend, run_walk:
 def test_series_that_label_studio_serves_are_asked_for_with_the_token(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter
 ):
-    backend.store.save(3, of_one_pair(run_walk), {})
+    backend.store.save(3, of_one_pair(run_walk))
     body = served(TRIPLE, studio)
     assert [len(result["result"]) for result in predict(body)] == [3, 3, 3]
     studio.authorizations = {"Token another"}
@@ -480,7 +479,7 @@ def test_series_that_label_studio_serves_are_asked_for_with_the_token(
 def test_the_config_in_the_request_wins_over_the_one_of_the_training(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(6, of_one_pair(run_walk), {"label_config": recorded.body(INLINE)["label_config"]})
+    backend.store.save(6, of_one_pair(run_walk, label_config=recorded.body(INLINE)["label_config"]))
     body = recorded.body(INLINE)
     body["label_config"] = (
         body["label_config"].replace('name="label"', 'name="tag"').replace('"ts"', '"signal"')

@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 from tests.support import recorded
 from tests.support.models import PAIR, of_one_pair
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.project.model import TrainedModel
+from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.web.backend import Backend
 
 CONFIG = recorded.body("predict_json_inline")["label_config"]
@@ -49,7 +50,7 @@ def drawn(result: dict[str, Any], from_name: str = "label") -> list[list[str]]:
 
 def test_each_pair_of_tags_draws_its_own_regions(predict: Predict, backend: Backend, run_walk: Segmenter):
     renamed = replace(run_walk, label_sets=(("Jump",), ("Sit",)))
-    backend.store.save(6, TrainedModel({PAIR: run_walk, "tag:b": renamed}), {})
+    backend.store.save(6, Model(Card(), {PAIR: run_walk, "tag:b": renamed}))
     result = predict({"ts": SERIES, "b": SERIES}, BOTH)
     assert drawn(result) == [[label] for *_, label in recorded.DRAWN]
     assert {region["to_name"] for region in result["result"] if region["from_name"] == "tag"} == {"b"}
@@ -63,7 +64,7 @@ def test_the_score_is_that_of_the_pair_that_scores_lowest(
     flat = dict(SERIES, value=[1.0] * recorded.ROWS)
     sure, unsure = sorted(run_walk.predict(each).confidence for each in (values, np.ones_like(values)))[::-1]
     assert sure != unsure
-    backend.store.save(6, TrainedModel({PAIR: run_walk, "tag:b": run_walk}), {})
+    backend.store.save(6, Model(Card(), {PAIR: run_walk, "tag:b": run_walk}))
     assert predict({"ts": SERIES, "b": flat}, BOTH)["score"] == unsure
     assert predict({"ts": flat, "b": SERIES}, BOTH)["score"] == unsure
 
@@ -71,7 +72,7 @@ def test_the_score_is_that_of_the_pair_that_scores_lowest(
 def test_a_pair_whose_series_is_missing_costs_its_own_regions_alone(
     predict: Predict, backend: Backend, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
 ):
-    backend.store.save(6, TrainedModel({PAIR: run_walk, "tag:b": run_walk}), {})
+    backend.store.save(6, Model(Card(), {PAIR: run_walk, "tag:b": run_walk}))
     result = predict({"ts": SERIES}, BOTH)
     assert len(drawn(result)) == len(recorded.DRAWN)
     assert drawn(result, "tag") == []
@@ -79,7 +80,7 @@ def test_a_pair_whose_series_is_missing_costs_its_own_regions_alone(
 
 
 def test_a_pair_that_was_not_learned_draws_nothing(predict: Predict, backend: Backend, run_walk: Segmenter):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     result = predict({"ts": SERIES, "b": SERIES}, BOTH)
     assert len(drawn(result)) == len(result["result"]) == len(recorded.DRAWN)
 
@@ -87,7 +88,7 @@ def test_a_pair_that_was_not_learned_draws_nothing(predict: Predict, backend: Ba
 def test_tags_that_were_renamed_are_known_by_being_the_only_ones(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     renamed = CONFIG.replace('"label"', '"activity"')
     assert len(drawn(predict({"ts": SERIES}, renamed), "activity")) == len(recorded.DRAWN)
 
@@ -96,7 +97,7 @@ def test_a_region_has_all_labels_of_its_set_where_the_choice_is_multiple(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
     both = replace(run_walk, label_sets=(("Run",), ("Run", "Walk")))
-    backend.store.save(6, of_one_pair(both), {})
+    backend.store.save(6, of_one_pair(both))
     several = CONFIG.replace('toName="ts"', 'toName="ts" choice="multiple"')
     expected = {"Run": ["Run"], "Walk": ["Run", "Walk"]}
     assert drawn(predict({"ts": SERIES}, several)) == [expected[label] for *_, label in recorded.DRAWN]
@@ -104,7 +105,7 @@ def test_a_region_has_all_labels_of_its_set_where_the_choice_is_multiple(
 
 
 def test_labels_of_the_task_alone_are_drawn(predict: Predict, backend: Backend, run_walk: Segmenter):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     dynamic = CONFIG.replace('toName="ts"', 'toName="ts" value="$labels"').replace('<Label value="Run"/>', "")
     dynamic = dynamic.replace('<Label value="Walk"/>', "")
     assert drawn(predict({"ts": SERIES, "labels": [{"value": "Walk"}]}, dynamic)) == [
@@ -116,7 +117,7 @@ def test_labels_of_the_task_alone_are_drawn(predict: Predict, backend: Backend, 
 def test_predicted_values_name_what_the_model_calls_a_label(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     renamed = CONFIG.replace('<Label value="Run"', '<Label value="Jog" predicted_values="Run"')
     assert renamed != CONFIG
     expected = [["Jog" if label == "Run" else label] for *_, label in recorded.DRAWN]
@@ -126,7 +127,7 @@ def test_predicted_values_name_what_the_model_calls_a_label(
 def test_regions_below_the_threshold_of_the_config_are_not_drawn(
     predict: Predict, backend: Backend, run_walk: Segmenter
 ):
-    backend.store.save(6, of_one_pair(run_walk), {})
+    backend.store.save(6, of_one_pair(run_walk))
     scores = sorted(region["score"] for region in predict({"ts": SERIES})["result"])
     sure = CONFIG.replace('toName="ts"', f'toName="ts" model_score_threshold="{scores[1]}"')
     kept = predict({"ts": SERIES}, sure)["result"]

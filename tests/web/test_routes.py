@@ -94,7 +94,7 @@ def test_a_projects_training_tells_state_progress_versions_and_the_last_error(
     start(backend)
     with backend.queue.states.change(3) as trainings:
         trainings.fail(trainings.jobs[0], "gone")
-    first = backend.store.save(3, of_one_pair(run_walk), {})
+    first = backend.store.save(3, of_one_pair(run_walk))
     job = queue(client)
     assert client.get("/projects/3/training").json["state"] == "queued"
     start(backend)
@@ -159,7 +159,7 @@ def test_a_full_disk_is_told_and_events_come_through_once_there_is_room(
 ):
     with small_disk(settings.model_dir):
         queue(client)
-        version = backend.store.save(3, of_one_pair(run_walk), {})
+        version = backend.store.save(3, of_one_pair(run_walk))
         filling = fill(settings.model_dir)
         answer = client.post("/webhook", json=START)
         assert answer.status_code == 503
@@ -168,11 +168,11 @@ def test_a_full_disk_is_told_and_events_come_through_once_there_is_room(
         assert client.post("/projects/3/training/cancel").status_code == 503
         assert client.get("/projects/3/training").json["version"] == version
         with pytest.raises(OSError, match=r"can't be written|No space"):
-            backend.store.save(3, of_one_pair(run_walk), {})
+            backend.store.save(3, of_one_pair(run_walk))
         assert backend.store.version(3) == version
         filling.unlink()
         assert client.post("/webhook", json=START).status_code == 201
-        assert backend.store.save(3, of_one_pair(run_walk), {}) == backend.store.version(3) != version
+        assert backend.store.save(3, of_one_pair(run_walk)) == backend.store.version(3) != version
         assert not list(settings.model_dir.rglob("*unfinished*"))
 
 
@@ -181,7 +181,7 @@ def test_a_folder_that_is_read_only_is_told_and_its_models_serve_on(
 ):
     body = recorded.body("predict_json_inline") | {"project": "3.1"}
     with small_disk(settings.model_dir):
-        version = backend.store.save(3, of_one_pair(run_walk), {})
+        version = backend.store.save(3, of_one_pair(run_walk))
         subprocess.run(["mount", "-o", "remount,ro", settings.model_dir], check=True)
         answer = client.post("/webhook", json=START)
         assert (answer.status_code, "Read-only" in answer.json["detail"]) == (503, True)

@@ -111,7 +111,7 @@ def answers(service: Service) -> bool:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, run_walk: Segmenter) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("slow")
-    ModelStore(Settings(model_dir=folder / "models")).save(TRAINED, of_one_pair(run_walk), {})
+    ModelStore(Settings(model_dir=folder / "models")).save(TRAINED, of_one_pair(run_walk))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2 * MOST_CONNECTIONS:
         pytest.skip(f"{hard} open files are too few for these tests")

@@ -12,6 +12,7 @@ from timeseries_segmenter.learning.windows import average_over_windows
 
 FloatArray = NDArray[np.float32]
 
+ARCHITECTURE = "convolution-lstm"  # in model files: another name for another network
 KERNEL_SIZES = (7, 5)  # samples, then outputs of the first convolution
 STEM_FEATURES = (32, 64)
 PER_WINDOW_SHARE = 4  # one in so many features of the first convolution is normalised per window

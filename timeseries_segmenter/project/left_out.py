@@ -1,8 +1,7 @@
 """Tasks that a training run has to leave out, and whether another try may read them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from timeseries_segmenter.project.task import TaskId
 
@@ -27,12 +26,6 @@ def reasons(left_out: Iterable[LeftOut]) -> list[str]:
 def lacking(left_out: Iterable[LeftOut]) -> set[tuple[TaskId, str]]:
     """Tasks that are left out, each with a pair that it is left out of."""
     return {(each.task, pair) for each in left_out for pair in each.pairs}
-
-
-def lacked(metadata: Mapping[str, Any]) -> set[tuple[TaskId, str]] | None:
-    """What `lacking` gave for a version; None where that is not known, as of older releases."""
-    kept = metadata.get("left_out")
-    return None if kept is None else {(task, pair) for task, pair in kept}
 
 
 def why_away(left_out: Iterable[LeftOut]) -> str:

@@ -1,12 +1,12 @@
-"""A project's model: a segmenter for each pair of tags, by its name, and what is known of it."""
+"""A project's model: a segmenter for each pair of tags, by its name, and its card."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.card import Card
 
 UNTRAINED = "untrained"  # the version of a project without a model
 NO_PROJECT = 0  # serves requests that name no project
@@ -15,24 +15,25 @@ Folds = Mapping[int, Segmenter]
 
 
 @dataclass(frozen=True, slots=True)
-class TrainedModel:
-    """What a training made: segmenters by the name of their pair, those of each fold, a report as JSON."""
+class Model:
+    """A version of a project's model, ready to predict.
 
+    `segmenters` are by the name of their pair. What only a training run makes and needs: the segmenters
+    of each fold by pair, and the `report` as JSON.
+    """
+
+    card: Card
     segmenters: Mapping[str, Segmenter]
     folds: Mapping[str, Folds] = field(default_factory=dict)
     report: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A version of a project's model, ready to predict: a segmenter for each pair of tags, by its name."""
-
-    version: str
-    segmenters: dict[str, Segmenter]
-    metadata: dict[str, Any]
+    @property
+    def version(self) -> str:
+        """Its name."""
+        return self.card.version
 
     def segmenter(self, pair: LabelPair, config: LabelConfig) -> Segmenter | None:
-        """The segmenter of one of the labeling config's pairs; None where it has learned none.
+        """The segmenter of one of the labeling config's pairs; None if it has learned none.
 
         Tags that were renamed are known by being the only ones.
         """

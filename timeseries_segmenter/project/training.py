@@ -27,9 +27,8 @@ class Start:
 
     def fold_of_task(self, pair: str) -> dict[str, int]:
         """The fold of each task that the model was trained on, by its id as text."""
-        of_pair = self.model.metadata.get("pairs", {}).get(pair, {})
-        folds: dict[str, int] = of_pair.get("folds", {})
-        return folds
+        card = self.model.card.pairs.get(pair)
+        return card.folds if card else {}
 
 
 @dataclass(frozen=True, slots=True)

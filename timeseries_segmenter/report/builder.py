@@ -1,30 +1,29 @@
-"""A pair's labelled tasks, what was learned from them and how it was checked, as its part of a report."""
+"""What a training run made, as the model that is saved: segmenters, folds, card and report."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from pydantic import ValidationError
 
 from timeseries_segmenter.labeling.regions import stored_segments
+from timeseries_segmenter.learning.calibration import reliability
+from timeseries_segmenter.learning.disagreement import disagreements
 from timeseries_segmenter.learning.observer import Epoch
 from timeseries_segmenter.learning.training import Fitted
+from timeseries_segmenter.project.card import Card, PairCard, ReliabilityBin
 from timeseries_segmenter.project.evaluation import Comparison
 from timeseries_segmenter.project.labelled_task import LabelledTask
+from timeseries_segmenter.project.model import Model
+from timeseries_segmenter.project.training import ModelTraining, PairTraining
 from timeseries_segmenter.report.content import (
     CurvePoint,
     Disagreement,
     Few,
-    Figures,
     PairReport,
-    PastFigures,
-    Previous,
-    ReliabilityBin,
+    Report,
     Sample,
+    Unlabelled,
 )
-from timeseries_segmenter.report.figures import Classes, figures
+from timeseries_segmenter.report.metrics import Classes, measure
 from timeseries_segmenter.report.samples import Predicted, chosen, sample
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
@@ -34,40 +33,72 @@ MOST_EPOCHS = 200  # in the curve
 MOST_DISAGREEMENTS = 20
 
 
-class Bin(Protocol):
-    """Rows that are given about the same probability: how high it is, and how often it is right."""
-
-    @property
-    def confidence(self) -> float: ...
-    @property
-    def accuracy(self) -> float: ...
-    @property
-    def count(self) -> int: ...
-
-
 @dataclass(frozen=True, slots=True)
-class Checked:
+class HeldOut:
     """What networks that never saw a task predict for it, one a task, and how far they can be believed."""
 
     segments: Sequence[Sequence[Segment]]
     calibration_error: float
-    reliability: Sequence[Bin]
+    reliability: Sequence[ReliabilityBin]
+
+
+def reported(
+    training: ModelTraining, card: Card, before: Card | None = None, unlabelled: Sequence[Unlabelled] = ()
+) -> Model:
+    """The model of a training run; `card` says what is known of it but for its pairs.
+
+    `before` is the card of the version before, `unlabelled` are the tasks to annotate next.
+    """
+    pairs = [_pair_report(name, each) for name, each in training.pairs.items()]
+    of_pairs = {
+        each.name: PairCard.model_validate(
+            {**dict(each), "folds": training.pairs[each.name].folds}, from_attributes=True
+        )
+        for each in pairs
+    }
+    card = card.model_copy(update={"pairs": of_pairs})
+    report = Report.from_card(card, pairs, unlabelled, before)
+    return Model(card, training.segmenters, training.folds, report.beside_card())
+
+
+def _pair_report(name: str, training: PairTraining) -> PairReport:
+    validation = training.validation
+    return pair_report(
+        name,
+        training.tasks,
+        training.fitted,
+        HeldOut(
+            [each.segments for each in validation.segmentations],
+            validation.calibration_error,
+            [
+                ReliabilityBin(confidence=each.confidence, accuracy=each.accuracy, count=each.count)
+                for each in reliability(validation.probabilities, validation.targets)
+            ],
+        )
+        if validation
+        else None,
+        time_name=training.pair.time_column,
+        disagreements=_disagreements(training),
+    )
 
 
 def pair_report(
     name: str,
     tasks: Sequence[LabelledTask],
     fitted: Fitted,
-    checked: Checked | None,
+    held_out: HeldOut | None,
     *,
     time_name: str | None = None,
     disagreements: Iterable[Disagreement] = (),
 ) -> PairReport:
-    """One pair's part of the report; `checked` is in the order of `tasks`, `time_name` its time column."""
+    """One pair's part of the report; `held_out` is in the order of `tasks`, `time_name` its time column."""
     segmenter = fitted.segmenter
-    classes = Classes.of(segmenter)
+    classes = Classes.from_segmenter(segmenter)
     on_training = _comparisons(tasks, [segmenter.segments(task.series.values) for task in tasks])
-    held_out = _comparisons(tasks, checked.segments) if checked else []
+    shown, metrics = on_training, None
+    if held_out:
+        shown = _comparisons(tasks, held_out.segments)
+        metrics = measure(shown, classes, held_out.calibration_error, held_out.reliability)
     return PairReport(
         name=name,
         class_names=list(segmenter.class_names),
@@ -76,21 +107,13 @@ def pair_report(
         continued=fitted.warm_started,
         thresholds_met=fitted.thresholds_met,
         curve=_curve(fitted.history),
-        training=figures(on_training, classes),
-        held_out=_held_out(held_out, classes, checked) if checked else None,
-        samples=_samples(tasks, held_out or on_training, classes, bool(held_out), time_name or "row"),
+        training=measure(on_training, classes),
+        held_out=metrics,
+        samples=_samples(tasks, shown, classes, held_out is not None, time_name or "row"),
         unlearned=[label_set_name(labels) for labels in fitted.unlearned],
         few=_few(tasks, classes),
         disagreements=list(disagreements)[:MOST_DISAGREEMENTS],
     )
-
-
-def _held_out(comparisons: Sequence[Comparison], classes: Classes, checked: Checked) -> Figures:
-    bins = [
-        ReliabilityBin(confidence=each.confidence, accuracy=each.accuracy, count=each.count)
-        for each in checked.reliability
-    ]
-    return figures(comparisons, classes, checked.calibration_error, bins)
 
 
 def disagreement(
@@ -110,15 +133,18 @@ def disagreement(
     )
 
 
-def previous(metadata: Mapping[str, Any]) -> Previous:
-    """The figures of an earlier version, from what was saved with it; what was not is left out."""
-    pairs = {}
-    for name, pair in metadata.get("pairs", {}).items():
-        with suppress(ValidationError):  # another version of this service may keep other figures
-            pairs[name] = PastFigures.model_validate(pair.get("held_out"))
-    return Previous(
-        version=metadata.get("version", ""), created_at=metadata.get("created_at", ""), pairs=pairs
-    )
+def _disagreements(training: PairTraining) -> Iterator[Disagreement]:
+    if training.validation is None:
+        return
+    annotated = [task.segments for task in training.tasks]
+    for each in disagreements(annotated, training.validation, training.fitted.segmenter):
+        yield disagreement(
+            training.tasks[each.example],
+            each.segment,
+            () if each.missing else each.segment.labels,
+            each.predicted or (),
+            each.predicted_probability,
+        )
 
 
 def _comparisons(tasks: Sequence[LabelledTask], predicted: Sequence[Sequence[Segment]]) -> list[Comparison]:
@@ -136,7 +162,7 @@ def _samples(
     time_name: str,
 ) -> list[Sample]:
     predicted = [
-        Predicted(task.task, task.series, each.true, each.predicted, figures([each], classes).mean_f1)
+        Predicted(task.task, task.series, each.true, each.predicted, measure([each], classes).mean_f1)
         for task, each in zip(tasks, comparisons, strict=True)
     ]
     return [sample(each, why, classes, held_out, time_name) for each, why in chosen(predicted)]

@@ -1,105 +1,23 @@
 """The training report's data: what is saved with a model, and shown as a page.
 
-Figures are rounded, and series thinned out to what a picture shows, so that it stays small.
+Metrics are rounded, and series thinned out to what a picture shows, so that it stays small.
 """
 
-from typing import Annotated, Literal
+import json
+from collections.abc import Sequence
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import Field
 
 from timeseries_segmenter.labeling.time.axis import Time
+from timeseries_segmenter.project.card import Card, Metrics, PairCard, Part, Rounded
 from timeseries_segmenter.project.task import TaskId
 
-DIGITS = 4  # of figures
 LEVELS = 1000  # steps between the lowest and the highest value of a channel in a picture
 POSITIONS = 10_000  # steps between the first and the last time of a picture
 
-Rounded = Annotated[float, AfterValidator(lambda figure: round(figure, DIGITS))]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class ClassFigures(_Part):
-    """How one class is found: rows of ranges, or instants within the tolerance.
-
-    `precision`, `recall` and `f1` are None where there is nothing to divide by. `support` are the
-    drawn rows, or instants. `segments`, `predicted` and `segment_f1` count drawn and predicted
-    segments, and those that overlap by half; background has none.
-    """
-
-    name: str
-    kind: Literal["background", "range", "instant"]
-    precision: Rounded | None
-    recall: Rounded | None
-    f1: Rounded | None
-    support: int
-    segments: int = 0
-    predicted: int = 0
-    segment_f1: Rounded | None = None
-
-
-class Confusion(_Part):
-    """Counts of rows, or of instants: drawn class down, predicted class across."""
-
-    unit: Literal["rows", "instants"]
-    names: list[str]
-    counts: list[list[int]]
-
-
-class ReliabilityBin(_Part):
-    """Rows predicted with about the same probability, and the share of them that was right."""
-
-    confidence: Rounded
-    accuracy: Rounded
-    count: int
-
-
-class Figures(_Part):
-    """How well predictions agree with the drawn regions of `tasks` series; None: does not apply.
-
-    `segment_f1` is by overlap in percent, `point_f1` within `tolerance` rows. The calibration is that
-    of the predicted class of each row.
-    """
-
-    tasks: int
-    rows: int
-    accuracy: Rounded
-    balanced_accuracy: Rounded
-    macro_f1: Rounded
-    min_f1: Rounded
-    segment_f1: dict[str, Rounded | None]
-    point_f1: Rounded | None
-    tolerance: int
-    true_segments: int
-    predicted_segments: int
-    classes: list[ClassFigures]
-    confusions: list[Confusion] = []
-    calibration_error: Rounded | None = None
-    reliability: list[ReliabilityBin] = []
-
-    @property
-    def of_instants(self) -> bool:
-        """Whether there are instants alone, for which rows and overlaps tell little."""
-        kinds = {each.kind for each in self.classes if each.support}
-        return "instant" in kinds and "range" not in kinds
-
-    @property
-    def mean_f1(self) -> float:
-        """Mean F1 of the classes: of their rows with background, or of instants within the tolerance."""
-        if not self.of_instants:
-            return self.macro_f1
-        found = [each.f1 or 0.0 for each in self.classes if each.kind == "instant" and each.support]
-        return sum(found) / len(found)
-
-    @property
-    def found(self) -> float | None:
-        """How much of what a person draws is drawn: point F1, or segment F1@50."""
-        return self.point_f1 if self.of_instants else self.segment_f1.get("50")
-
-
-class CurvePoint(_Part):
+class CurvePoint(Part):
     """One epoch, on the training windows."""
 
     epoch: int
@@ -108,7 +26,7 @@ class CurvePoint(_Part):
     min_f1: Rounded
 
 
-class SampleChannel(_Part):
+class SampleChannel(Part):
     """Lowest and highest value of each stretch in turn, in LEVELS steps from `low` to `high`."""
 
     name: str
@@ -117,7 +35,7 @@ class SampleChannel(_Part):
     levels: list[int | None]
 
 
-class SampleRegion(_Part):
+class SampleRegion(Part):
     """A segment in a picture: its class, and its start and end in POSITIONS steps."""
 
     number: int
@@ -126,11 +44,11 @@ class SampleRegion(_Part):
     instant: bool = False
 
 
-class Sample(_Part):
+class Sample(Part):
     """A series, or a stretch of one, with its drawn and predicted segments.
 
     `positions` are those of the stretches' beginnings and of the end, `(B + 1,)`, from time `start` to
-    `stop`: numbers, or milliseconds since 1970 where `dates`. `f1` is the task's `Figures.mean_f1`.
+    `stop`: numbers, or milliseconds since 1970 where `dates`. `f1` is the task's `Metrics.mean_f1`.
     """
 
     task: TaskId
@@ -151,7 +69,7 @@ class Sample(_Part):
     predicted: list[SampleRegion]
 
 
-class Few(_Part):
+class Few(Part):
     """A label with too few regions, or in too few tasks, to be learned well."""
 
     name: str
@@ -159,7 +77,7 @@ class Few(_Part):
     tasks: int
 
 
-class Disagreement(_Part):
+class Disagreement(Part):
     """A stretch where the model is sure of something else than what is drawn.
 
     `drawn` is empty where a region may be missing, `predicted` where one may be too much. `start` and
@@ -176,18 +94,18 @@ class Disagreement(_Part):
     region: str | None = None
 
 
-class Unlabelled(_Part):
+class Unlabelled(Part):
     """A task that nobody annotated, and its prediction's score."""
 
     task: TaskId
     score: Rounded
 
 
-class PairReport(_Part):
+class PairReport(Part):
     """What was learned for one pair of `TimeSeriesLabels` and `TimeSeries`.
 
-    `class_names` are those of the network, background first. `held_out` are the figures on each task by
-    a network that never saw it; None where there is one task only.
+    `class_names` are those of the network, background first. `held_out` are the metrics on each task by
+    a network that never saw it; None if there is one task only.
     """
 
     name: str
@@ -197,16 +115,16 @@ class PairReport(_Part):
     continued: bool
     thresholds_met: bool
     curve: list[CurvePoint]
-    training: Figures
-    held_out: Figures | None
+    training: Metrics
+    held_out: Metrics | None
     samples: list[Sample]
     unlearned: list[str]
     few: list[Few]
     disagreements: list[Disagreement]
 
 
-class PastFigures(_Part):
-    """Held-out figures of one pair in an earlier version."""
+class PastMetrics(Part):
+    """Held-out metrics of one pair in an earlier version."""
 
     tasks: int
     macro_f1: Rounded
@@ -215,17 +133,42 @@ class PastFigures(_Part):
     point_f1: Rounded | None
     calibration_error: Rounded | None = None
 
+    @classmethod
+    def from_metrics(cls, metrics: Metrics) -> "PastMetrics":
+        """Those that a comparison needs; `macro_f1` is of instants if there are no ranges."""
+        return cls(
+            tasks=metrics.tasks,
+            macro_f1=metrics.mean_f1,
+            f1={each.name: each.f1 for each in metrics.classes},
+            segment_f1=metrics.segment_f1,
+            point_f1=metrics.point_f1,
+            calibration_error=metrics.calibration_error,
+        )
 
-class Previous(_Part):
-    """The version before, and its held-out figures by pair."""
+
+class Previous(Part):
+    """The version before, and its held-out metrics by pair."""
 
     version: str
     created_at: str
-    pairs: dict[str, PastFigures]
+    pairs: dict[str, PastMetrics]
+
+    @classmethod
+    def from_card(cls, card: Card) -> "Previous":
+        """Of pairs whose metrics were measured in full."""
+        return cls(
+            version=card.version,
+            created_at=_text(card),
+            pairs={
+                name: PastMetrics.from_metrics(pair.held_out)
+                for name, pair in card.pairs.items()
+                if pair.held_out and pair.held_out.tasks
+            },
+        )
 
 
-class Report(_Part):
-    """All that a version's page tells.
+class Report(Part):
+    """All that a version's page shows.
 
     `seconds` are by step. `skipped` are sentences that name a task that was left out, `remarks` those on
     what was guessed of others, and `next` the tasks to annotate next.
@@ -238,6 +181,51 @@ class Report(_Part):
     skipped: list[str]
     seconds: dict[str, float]
     pairs: list[PairReport]
-    remarks: list[str] = []
-    next: list[Unlabelled] = []
+    remarks: list[str] = Field(default_factory=list)
+    next: list[Unlabelled] = Field(default_factory=list)
     previous: Previous | None = None
+
+    @classmethod
+    def from_card(
+        cls,
+        card: Card,
+        pairs: Sequence[PairReport],
+        unlabelled: Sequence[Unlabelled] = (),
+        before: Card | None = None,
+    ) -> "Report":
+        """Of a version with that card; `before` is that of the version before."""
+        return cls(
+            **_of_card(card),
+            pairs=list(pairs),
+            next=list(unlabelled),
+            previous=Previous.from_card(before) if before else None,
+        )
+
+    def beside_card(self) -> str:
+        """As JSON, without what the model's card holds."""
+        return self.model_dump_json(exclude={**dict.fromkeys(_OF_CARD, True), "pairs": {"__all__": _OF_PAIR}})
+
+    @classmethod
+    def from_saved(cls, text: str, card: Card) -> "Report":
+        """The whole of what `beside_card` left; reports of former formats are whole in themselves.
+
+        Raises ValueError, LookupError, TypeError for what is not a report of this release.
+        """
+        saved = json.loads(text)
+        pairs = [
+            card.pairs.get(pair["name"], PairCard()).model_dump(include=_OF_PAIR) | pair
+            for pair in saved["pairs"]
+        ]
+        return cls.model_validate(_of_card(card) | saved | {"pairs": pairs})
+
+
+_OF_CARD = Report.model_fields.keys() & Card.model_fields.keys() - {"pairs"}
+_OF_PAIR = PairReport.model_fields.keys() & PairCard.model_fields.keys()
+
+
+def _of_card(card: Card) -> dict[str, Any]:
+    return card.model_dump(include=_OF_CARD) | {"created_at": _text(card)}
+
+
+def _text(card: Card) -> str:
+    return card.created_at.isoformat() if card.created_at else ""

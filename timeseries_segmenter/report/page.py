@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from timeseries_segmenter.project.card import Metrics
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.report.colours import BACKGROUND, DARK, LABELS, colour
 from timeseries_segmenter.report.content import (
     Disagreement,
-    Figures,
     PairReport,
-    PastFigures,
+    PastMetrics,
     Report,
     Sample,
 )
@@ -147,7 +147,7 @@ def _view(pair: PairReport, report: Report) -> PairView:
     )
 
 
-def _tiles(figures: Figures, before: PastFigures | None) -> list[Tile]:
+def _tiles(figures: Metrics, before: PastMetrics | None) -> list[Tile]:
     then, now = _comparable(figures, before)
     instants = figures.of_instants
     main = [_point(figures)] if instants else ["Macro F1", "Segment F1@50"]
@@ -165,9 +165,9 @@ def _tiles(figures: Figures, before: PastFigures | None) -> list[Tile]:
 
 
 def _comparable(
-    figures: Figures | None, before: PastFigures | None
+    figures: Metrics | None, before: PastMetrics | None
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Figures of the version before and of this one, by their names on the page."""
+    """Metrics of the version before and of this one, by their names on the page."""
     if figures is None:
         return {}, {}
     point = _point(figures)
@@ -199,8 +199,8 @@ def _changed(then: float | None, now: float | None) -> tuple[str, bool]:
     return f"{now - then:+.2f}".replace("-", "\N{MINUS SIGN}"), now >= then
 
 
-def _overall(figures: Figures) -> list[tuple[str, str]]:
-    """Figures over all classes, by name; of instants alone only those that tell something."""
+def _overall(figures: Metrics) -> list[tuple[str, str]]:
+    """Metrics over all classes, by name; of instants alone only those that tell something."""
     by_rows = [
         ("Macro F1, by rows", _figure(figures.macro_f1)),
         ("F1 of the worst class", _figure(figures.min_f1)),
@@ -219,7 +219,7 @@ def _overall(figures: Figures) -> list[tuple[str, str]]:
     ]
 
 
-def _point(figures: Figures) -> str:
+def _point(figures: Metrics) -> str:
     return f"Point F1 within {figures.tolerance} rows"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from timeseries_segmenter.project.card import Confusion, Metrics
 from timeseries_segmenter.report.colours import (
     ACCENT,
     FAINT,
@@ -18,7 +19,7 @@ from timeseries_segmenter.report.colours import (
     WRONG,
     colour,
 )
-from timeseries_segmenter.report.content import Confusion, CurvePoint, Figures
+from timeseries_segmenter.report.content import CurvePoint
 from timeseries_segmenter.report.picture import (
     HALF,
     Picture,
@@ -175,7 +176,7 @@ def _cell(confusion: Confusion, count: int, share: float) -> str:
     return f"{share:.0%}" if share >= LEAST_SHARE else ""
 
 
-def class_bars(figures: Figures) -> Picture:
+def class_bars(figures: Metrics) -> Picture:
     """F1 of each class as a bar, precision and recall as marks on it."""
     shown = [
         (number, each)
@@ -227,7 +228,7 @@ def class_bars(figures: Figures) -> Picture:
     return picture(drawn, f"F1 by class: {told}.")
 
 
-def reliability(figures: Figures) -> Picture:
+def reliability(figures: Metrics) -> Picture:
     """Share of rows that is right, by the probability given; dots are as large as their share of rows."""
     drawn = figure(HALF, 3.6)
     plot = axes(drawn, 0.6, 0.6, HALF - 0.8, 2.6)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.report.content import LEVELS, POSITIONS, Sample, SampleChannel, SampleRegion
-from timeseries_segmenter.report.figures import Classes
+from timeseries_segmenter.report.metrics import Classes
 from timeseries_segmenter.segment import Segment
 
 FloatArray = NDArray[np.float32]

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from timeseries_segmenter.report.content import Figures, PairReport, PastFigures
+from timeseries_segmenter.project.card import Metrics
+from timeseries_segmenter.report.content import PairReport, PastMetrics
 
 GOOD = 0.85  # of mean F1 and of the segments found: most regions can stay as they are
 FAIR = 0.6  # more is right than wrong
@@ -46,7 +47,7 @@ class Mistake:
         return f"{share} of the {self.unit} drawn as {self.drawn} are predicted as {self.predicted}"
 
 
-def verdict(pair: PairReport, before: PastFigures | None = None) -> Verdict:
+def verdict(pair: PairReport, before: PastMetrics | None = None) -> Verdict:
     """Whether a pair's predictions can be trusted, from its held-out figures alone."""
     figures = pair.held_out
     if figures is None:
@@ -68,7 +69,7 @@ def verdict(pair: PairReport, before: PastFigures | None = None) -> Verdict:
     return Verdict(level, headline, [*_measured(figures), *_compared(figures, before)])
 
 
-def _measured(figures: Figures) -> Iterator[str]:
+def _measured(figures: Metrics) -> Iterator[str]:
     what = (
         f"point F1 {figures.point_f1:.2f} (at most {figures.tolerance} rows off)"
         if figures.of_instants and figures.point_f1 is not None
@@ -87,7 +88,7 @@ def _measured(figures: Figures) -> Iterator[str]:
         yield f"Measured on {figures.tasks} tasks only: one more may change every figure."
 
 
-def _compared(figures: Figures, before: PastFigures | None) -> Iterator[str]:
+def _compared(figures: Metrics, before: PastMetrics | None) -> Iterator[str]:
     if before is None:
         return
     name = "point F1" if figures.of_instants else "macro F1"
@@ -100,7 +101,7 @@ def _compared(figures: Figures, before: PastFigures | None) -> Iterator[str]:
     yield f"{how} the version before: {name} {then:.2f} then, {now:.2f} now{tasks}."
 
 
-def mistakes(figures: Figures) -> list[Mistake]:
+def mistakes(figures: Metrics) -> list[Mistake]:
     """What is confused most, first; left out is what happens in passing."""
     found = []
     for confusion in figures.confusions:

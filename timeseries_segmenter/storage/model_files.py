@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from errno import EAGAIN
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from filelock import Timeout
 
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
+from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.storage.file_memory import Signature, signature
 from timeseries_segmenter.storage.files import (
     file_lock,
@@ -24,7 +24,7 @@ from timeseries_segmenter.storage.files import (
     remove_unfinished,
     replace_file,
 )
-from timeseries_segmenter.storage.model_file import load_model, read_metadata, stated_version
+from timeseries_segmenter.storage.model_file import load_model, read_card, stated_version
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ UNFINISHED = re.compile(r"\.(p|model_project_)(?P<project>\d+)\b.*\.unfinished")
 SAVING = 60.0  # seconds that a new version waits for the lock of its project's files
 REQUEST = 0.5  # seconds that an answer does
 
-Write = Callable[[Path, dict[str, Any]], None]  # a model with that metadata to a file
+Write = Callable[[Path, Card], None]  # a model with that card to a file
 
 
 class ModelFiles:
@@ -86,7 +86,7 @@ class ModelFiles:
             versions.sort(key=version_number, reverse=True)
         return found
 
-    def save(self, project: int, write: Write, metadata: dict[str, Any], current: str) -> str:
+    def save(self, project: int, write: Write, card: Card, current: str) -> str:
         """Make what `write` writes the project's model in place of the version `current`.
 
         Returns the new version. A model that no version keeps is not lost, but gets another name. Raises
@@ -96,8 +96,8 @@ class ModelFiles:
             version = self._next_version(project, current)
             before = self._name_of_its_own(project, version)
             kept = self.kept(version)
-            content = metadata | {"version": version, "project": project}
-            replace_file(kept, lambda path: _write(write, path, content))
+            saved = card.model_copy(update={"version": version, "project": project})
+            replace_file(kept, lambda path: _write(write, path, saved))
             replace_file(self.current(project), partial(shutil.copyfile, kept), before)
             if before:
                 logger.warning(
@@ -190,7 +190,7 @@ class ModelFiles:
         readable = []
         for version in versions:
             try:
-                read_metadata(self.kept(version))
+                read_card(self.kept(version))
             except DamagedModelError:
                 readable.append(version)  # there is nothing in it to keep
             except ModelFileError:
@@ -243,9 +243,9 @@ def _aside(path: Path) -> Path:
     return path.with_name(f"{path.name}.damaged-{time.time_ns()}")
 
 
-def _write(write: Write, path: Path, metadata: dict[str, Any]) -> None:
+def _write(write: Write, path: Path, card: Card) -> None:
     """Raises OSError, also where torch reports a full disk as a RuntimeError."""
     try:
-        write(path, metadata)
+        write(path, card)
     except RuntimeError as error:
         raise OSError(f"{path.name} can't be written: {error}") from error

@@ -2,20 +2,21 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from timeseries_segmenter.errors import ForeignModelError, ModelFileError, VersionError
-from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.project.model import UNTRAINED, Model, TrainedModel
+from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.project.model import UNTRAINED, Folds, Model
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.file_memory import signature
 from timeseries_segmenter.storage.model_file import (
     copy_model,
     load_folds,
     load_model,
-    read_metadata,
+    read_card,
     save_model,
 )
 from timeseries_segmenter.storage.model_files import ModelFiles, version_number
@@ -111,17 +112,17 @@ class ModelStore:
         except OSError as error:
             raise self._note(self.path(project), error) from error
 
-    def load_folds(self, project: int) -> dict[str, dict[int, Segmenter]]:
+    def load_folds(self, project: int) -> dict[str, Folds]:
         """The segmenters of the served model's cross-validation. Raises ModelFileError."""
         return load_folds(self.served_path(project))
 
-    def save(self, project: int, model: TrainedModel, metadata: dict[str, Any]) -> str:
+    def save(self, project: int, model: Model) -> str:
         """Make `model` the project's current one; returns its new version. Raises OSError."""
 
-        def write(path: Path, content: dict[str, Any]) -> None:
-            save_model(path, model, content)
+        def write(path: Path, card: Card) -> None:
+            save_model(path, replace(model, card=card))
 
-        return self._files.save(project, write, metadata, self.version(project))
+        return self._files.save(project, write, model.card, self.version(project))
 
     def roll_back(self, project: int, version: str | None = None) -> str:
         """Make an earlier version current again, by default the one before; returns its new name.
@@ -134,7 +135,7 @@ class ModelStore:
             current = self.load(project)
             if current is None:
                 raise VersionError(f"project {project} has no model")
-            stands_for = current.metadata.get("restored", current.version)
+            stands_for = current.card.made_by
             earlier = [name for name in kept if version_number(name) < version_number(stands_for)]
             if not earlier:
                 raise VersionError(f"project {project} has no version before {stands_for}")
@@ -144,17 +145,13 @@ class ModelStore:
         elif version not in kept:
             raise VersionError(f"project {project} has no version {version}, but {', '.join(kept)}")
         source = self._files.kept(version)
-        metadata = read_metadata(source)
-        return self._files.save(
-            project,
-            partial(copy_model, source),
-            metadata | {"restored": metadata.get("restored", version)},
-            self.version(project),
-        )
+        card = read_card(source)
+        restored = card.model_copy(update={"restored": card.restored or version})
+        return self._files.save(project, partial(copy_model, source), restored, self.version(project))
 
-    def metadata(self, project: int, version: str) -> dict[str, Any]:
-        """What was saved with a version that can be served or is kept. Raises like `read_version`."""
-        return self.read_version(project, version, read_metadata)
+    def card(self, project: int, version: str) -> Card:
+        """That of a version that can be served or is kept. Raises like `read_version`."""
+        return self.read_version(project, version, read_card)
 
     def read_version(self, project: int, version: str, read: Callable[[Path], T]) -> T:
         """What `read` makes of the file of a version that can be served or is kept.
@@ -208,22 +205,21 @@ class ModelStore:
 
 
 def _load(path: Path) -> Model:
-    segmenters, metadata = load_model(path)
-    model = Model(_version(metadata, path), segmenters, metadata)
+    model = load_model(path)
+    _check_version(model.card, path)
     logger.info("model %s is in memory", model.version, extra={"version": model.version})
     return model
 
 
 def _version_in(path: Path) -> str:
-    return _version(read_metadata(path), path)
+    return _check_version(read_card(path), path)
 
 
 def _with_current(current: list[str], kept: list[str]) -> list[str]:
     return [*(version for version in current if version not in [*kept, UNTRAINED]), *kept]
 
 
-def _version(metadata: dict[str, Any], path: Path) -> str:
-    version = metadata.get("version")
-    if not isinstance(version, str):
-        raise ForeignModelError(f"{path.name} does not say its version: metadata.version is {version!r:.60}")
-    return version
+def _check_version(card: Card, path: Path) -> str:
+    if not card.version:
+        raise ForeignModelError(f"{path.name} does not say its version: metadata.version is missing")
+    return card.version

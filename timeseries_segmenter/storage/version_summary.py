@@ -1,15 +1,11 @@
 """What people are told of a version of a model: small enough to keep those of all projects in memory."""
 
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from timeseries_segmenter.errors import ForeignModelError, ModelFileError
-from timeseries_segmenter.project.quality import Quality, quality
+from timeseries_segmenter.project.card import Card, Quality
 from timeseries_segmenter.storage.file_memory import FileMemory
-from timeseries_segmenter.storage.model_file import read_metadata
 from timeseries_segmenter.storage.model_reader import signature_of
 from timeseries_segmenter.storage.model_store import ModelStore
 
@@ -31,25 +27,18 @@ class VersionSummary:
     unreadable: str | None = None
 
     @classmethod
-    def of(cls, version: str, metadata: Mapping[str, Any], unreadable: str | None = None) -> "VersionSummary":
-        """From what was saved with the model; parts that are missing are empty."""
-        restored = metadata.get("restored")
+    def from_card(cls, version: str, card: Card, unreadable: str | None = None) -> "VersionSummary":
+        """What of a version's card people read in a list."""
         return cls(
             version,
-            str(metadata.get("title") or ""),
-            _moment(metadata.get("created_at")),
-            len(metadata.get("tasks") or []),
-            len(metadata.get("skipped") or []),
-            quality(metadata),
-            str(restored) if restored else None,
+            card.title,
+            card.created_at,
+            len(card.tasks),
+            len(card.skipped),
+            card.quality,
+            card.restored,
             unreadable,
         )
-
-
-def _moment(text: Any) -> datetime | None:
-    with suppress(TypeError, ValueError):
-        return datetime.fromisoformat(text)
-    return None
 
 
 class VersionSummaries:
@@ -80,9 +69,9 @@ class VersionSummaries:
         if known and known.version == version:
             return known
         try:
-            summary = VersionSummary.of(version, self._store.read_version(project, version, read_metadata))
-        except ModelFileError as error:  # it has its name, and no figures
-            summary = VersionSummary.of(version, {}, str(error))
+            summary = VersionSummary.from_card(version, self._store.card(project, version))
+        except ModelFileError as error:  # it has its name, and no metrics
+            summary = VersionSummary.from_card(version, Card(), str(error))
             if not isinstance(error, ForeignModelError):  # it may pass
                 return summary
         if found:

@@ -1,10 +1,10 @@
 """What a training run logs."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from timeseries_segmenter.learning.training import Fitted
+from timeseries_segmenter.project.card import Metrics
 from timeseries_segmenter.segment import label_set_name
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,7 @@ def log_training(project: int, version: str, tasks: int, seconds: float) -> None
     )
 
 
-def log_fitted(
-    project: int, version: str, pair: str, fitted: Fitted, held_out: Mapping[str, Any] | None
-) -> None:
+def log_fitted(project: int, version: str, pair: str, fitted: Fitted, held_out: Metrics | None) -> None:
     """A pair's network was fitted; metrics on the tasks that it was trained on, and on held-out ones."""
     names = fitted.segmenter.class_names
     f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
@@ -66,8 +64,8 @@ def log_fitted(
             project,
             version,
             pair,
-            held_out["balanced_accuracy"],
-            held_out["macro_f1"],
+            held_out.balanced_accuracy,
+            held_out.mean_f1,
             extra={"project": project, "version": version},
         )
     if not fitted.thresholds_met:

@@ -13,6 +13,7 @@ from timeseries_segmenter.errors import (
 )
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
+from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
     read_labelled_tasks,
@@ -20,12 +21,12 @@ from timeseries_segmenter.project.labelled_task import (
     shortened,
     task_ids,
 )
-from timeseries_segmenter.project.left_out import MOST_NAMED, LeftOut, lacked, lacking, reasons, why_away
+from timeseries_segmenter.project.left_out import MOST_NAMED, LeftOut, lacking, reasons, why_away
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.prediction import pair_segmenters
 from timeseries_segmenter.project.training import ModelTraining, Start, train_model
+from timeseries_segmenter.report.builder import reported
 from timeseries_segmenter.report.content import Unlabelled
-from timeseries_segmenter.report.from_training import reported
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.downloads import Downloader
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
@@ -87,14 +88,15 @@ class TrainingRun:
         labelled, left_out = self._labelled(project, config)
         tasks, skipped = task_ids(labelled), shortened(reasons(left_out))
         remarks = shortened([*config.unusable, *remarks_on(labelled)])
-        metadata_before = before.model.metadata if before else {}
-        lacked_before, lacks = lacked(metadata_before), lacking(left_out)
+        card_before = before.model.card if before else Card()
+        lacked_before = None if card_before.left_out is None else set(card_before.left_out)
+        lacks = lacking(left_out)
         away = why_away(left_out)
         if only_for_tasks and before and lacked_before is not None and lacks >= lacked_before:
             logger.info("project %d: no further task can be read; its model stays", project)
             return Outcome(before.model.version, skipped, is_new=False, away=away)
-        log_news(project, "left out of the training", skipped, metadata_before.get("skipped"))
-        log_news(project, "learned as far as possible", remarks, metadata_before.get("remarks"))
+        log_news(project, "left out of the training", skipped, card_before.skipped)
+        log_news(project, "learned as far as possible", remarks, card_before.remarks)
         fetched = time.monotonic()
         log_step(project, "fetch", f"{len(tasks)} tasks, {len(left_out)} left out", fetched - began)
         start = before if self._settings.warm_start and not from_scratch else None
@@ -107,31 +109,30 @@ class TrainingRun:
         epochs = sum(each.fitted.epochs for each in training.pairs.values())
         log_step(project, "fit", f"{epochs} epochs", fitting)
         log_step(project, "check", f"{sum(map(len, training.folds.values()))} folds", training.check_seconds)
-        about = {
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "title": studio_project.title,
-            "tasks": tasks,
-            "skipped": skipped,
-            "remarks": remarks,
-            "seconds": {
+        card = Card(
+            project=project,
+            title=studio_project.title,
+            created_at=datetime.now(UTC).replace(microsecond=0),
+            label_config=studio_project.label_config,
+            tasks=tasks,
+            skipped=skipped,
+            left_out=sorted(lacks, key=str),
+            remarks=remarks,
+            seconds={
                 "fetching": round(fetched - began, 2),
                 "fitting": round(fitting, 2),
                 "checking": round(training.check_seconds, 2),
             },
-        }
+        )
         unlabelled = self._unlabelled(project, config, training)
-        model, metadata = reported(training, metadata_before, about, project, unlabelled)
+        model = reported(training, card, before.model.card if before else None, unlabelled)
         told = time.monotonic()
         log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", told - trained)
         observer.on_step(Step.SAVING)
-        metadata |= {
-            "label_config": studio_project.label_config,
-            "left_out": sorted(map(list, lacks), key=str),
-        }
-        version = self._store.save(project, model, metadata)
+        version = self._store.save(project, model)
         log_step(project, "save", version, time.monotonic() - told, version=version)
         for name, each in training.pairs.items():
-            log_fitted(project, version, name, each.fitted, metadata["pairs"][name]["held_out"])
+            log_fitted(project, version, name, each.fitted, model.card.pairs[name].held_out)
         for name, reason in training.unlearned.items():
             logger.warning("project %d: nothing is drawn for %s yet: %s", project, name, reason)
         log_training(project, version, len(tasks), time.monotonic() - began)
@@ -149,7 +150,7 @@ class TrainingRun:
 
     def _unlabelled(self, project: int, config: LabelConfig, training: ModelTraining) -> list[Unlabelled]:
         """The tasks to annotate next, by the new model."""
-        model = Model("", training.segmenters, {})
+        model = Model(Card(), training.segmenters)
         settings = self._settings.model_copy(
             update={"download_timeout": min(self._settings.download_timeout, SECONDS)}
         )

@@ -102,7 +102,7 @@ def roll_back(project: int) -> ResponseReturnValue:
         version = backend.roll_back(project, wanted)
     except (VersionError, ModelFileError) as error:
         abort(409, str(error))
-    restored = backend.store.metadata(project, version).get("restored")
+    restored = backend.store.card(project, version).restored
     if wants_page():
         return done("rollback", project)
     return jsonify({"version": version, "restored": restored})

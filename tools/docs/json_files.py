@@ -1,5 +1,6 @@
 """The JSON that the service keeps, from its pydantic models."""
 
+from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.report.content import LEVELS, POSITIONS, Report
 from timeseries_segmenter.trainings.job import ProjectTrainings
 from tools.docs.markdown import models
@@ -15,4 +16,9 @@ def report() -> str:
     steps = (
         f"Where it says `None`, the JSON has `null`. `LEVELS` are {LEVELS}, `POSITIONS` {POSITIONS} steps."
     )
-    return f"{steps}\n\n{models(Report)}"
+    return f"{steps}\n\n{models(Report, elsewhere=[Card])}"
+
+
+def card() -> str:
+    """The card of a version in its model file."""
+    return models(Card)

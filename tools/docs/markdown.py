@@ -50,6 +50,8 @@ def kind(schema: Schema) -> str:
         return " or ".join(kind(each) for each in schema["anyOf"])
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"])
+    if "prefixItems" in schema:
+        return f"list ({', '.join(map(kind, schema['prefixItems']))})"
     if schema.get("type") == "array":
         return f"list of {_plural(kind(schema['items']))}"
     if schema.get("type") == "object":
@@ -83,12 +85,18 @@ def shown(value: object) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else str(value).removesuffix('.0')}`"
 
 
-def models(root: type[BaseModel], level: int = 3) -> str:
-    """A pydantic model and those in it: a heading, the docstring, a table of fields."""
+def models(root: type[BaseModel], level: int = 3, elsewhere: Sequence[type[BaseModel]] = ()) -> str:
+    """A pydantic model and those in it: a heading, the docstring, a table of fields.
+
+    Models that are in one of `elsewhere` are left out.
+    """
     schema = root.model_json_schema(mode="serialization")
     definitions = {root.__name__: schema} | dict(sorted(schema.get("$defs", {}).items()))
+    shown_there = {name for model in elsewhere for name in model.model_json_schema().get("$defs", {})}
     parts = []
     for name, definition in definitions.items():
+        if name in shown_there:
+            continue
         if "properties" not in definition:
             values = ", ".join(f"`{value}`" for value in definition["enum"])
             body = [definition.get("description", ""), f"One of {values}."]

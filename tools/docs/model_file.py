@@ -12,7 +12,8 @@ from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
 from timeseries_segmenter.learning.standardisation import Standardisation
-from timeseries_segmenter.project.model import TrainedModel
+from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.storage.model_file import save_model
 from tools.docs.markdown import table
 
@@ -20,7 +21,8 @@ PAIR = "label:ts"
 SEGMENTER = f"pairs.{PAIR}.segmenter"
 DESCRIPTIONS = {
     "format": "the number of this format",
-    "metadata": "what is told of the version without loading it; see [Metadata](#metadata)",
+    "architecture": "the kind of network, whose dimensions and weights these are",
+    "metadata": "what is known of the version without loading it; the [Card](#card)",
     "report": "the training report: JSON text in UTF-8, see [Training report](#training-report); absent "
     "where there is none",
     "pairs": "a network for each pair of tags, by the pair's name: `TimeSeriesLabels` name, colon, "
@@ -81,7 +83,7 @@ def _written() -> dict[str, Any]:
     )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
-        save_model(path, TrainedModel({PAIR: segmenter}, {PAIR: {0: segmenter}}, "{}"), {})
+        save_model(path, Model(Card(), {PAIR: segmenter}, {PAIR: {0: segmenter}}, "{}"))
         content: dict[str, Any] = torch.load(path, weights_only=True)
     return content
 

@@ -33,6 +33,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "make-targets": make_targets.targets,
     "model-file": model_file.tables,
     "training-state": json_files.training_state,
+    "card": json_files.card,
     "report": json_files.report,
     "library": library.listing,
 }

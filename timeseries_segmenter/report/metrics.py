@@ -1,4 +1,4 @@
-"""Predicted against drawn segments of labelled tasks, as the figures of a report."""
+"""Predicted against annotated segments of labelled tasks, as the metrics of a report."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from timeseries_segmenter.learning.decoding import class_of
 from timeseries_segmenter.learning.metrics import confusion_matrix
 from timeseries_segmenter.learning.segment_metrics import Matches, overlap_matches
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.card import ClassMetrics, Confusion, Metrics, ReliabilityBin
 from timeseries_segmenter.project.evaluation import TOLERANCE, Comparison, evaluate
-from timeseries_segmenter.report.content import ClassFigures, Confusion, Figures, ReliabilityBin
 from timeseries_segmenter.segment import LabelSet, Segment
 
 IntArray = NDArray[np.int64]
@@ -29,12 +29,12 @@ class Classes:
     points: frozenset[int]
 
     @classmethod
-    def of(cls, segmenter: Segmenter) -> "Classes":
+    def from_segmenter(cls, segmenter: Segmenter) -> "Classes":
         """Those of a fitted model."""
         return cls(segmenter.class_names, segmenter.label_sets, frozenset(segmenter.decoding.instant_classes))
 
     def number(self, segment: Segment) -> int:
-        """The class of a segment, 0 where there is none; of either kind where it has only that one."""
+        """The class of a segment, 0 if there is none; of either kind if it has only that one."""
         return class_of(segment, self.label_sets, self.points)
 
     def as_learned(self, segments: Iterable[Segment]) -> list[Segment]:
@@ -59,14 +59,14 @@ class Classes:
         return rows
 
 
-def figures(
+def measure(
     comparisons: Sequence[Comparison],
     classes: Classes,
     calibration_error: float | None = None,
     reliability: Sequence[ReliabilityBin] = (),
     tolerance: int = TOLERANCE,
-) -> Figures:
-    """Figures over all series, and of each class."""
+) -> Metrics:
+    """Metrics over all series, and of each class."""
     overall = evaluate(comparisons, tuple(dict.fromkeys(classes.label_sets)), tolerance)
     count = len(classes.names)
     rows = np.zeros((count, count), np.int64)
@@ -75,12 +75,12 @@ def figures(
         true, predicted = classes.as_learned(each.true), classes.as_learned(each.predicted)
         rows += confusion_matrix(classes.rows(true, each.length), classes.rows(predicted, each.length), count)
         instants += _instant_confusion(classes, true, predicted, tolerance)
-    found = [_class_figures(number, classes, comparisons, rows, instants) for number in range(count)]
+    found = [_class_metrics(number, classes, comparisons, rows, instants) for number in range(count)]
     points = sorted(classes.points)
     ranges = [number for number in range(1, count) if number not in classes.points]
     confusions = [_confusion("rows", rows, classes, ranges)] if ranges else []
     confusions += [_confusion("instants", instants, classes, points)] if points else []
-    return Figures(
+    return Metrics(
         **{key: overall[key] for key in ("tasks", "rows", "accuracy", "balanced_accuracy", "macro_f1")},
         **{key: overall[key] for key in ("min_f1", "segment_f1", "point_f1", "tolerance")},
         true_segments=overall["segments"]["true"],
@@ -101,24 +101,24 @@ def _confusion(
     return Confusion(unit=unit, names=names, counts=counts[np.ix_(shown, shown)].tolist())
 
 
-def _class_figures(
+def _class_metrics(
     number: int, classes: Classes, comparisons: Sequence[Comparison], rows: IntArray, instants: IntArray
-) -> ClassFigures:
+) -> ClassMetrics:
     point = number in classes.points
     confusion = instants if point else rows
     hits, support = int(confusion[number, number]), int(confusion[number].sum())
     predicted = int(confusion[:, number].sum())
     matches = Matches()
     for each in comparisons if number else ():
-        true, drawn_by_model = (
+        true, predicted_of_class = (
             [s for s in classes.as_learned(segments) if classes.number(s) == number]
             for segments in (each.true, each.predicted)
         )
         if point:
-            matches += Matches(0, len(drawn_by_model), len(true))
+            matches += Matches(0, len(predicted_of_class), len(true))
         else:
-            matches += overlap_matches(true, drawn_by_model, HALF)
-    return ClassFigures(
+            matches += overlap_matches(true, predicted_of_class, HALF)
+    return ClassMetrics(
         name=classes.names[number],
         kind="instant" if point else "range" if number else "background",
         precision=hits / predicted if predicted else None,
@@ -136,7 +136,7 @@ def _instant_confusion(
 ) -> IntArray:
     """Counts of instants at most `tolerance` rows apart, those of one class first, then the nearest.
 
-    The first row holds predicted instants where nothing is drawn, the first column missed ones.
+    The first row holds predicted instants where nothing is annotated, the first column missed ones.
     """
     counts = np.zeros((len(classes.names), len(classes.names)), np.int64)
     one, other = (

@@ -1,0 +1,191 @@
+"""A version's card: what is known of a model without its weights, saved once with it and read by everyone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import fmean
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from timeseries_segmenter.project.task import TaskId
+
+DIGITS = 4  # of metrics
+OVERLAP = "50"  # percent; the segment F1 that is shown
+
+Rounded = Annotated[float, AfterValidator(lambda metric: round(metric, DIGITS))]
+
+
+class Part(BaseModel):
+    """Data that is saved, and doesn't change."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class ClassMetrics(Part):
+    """How one class is found: rows of ranges, or instants within the tolerance.
+
+    `precision`, `recall` and `f1` are None if there is nothing to divide by. `support` are the
+    annotated rows, or instants. `segments`, `predicted` and `segment_f1` count annotated and predicted
+    segments, and those that overlap by half; background has none.
+    """
+
+    name: str
+    kind: Literal["background", "range", "instant"]
+    precision: Rounded | None = None
+    recall: Rounded | None = None
+    f1: Rounded | None
+    support: int = 0
+    segments: int = 0
+    predicted: int = 0
+    segment_f1: Rounded | None = None
+
+
+class Confusion(Part):
+    """Counts of rows, or of instants: annotated class down, predicted class across."""
+
+    unit: Literal["rows", "instants"]
+    names: list[str]
+    counts: list[list[int]]
+
+
+class ReliabilityBin(Part):
+    """Rows predicted with about the same probability, and the share of them that was right."""
+
+    confidence: Rounded
+    accuracy: Rounded
+    count: int
+
+
+class Metrics(Part):
+    """How well predictions agree with the annotated segments of `tasks` series.
+
+    None: does not apply, or was not measured by the release that made the version. `segment_f1` is by
+    overlap in percent, `point_f1` within `tolerance` rows. The calibration is that of the predicted
+    class of each row.
+    """
+
+    tasks: int = 0
+    rows: int = 0
+    accuracy: Rounded | None = None
+    balanced_accuracy: Rounded | None = None
+    macro_f1: Rounded
+    min_f1: Rounded | None = None
+    segment_f1: dict[str, Rounded | None] = {}
+    point_f1: Rounded | None = None
+    tolerance: int = 0
+    true_segments: int = 0
+    predicted_segments: int = 0
+    classes: list[ClassMetrics] = []
+    confusions: list[Confusion] = []
+    calibration_error: Rounded | None = None
+    reliability: list[ReliabilityBin] = []
+
+    @property
+    def of_instants(self) -> bool:
+        """Whether there are instants alone, of which rows and overlaps say little."""
+        kinds = {each.kind for each in self.classes if each.support}
+        return "instant" in kinds and "range" not in kinds
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean F1 of the classes: of their rows with background, or of instants within the tolerance."""
+        if not self.of_instants:
+            return self.macro_f1
+        found = [each.f1 or 0.0 for each in self.classes if each.kind == "instant" and each.support]
+        return sum(found) / len(found)
+
+    @property
+    def found(self) -> float | None:
+        """How much of what is annotated is predicted: point F1, or segment F1@50."""
+        return self.point_f1 if self.of_instants else self.segment_f1.get(OVERLAP)
+
+
+class PairCard(Part):
+    """What was learned for one pair of `TimeSeriesLabels` and `TimeSeries`.
+
+    `continued`: by a warm start, `epochs` counts those of this training run. `unlearned` are labels without
+    an example, `folds` the fold of each task in the cross-validation, by its id as text. `training` are
+    metrics on the series that were learned from, `held_out` those by networks that never saw the
+    series; None if there was one task.
+    """
+
+    epochs: int = 0
+    continued: bool = False
+    thresholds_met: bool = False
+    unlearned: list[str] = []
+    folds: dict[str, int] = {}
+    training: Metrics | None = None
+    held_out: Metrics | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good a version is: means over the pairs of its model, from 0 to 1; None if not measured.
+
+    `held_out`: on series that the network had not seen, else on the training series.
+    """
+
+    held_out: bool
+    macro_f1: float
+    segment_f1: float | None
+    point_f1: float | None
+
+    @property
+    def measured_on(self) -> str:
+        """In words."""
+        return "held-out series" if self.held_out else "training series"
+
+
+class Card(Part):
+    """A version of a project's model.
+
+    `version` is empty if the file doesn't say it, `project` None for models that the command line made.
+    `title` is the project's, or the file's name. `skipped` are sentences on tasks that were left out, and
+    `left_out` those tasks, each with the pair that lacks it; None if that is not known. `remarks` are
+    sentences on what had to be guessed of others, `seconds` what each step took. `restored` is the
+    version that this one is again, after a rollback.
+    """
+
+    version: str = ""
+    project: int | None = None
+    title: str = ""
+    created_at: datetime | None = None
+    label_config: str = ""
+    tasks: list[TaskId] = []
+    skipped: list[str] = []
+    left_out: list[tuple[TaskId, str]] | None = None
+    remarks: list[str] = []
+    seconds: dict[str, float] = {}
+    restored: str | None = None
+    pairs: dict[str, PairCard] = {}
+
+    @property
+    def made_by(self) -> str:
+        """The version whose weights these are."""
+        return self.restored or self.version
+
+    @property
+    def quality(self) -> Quality | None:
+        """By the held-out metrics if every pair has them: the two kinds are never averaged."""
+        pairs = self.pairs.values()
+        held_out = [pair.held_out for pair in pairs if pair.held_out]
+        all_held_out = len(held_out) == len(pairs)
+        metrics = held_out if all_held_out else [pair.training for pair in pairs if pair.training]
+        if not metrics:
+            return None
+        return Quality(
+            all_held_out,
+            fmean(each.mean_f1 for each in metrics),
+            _mean(each.segment_f1.get(OVERLAP) for each in metrics),
+            _mean(each.point_f1 for each in metrics),
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """As plain numbers, texts, lists and dicts."""
+        return self.model_dump(mode="json")
+
+
+def _mean(metrics: Iterable[float | None]) -> float | None:
+    measured = [metric for metric in metrics if metric is not None]
+    return fmean(measured) if measured else None
