@@ -32,7 +32,7 @@ ORDERED, RANDOM = "least sure first", "at random"
 class Simulation:
     """One data set's orders of annotation, with one seed.
 
-    `known` keeps the figure that each set of tasks reaches, and the others, lowest score first.
+    `known` keeps the metric that each set of tasks reaches, and the others, lowest score first.
     """
 
     data: DataSet
@@ -41,19 +41,19 @@ class Simulation:
     known: dict[str, tuple[float, list[int]]] = field(default_factory=dict)
 
     def ordered(self, first: int) -> list[float]:
-        """Figures along the way, the tasks of the lowest scores next."""
-        annotated, figures = [first], []
+        """Metrics along the way, the tasks of the lowest scores next."""
+        annotated, metrics = [first], []
         for count in [*self.steps[1:], None]:
-            figure, others = self._look_up(annotated, ranked=count is not None)
-            figures.append(figure)
+            metric, others = self._look_up(annotated, ranked=count is not None)
+            metrics.append(metric)
             if count == len(self.data.train):
                 annotated = [*range(count)]
             elif count:
                 annotated += others[: count - len(annotated)]
-        return figures
+        return metrics
 
     def random(self, first: int, order: int) -> list[float]:
-        """Figures along the way, in a random order."""
+        """Metrics along the way, in a random order."""
         others = [place for place in range(len(self.data.train)) if place != first]
         np.random.default_rng((first, order)).shuffle(others)
         tasks = [first, *others]
@@ -65,8 +65,8 @@ class Simulation:
         key = f"{self.data.name} {self.seed} {places}"
         if key not in self.known or (ranked and not self.known[key][1]):
             segmenter = self._model(places, calibrated=ranked)
-            figure = self.data.main_figure(self.data.figures(segmenter))
-            self.known[key] = (figure, self._others(segmenter, places) if ranked else [])
+            metric = self.data.main_metric(self.data.metrics(segmenter))
+            self.known[key] = (metric, self._others(segmenter, places) if ranked else [])
             print(key, *self.known[key], file=sys.stderr, flush=True)
         return self.known[key]
 
@@ -93,11 +93,11 @@ def counts(tasks: int, most: int | None) -> list[int]:
 
 
 def main() -> None:
-    """Print two tables a data set: the curves, and the tasks that it takes to reach a figure."""
+    """Print two tables a data set: the curves, and the tasks that it takes to reach a metric."""
     parser = argument_parser(__doc__)
     parser.add_argument("--starts", type=int, help="how many first tasks (default: every training task)")
     parser.add_argument("--most", type=int, help="tasks that are annotated in turn (default: all)")
-    parser.add_argument("--known", type=Path, help="a file that keeps figures from one run to the next")
+    parser.add_argument("--known", type=Path, help="a file that keeps metrics from one run to the next")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     known = json.loads(arguments.known.read_text()) if arguments.known and arguments.known.exists() else {}
@@ -116,12 +116,12 @@ def main() -> None:
 
 def _tables(data: DataSet, steps: list[int], curves: dict[str, list[list[float]]]) -> str:
     lines = [
-        f"\n#### {data.name}: {data.figure_name}\n",
+        f"\n#### {data.name}: {data.metric_name}\n",
         f"| annotated | {' | '.join(map(str, steps))} |",
         f"|{'---|' * (len(steps) + 1)}",
     ]
     for name, runs in curves.items():
-        lines.append(f"| {name} | {' | '.join(f'{figure:.3f}' for figure in np.mean(runs, axis=0))} |")
+        lines.append(f"| {name} | {' | '.join(f'{metric:.3f}' for metric in np.mean(runs, axis=0))} |")
     whole = float(np.mean([run[-1] for run in curves[ORDERED]]))
     names = [f"{share:.0%} of all ({share * whole:.3f})" for share in SHARES]
     lines += [f"\n| tasks to reach | {' | '.join(names)} |", f"|{'---|' * (len(SHARES) + 1)}"]
@@ -134,7 +134,7 @@ def _tables(data: DataSet, steps: list[int], curves: dict[str, list[list[float]]
 
 def _needed(run: Sequence[float], steps: Sequence[int], level: float) -> int:
     """Tasks after which the metric is at the level; all of them if it never is."""
-    return next((count for count, figure in zip(steps, run, strict=True) if figure >= level), steps[-1])
+    return next((count for count, metric in zip(steps, run, strict=True) if metric >= level), steps[-1])
 
 
 if __name__ == "__main__":

@@ -117,14 +117,14 @@ def _errors(data: DataSet, fitted: Fitted, validation: CrossValidation) -> dict[
         ],
         data.label_sets,
     )
-    test = data.figures(segmenter)
+    test = data.metrics(segmenter)
     return errors | {
         "rows out of fold": validation.calibration_error,
         "temperature": validation.calibration.temperature,
         "macro F1 out of fold": out_of_fold["macro_f1"],
         "macro F1 test": test["macro_f1"],
-        "F1 out of fold": data.main_figure(out_of_fold),
-        "F1 test": data.main_figure(test),
+        "F1 out of fold": data.main_metric(out_of_fold),
+        "F1 test": data.main_metric(test),
     }
 
 

@@ -55,7 +55,7 @@ class DataSet:
         tasks = self.train if places is None else [self.train[place] for place in places]
         return [task.example(self.label_sets) for task in tasks]
 
-    def figures(self, segmenter: Segmenter) -> dict[str, Any]:
+    def metrics(self, segmenter: Segmenter) -> dict[str, Any]:
         """How well a model does on the test tasks."""
         comparisons = [
             Comparison(task.segments, segmenter.segments(task.series.values), len(task.series))
@@ -64,15 +64,15 @@ class DataSet:
         return evaluate(comparisons, self.label_sets)
 
     @property
-    def figure_name(self) -> str:
+    def metric_name(self) -> str:
         """Point F1 if there are instants, else segment F1@50."""
         instants = any(segment.instant for task in self.test for segment in task.segments)
         return "point F1" if instants else "F1@50"
 
-    def main_figure(self, figures: dict[str, Any]) -> float:
-        """The one of `figure_name`; 0 if nothing is annotated or predicted."""
-        figure = figures["point_f1"] if self.figure_name == "point F1" else figures["segment_f1"]["50"]
-        return float(figure or 0.0)
+    def main_metric(self, metrics: dict[str, Any]) -> float:
+        """The one of `metric_name`; 0 if nothing is annotated or predicted."""
+        metric = metrics["point_f1"] if self.metric_name == "point F1" else metrics["segment_f1"]["50"]
+        return float(metric or 0.0)
 
 
 def argument_parser(description: str | None) -> ArgumentParser:

@@ -312,9 +312,9 @@ def line(route: str, answers: Answers) -> tuple[str, bool]:
     cuts = statistics.quantiles(answers.milliseconds, n=100, method="inclusive")
     percentile, limit = TARGETS[route]
     fine = cuts[percentile - 1] < limit and not answers.errors
-    figures = [f"{cuts[cut - 1]:.0f}" for cut in (50, 95, 99)]
+    metrics = [f"{cuts[cut - 1]:.0f}" for cut in (50, 95, 99)]
     count = len(answers.milliseconds)
-    cells = [route, str(count), f"{count / answers.seconds:.0f}", str(answers.errors), *figures]
+    cells = [route, str(count), f"{count / answers.seconds:.0f}", str(answers.errors), *metrics]
     return " | ".join([*cells, f"p{percentile} < {limit}: {'met' if fine else 'MISSED'}"]), fine
 
 

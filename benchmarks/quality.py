@@ -1,7 +1,7 @@
 """Quality on held-out tasks: `python -m benchmarks.quality DATA`, a table in Markdown.
 
 DATA holds one folder a data set, each with config.xml, tasks.json, split.json and the series. Every
-figure is the mean over three seeds, on the split's test tasks, with one thread. The last row is a
+metric is the mean over three seeds, on the split's test tasks, with one thread. The last row is a
 model of all tasks but one, trained on with that one added; its epochs and seconds are those of the
 second training.
 """
@@ -33,9 +33,9 @@ def main() -> None:
 
 
 def _row(name: str, data: DataSet, annotated: int | None, added: bool = False) -> str:
-    figures = [_run(data, annotated, seed, added) for seed in tqdm(SEEDS, leave=False, disable=None)]
+    metrics = [_run(data, annotated, seed, added) for seed in tqdm(SEEDS, leave=False, disable=None)]
     means = {
-        key: np.mean([each[key] for each in figures]) for key in figures[0] if figures[0][key] is not None
+        key: np.mean([each[key] for each in metrics]) for key in metrics[0] if metrics[0][key] is not None
     }
     cells = [f"{means[key]:.3f}" if key in means else "-" for key in COLUMNS[1:6]]
     return f"| {name} | {' | '.join(cells)} | {means['epochs']:.0f} | {means['CPU s']:.1f} |"
@@ -48,13 +48,13 @@ def _run(data: DataSet, annotated: int | None, seed: int, added: bool) -> dict[s
     began = time.process_time()
     fitted = fit(examples, data.label_sets, channels, recipe, start=start)
     seconds = time.process_time() - began
-    figures = data.figures(fitted.segmenter)
+    metrics = data.metrics(fitted.segmenter)
     return {
-        "macro F1": figures["macro_f1"],
-        "min F1": figures["min_f1"],
-        "F1@50": figures["segment_f1"]["50"],
-        "point F1": figures["point_f1"],
-        "predicted/true": figures["segments"]["ratio"],
+        "macro F1": metrics["macro_f1"],
+        "min F1": metrics["min_f1"],
+        "F1@50": metrics["segment_f1"]["50"],
+        "point F1": metrics["point_f1"],
+        "predicted/true": metrics["segments"]["ratio"],
         "epochs": fitted.epochs,
         "CPU s": seconds,
     }

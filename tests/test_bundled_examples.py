@@ -128,8 +128,8 @@ def test_the_heart_beats_are_learned_by_the_readme_s_commands(
     assert main(predict) == 0
     capsys.readouterr()
     assert main([*evaluate, "--json"]) == 0
-    figures = json.loads(capsys.readouterr().out)["label:ts"]
-    assert figures["point_f1"] > 0.9
+    metrics = json.loads(capsys.readouterr().out)["label:ts"]
+    assert metrics["point_f1"] > 0.9
 
     (first, *_) = json.loads((tmp_path / "predictions.json").read_text())
     text = shown(read_example("heart_beats"), 3, first["predictions"][0]["result"])

@@ -14,7 +14,7 @@ FREE_TEXT = {
     "cache_dir",
     "basic_auth_pass",
     "webhook_secret",
-    "use_class_weights",  # what is no boolean is false, with a remark
+    "use_class_weights",  # what is not a boolean is false, with a remark
 }
 HIDDEN = {"redis_url"}
 BAD = [

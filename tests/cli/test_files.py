@@ -69,15 +69,15 @@ def test_evaluate_tells_figures_of_the_test_tasks_as_json_and_as_a_table(
     model, split = trained
     common = ["evaluate", *INPUTS, "--split", str(split), "--model", str(model)]
     assert main([*common, "--json"]) == 0
-    figures = json.loads(capsys.readouterr().out)["label:ts"]
-    assert figures["tasks"] == len(task_ids()) - 3
-    assert figures["rows"] == 400 * figures["tasks"]
-    assert figures["macro_f1"] > 0.7
-    assert figures["segment_f1"]["50"] > 0.7
-    assert figures["point_f1"] is None
-    assert set(figures["f1"]) == {"background", "Badminton", "Running", "Walking"}
+    metrics = json.loads(capsys.readouterr().out)["label:ts"]
+    assert metrics["tasks"] == len(task_ids()) - 3
+    assert metrics["rows"] == 400 * metrics["tasks"]
+    assert metrics["macro_f1"] > 0.7
+    assert metrics["segment_f1"]["50"] > 0.7
+    assert metrics["point_f1"] is None
+    assert set(metrics["f1"]) == {"background", "Badminton", "Running", "Walking"}
     assert main(common) == 0
-    assert f"macro F1                  {figures['macro_f1']:.3f}" in capsys.readouterr().out
+    assert f"macro F1                  {metrics['macro_f1']:.3f}" in capsys.readouterr().out
 
 
 def test_task_ids_choose_the_tasks(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -334,10 +334,10 @@ def test_instants_among_rows_of_one_time_are_drawn_and_counted_at_their_time(
     assert all(region["value"]["instant"] for region in predicted["result"])
     capsys.readouterr()
     assert folder.run("evaluate", [task], "--json") == 0
-    figures = json.loads(capsys.readouterr().out)["label:ts"]
-    assert figures["f1"] == {"background": 1.0, "Run": 1.0}
-    assert figures["point_f1"] == 1.0
-    assert figures["instants"] == {"true": 5, "predicted": 5}
+    metrics = json.loads(capsys.readouterr().out)["label:ts"]
+    assert metrics["f1"] == {"background": 1.0, "Run": 1.0}
+    assert metrics["point_f1"] == 1.0
+    assert metrics["instants"] == {"true": 5, "predicted": 5}
 
 
 def test_a_pair_that_can_not_be_learned_is_named_by_every_command(

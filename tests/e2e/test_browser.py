@@ -253,11 +253,11 @@ def test_the_report_leads_to_the_tasks_to_annotate_next_and_to_regions_that_may_
     section = page.locator("section").filter(
         has=page.get_by_role("heading", name="Annotate next", exact=True)
     )
-    told = [task_of(link.get_attribute("href")) for link in section.get_by_role("link").all()]
-    assert told == sorted(learned.others, key=lambda task: learned.score(task, version))
+    listed = [task_of(link.get_attribute("href")) for link in section.get_by_role("link").all()]
+    assert listed == sorted(learned.others, key=lambda task: learned.score(task, version))
     section.get_by_role("link").first.click()
     page.wait_for_selector(".htx-timeseries-overview rect.selection")
-    assert task_of(page.url) == told[0]
+    assert task_of(page.url) == listed[0]
 
     page.goto(address)
     table = page.locator("section").filter(

@@ -1,7 +1,7 @@
 """The service beside Label Studio's own editor: series and configs made by chance, opened in both.
 
 `--editor-seed` makes other examples, `--editor-examples` more or fewer of them. An example that
-failed is made again by its name: `-k seed-11-example-42`. What may differ stands in `known_differences.py`.
+failed is made again by its name: `-k seed-11-example-42`. `known_differences.py` lists what may differ.
 """
 
 from collections import Counter
@@ -145,7 +145,7 @@ def differences_of_series(example: Example, held: Held, series: Series) -> Itera
 
 
 def is_cut_off(columns: Sequence[Sequence[object]]) -> bool:
-    """Whether the editor holds a last row that is no row: cells are missing, or there is no number in it."""
+    """Whether the last row in the editor is not a row: cells are missing, or there is no number in it."""
     lengths = [len(column) for column in columns]
     numbers = [number(column[-1]) for column in columns[1:] if len(column) == max(lengths)]
     return min(lengths) == max(lengths) - 1 or bool(np.isnan(numbers).all())

@@ -384,7 +384,7 @@ def tables(draw: st.DrawFn) -> Table:
     columns: list[list[float]] = []
     time_column = time_format = None
     stamps = [float(row) for row in range(rows)]
-    # alone on its line, an empty cell is no row at all
+    # alone on its line, an empty cell is not a row at all
     missing = st.sampled_from(MISSING if len(header) > 1 else MISSING[1:])
     for name, kind in zip(header, kinds, strict=True):
         if kind == "channel":

@@ -254,7 +254,7 @@ def test_a_page_that_fails_is_fetched_again_without_losing_or_doubling_tasks(
 
     studio.routes["/api/tasks/"] = answer
     if kind.startswith("half"):
-        studio.tasks[3] = studio.tasks[3][:-1]  # no page 3: half a 404 is no failure that passes
+        studio.tasks[3] = studio.tasks[3][:-1]  # no page 3: half a 404 is not a failure that passes
         wanted = wanted[:-1]
         studio.routes["/api/tasks/"] = lambda request: (
             answer(request) if int(request.query["page"]) < 3 else studio._page(request.query)

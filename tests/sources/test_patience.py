@@ -88,9 +88,9 @@ def test_a_host_that_hung_is_not_asked_again_in_the_same_request(
         good = healthy.serve("/x.csv", SERIES)
         assert ask(client, [good, *[hung] * 20, good]) == [True, *[False] * 20, True]
     assert 1 <= len(other_host.requests) <= AHEAD + 1
-    told = [line for line in warnings(caplog) if "no prediction: Task" in line]
-    assert len(told) == 20
-    assert any("is asked no more this time" in line for line in told)
+    logged = [line for line in warnings(caplog) if "no prediction: Task" in line]
+    assert len(logged) == 20
+    assert any("is asked no more this time" in line for line in logged)
 
 
 def test_downloads_of_one_request_share_a_time_and_what_did_not_fit_is_one_line(

@@ -1,4 +1,4 @@
-"""A page in Markdown as far as tests look at it: its headings, its links, and what stands in code."""
+"""A page in Markdown as far as tests look at it: its headings, its links, and what is in code."""
 
 import re
 from collections import Counter
@@ -32,7 +32,7 @@ class Page:
 
     @cached_property
     def spans(self) -> list[str]:
-        """What stands in code within a sentence or a cell of a table."""
+        """What is in code within a sentence or a cell of a table."""
         return [span.replace("\n", " ").replace("\\|", "|") for span in SPAN.findall(self.prose)]
 
     @cached_property

@@ -15,7 +15,7 @@ WEBHOOKS = sorted(path.stem for path in REQUESTS.glob("webhook_*.json"))
 PREDICTIONS = sorted(path.stem for path in REQUESTS.glob("predict_*.json"))
 
 ROWS = 300  # of every recorded series
-DRAWN = [(40, 89, "Run"), (130, 189, "Walk"), (220, 259, "Run")]  # what stands in each of them
+DRAWN = [(40, 89, "Run"), (130, 189, "Walk"), (220, 259, "Run")]  # what is in each of them
 DATE = TimeFormat("%Y-%m-%d %H:%M:%S")
 
 
@@ -32,7 +32,7 @@ def values(task: int = 0) -> list[float]:
 
 
 def form(label_config: str) -> str:
-    """The recorded prediction request whose series have the form that a labeling config tells."""
+    """The recorded prediction request whose series have the form that a labeling config says."""
     marks = {
         'valueType="json"': "predict_json_inline",
         "timeFormat=": "predict_string_date_time",

@@ -113,7 +113,7 @@ def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
     first, other = (in_state(queue, State.STARTED, project) for project in (3, 4))
     assert first.worker != other.worker
     behind = {queue.count(3, CREATED).id for _ in range(5)}
-    assert len(behind) == 1  # events during a training become one further training
+    assert len(behind) == 1  # events during a training run become one further job
     time.sleep(7)  # a third worker is idle, and has looked for work by now
     assert [job.state for job in queue.states.read(3).jobs] == [State.STARTED, State.QUEUED]
     for project in (3, 4):

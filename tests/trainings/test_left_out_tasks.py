@@ -226,8 +226,8 @@ def test_the_dashboard_shows_which_tasks_the_model_lacks_and_why(
     page = client.get("/projects", headers={"Accept": "text/html"}).text
     assert "The model lacks tasks" in page
     assert f"Task {there}: {other_host.url}{PATH} answered 503" in page
-    told = client.get("/projects/3/training").json
-    assert (told["state"], told["last_error"]) == ("queued", later.error)
+    answer = client.get("/projects/3/training").json
+    assert (answer["state"], answer["last_error"]) == ("queued", later.error)
 
 
 def test_a_job_that_waits_for_tasks_can_be_cancelled(

@@ -150,7 +150,7 @@ def test_a_job_that_was_interrupted_gives_way_to_the_one_behind_it(states: JobQu
     states.take_up()
     first, last = states.read(3).jobs
     assert (first.state, last.state, last.id) == (State.FAILED, State.QUEUED, second)
-    assert last.attempts == 1  # a training that always dies waits longer each time, whatever arrives
+    assert last.attempts == 1  # a run that always dies waits longer each time, whatever arrives
     assert last.not_before > last.failed_at
 
 

@@ -78,7 +78,7 @@ class Downloader:
     """Fetches series over HTTP, through Label Studio, or from one allowed folder.
 
     Several threads may share it. `policy` bounds the tries, `studio_policy` those of Label Studio's
-    own files: while that is away a training should wait, but one dead host is not worth a minute.
+    own files: while that is away a training run should wait, but one dead host is not worth a minute.
     `on_cache` is called once for each series that came over HTTP: with True if its server left it
     to the copy in the cache, with False if it was sent.
     """

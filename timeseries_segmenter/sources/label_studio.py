@@ -38,7 +38,7 @@ TRANSPORT_ERRORS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProt
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What a training needs to know of a project."""
+    """What a training run needs to know of a project."""
 
     title: str
     label_config: str

@@ -130,7 +130,7 @@ class ProjectTrainings(BaseModel):
 
     @classmethod
     def unusable(cls, project: int, problem: str) -> "ProjectTrainings":
-        """What stands in for a state that can't be used; `problem` is why."""
+        """In place of a state that can't be used; `problem` is why."""
         trainings = cls(project=project)
         trainings._problem = problem
         return trainings

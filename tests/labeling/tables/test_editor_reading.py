@@ -86,7 +86,7 @@ def test_quoted_separators_and_marks_stand_beside_rows_that_are_quoted_otherwise
         (b"\tax\tay\n1\t2\n3\t4\n", [[1, 3], [2, 4]]),
         (b"ax\tay\n1\t2\n3\t\n5\t6\n", [[1, 3, 5], [2, 4, 6]]),  # the missing cell is filled in
         (b"ax\tay\n1\t2\n\t4\n5\t6\n", [[1, 3, 5], [2, 4, 6]]),
-        (b"ax\tay\n1\t2\n\t\n5\t6\n", [[1, 5], [2, 6]]),  # a blank line is no row
+        (b"ax\tay\n1\t2\n\t\n5\t6\n", [[1, 5], [2, 6]]),  # a blank line is not a row
     ],
 )
 def test_tabs_at_the_ends_of_lines_are_trimmed_where_they_separate_nothing(content, expected):

@@ -1,4 +1,4 @@
-// Opens a labeling config and a task in Label Studio's own editor, and tells what it holds of them.
+// Opens a labeling config and a task in Label Studio's own editor, and returns what it holds of them.
 async ({config, data, predicted, rows, milliseconds}) => {
   const errors = [];
   const uncaught = [];

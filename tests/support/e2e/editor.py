@@ -33,7 +33,7 @@ class Drawn:
 class Held:
     """What the editor holds of a task. `refused` is what it says where it doesn't show it, else "".
 
-    `times` are numbers, or what stands in their place; None where there is no series. `channels`
+    `times` are numbers, or what is in their place; None if there is no series. `channels`
     are the columns by the config's names, None where the editor doesn't find one. `regions` are
     start, end and whether it is an instant, by id. `plots` counts the channels that are plotted.
     """

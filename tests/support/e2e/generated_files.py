@@ -80,7 +80,7 @@ def _choose_separator(random: Random, file: File) -> None:
 
 
 def _note(random: Random, file: File) -> Column:
-    """A column of text that is no channel."""
+    """A column of text that is not a channel."""
     odd = random.random() < 0.3
     notes = NOTES if odd else NOTES[:PLAIN_NOTES]
     if file.separator in " \t|":  # the editor loses count of empty cells between these
@@ -203,7 +203,7 @@ def _decimal_commas(random: Random, file: File) -> str:
 
 
 def _one_name_twice(random: Random, file: File) -> str:
-    """A channel's name stands above another column as well."""
+    """A channel's name is above another column too."""
     if not file.note:
         return ""
     file.note.name = random.choice(file.table.channels).name

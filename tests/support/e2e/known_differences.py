@@ -1,6 +1,6 @@
 """Where the service reads what Label Studio's editor refuses, or the other way round, and why.
 
-Each reason stands in docs/reference/labeling-config.md too.
+Each reason is in docs/reference/labeling-config.md too.
 """
 
 import re
@@ -55,7 +55,7 @@ READ_ALL_THE_SAME = (
         kinds=r"ends with '\\n\\x00",
     ),
     Difference(
-        "A quotation mark too many in a column that is no channel: the editor sees another number of cells.",
+        "A quotation mark too many in a column outside the channels: the editor sees another number of cells.",
         words="reading 'push'|Column names count differs",
         kinds="stray quotation marks",
     ),
@@ -121,7 +121,7 @@ REFUSED_ALL_THE_SAME = (
         words=r"has \d+ cells, and the first line",
     ),
     Difference(
-        "A stray quotation mark that moves the cells behind it: the editor draws what stands there then.",
+        "A stray quotation mark that moves the cells behind it: the editor draws what is there then.",
         words="has a quotation mark",
         kinds="stray quotation marks",
     ),
