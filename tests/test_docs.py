@@ -244,7 +244,7 @@ def test_the_figures_of_evaluate_are_documented(model: Path, capsys: pytest.Capt
     inputs = ["--config", str(EXAMPLE / "config.xml"), "--tasks", str(EXAMPLE / "tasks.json")]
     assert main(["evaluate", *inputs, "--task-ids", "3", "--model", str(model), "--json"]) == 0
     (figures,) = json.loads(capsys.readouterr().out).values()
-    told = _section("reference/file-formats.md", "Files of the command line").partition("**Figures**")[2]
+    told = _section("reference/file-formats.md", "Files of the command line").partition("**Metrics**")[2]
     assert [name for name in figures if f"`{name}`" not in told] == []
 
 

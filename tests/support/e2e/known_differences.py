@@ -55,7 +55,7 @@ READ_ALL_THE_SAME = (
         kinds=r"ends with '\\n\\x00",
     ),
     Difference(
-        "A quotation mark too many in a column outside the channels: the editor sees another number of cells.",
+        "A quotation mark too many outside the channels: the editor sees another number of cells.",
         words="reading 'push'|Column names count differs",
         kinds="stray quotation marks",
     ),
