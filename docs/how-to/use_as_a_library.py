@@ -3,12 +3,17 @@
 import numpy as np
 import torch
 
-from timeseries_segmenter.labeling.config import parse_label_config
-from timeseries_segmenter.labeling.regions import to_regions
-from timeseries_segmenter.labeling.series import read_series
-from timeseries_segmenter.labeling.targets import annotated_label_sets, annotation_segments, class_indices
-from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter import (
+    Example,
+    Recipe,
+    annotated_label_sets,
+    annotation_segments,
+    class_indices,
+    fit,
+    parse_label_config,
+    read_series,
+    to_regions,
+)
 
 CONFIG = """
 <View>
