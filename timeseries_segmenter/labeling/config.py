@@ -1,7 +1,8 @@
 """The labeling config: which channels are learned, which labels, and how time is written."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -32,11 +33,12 @@ SEPARATORS = {
     "auto": "auto",
 }
 
-
 MOST_CHARACTERS = 1_000_000  # of a labeling config
 MOST_PAIRS = 100
 MOST_CHANNELS = 1000  # of one TimeSeries
 MOST_FORMAT = 100  # characters of a timeFormat: room for what it reads is kept for each row
+
+_Pair = Callable[..., LabelPair]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +103,20 @@ def parse_label_config(xml: str) -> LabelConfig:
     skipped: list[str] = []
     unknown: list[str] = []
     for control in controls:
-        control_name = f'TimeSeriesLabels "{control["name"]}"'
-        settings = PairSettings.read(control.attributes, control_name)
+        settings = PairSettings.read(control.attributes, control.called)
         unknown.extend(unknown_settings(control.attributes))
         if settings.skip:
-            skipped.append(control_name)
+            skipped.append(control.called)
             continue
         try:
             if control.element in repeated:
                 raise LabelConfigError(
-                    f"{control_name} is in a Repeater, which is not read; write a TimeSeries and its "
+                    f"{control.called} is in a Repeater, which is not read; write a TimeSeries and its "
                     "TimeSeriesLabels for each entry instead."
                 )
-            for pair in _pairs(control, settings, all_series, problems):
-                usable.setdefault(pair.name, replace(pair, label_tags=label_tags))
+            known = partial(LabelPair, settings=settings, label_tags=label_tags)
+            for pair in _pairs(control, known, all_series, problems):
+                usable.setdefault(pair.name, pair)
         except LabelConfigError as problem:
             problems.append(problem)
     if problems and not usable:
@@ -147,7 +149,7 @@ def _similar(root: Element, all_series: Mapping[str, Tag]) -> str:
 
 
 def _pairs(
-    control: Tag, settings: PairSettings, all_series: Mapping[str, Tag], problems: list[LabelConfigError]
+    control: Tag, known: _Pair, all_series: Mapping[str, Tag], problems: list[LabelConfigError]
 ) -> list[LabelPair]:
     """The usable pairs of one `TimeSeriesLabels`; why others are not joins `problems`."""
     name = control["name"]
@@ -160,33 +162,27 @@ def _pairs(
         named = (
             f'toName="{control["toName"]}", which is not a TimeSeries' if "toName" in control else "no toName"
         )
-        raise LabelConfigError(
-            f'TimeSeriesLabels "{name}" has {named}; the config\'s TimeSeries names: {there}.'
-        )
+        raise LabelConfigError(f"{control.called} has {named}; the config's TimeSeries names: {there}.")
     labels, other_names = _labels(control)
     value = control["value"].strip()
     labels_value = value if value.startswith("$") else ""
     if not labels and not labels_value:
         raise LabelConfigError(
-            f'TimeSeriesLabels "{name}" has no Label with a value; list its labels in the config, or name '
-            'the task\'s key that holds them, such as value="$labels".'
+            f"{control.called} has no Label with a value; list its labels in the config, or name the task's "
+            'key that holds them, such as value="$labels".'
         )
-    _check_number(len(labels), MOST_LABELS, f'TimeSeriesLabels "{name}"', "labels")
+    _check_number(len(labels), MOST_LABELS, control.called, "labels")
     _check_number(max(map(len, labels), default=0), MOST_NAME, f'A label of "{name}"', "characters")
     multiple = control["choice"].strip().lower() == "multiple"
+    known = partial(known, from_name=name, labels=labels, labels_value=labels_value)
+    known = partial(known, multiple=multiple, other_names=other_names)
     usable: list[LabelPair] = []
     refused: list[LabelConfigError] = []
     for target in targets:
         try:
-            pair = _pair(name, target, all_series[target], labels)
+            usable.append(_pair(known, all_series[target]))
         except LabelConfigError as problem:
             refused.append(problem)
-            continue
-        usable.append(
-            replace(
-                pair, labels_value=labels_value, multiple=multiple, other_names=other_names, settings=settings
-            )
-        )
     if not usable:
         raise refused[0]
     problems.extend(refused)
@@ -205,51 +201,49 @@ def _labels(control: Tag) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
     return labels, tuple(others.items())
 
 
-def _pair(name: str, target: str, series: Tag, labels: tuple[str, ...]) -> LabelPair:
+def _pair(known: _Pair, series: Tag) -> LabelPair:
+    """What is `known` from a `TimeSeriesLabels`, completed by one of its series."""
     value = series["value"].strip()
     value_type = series["valueType"].lower() or "url"
     if value_type not in ("url", "json"):
         raise LabelConfigError(
-            f'TimeSeries "{target}" has valueType="{series["valueType"]}"; write "url" or "json".'
+            f'{series.called} has valueType="{series["valueType"]}"; write "url" or "json".'
         )
     if not value and value_type == "url":
         raise LabelConfigError(
-            f'TimeSeries "{target}" has no value; write the task\'s key, such as value="$csv_url".'
+            f'{series.called} has no value; write the task\'s key, such as value="$csv_url".'
         )
     channels: dict[str, str] = {}
     for channel in find(series.element, CHANNEL):
         if column := channel["column"].strip():
             channels.setdefault(column.lower(), column)
     if not channels:
-        raise LabelConfigError(
-            f'TimeSeries "{target}" has no Channel with a column; add one for each channel.'
-        )
-    _check_number(len(channels), MOST_CHANNELS, f'TimeSeries "{target}"', "channels")
-    _check_number(max(map(len, channels)), MOST_NAME, f'A column of "{target}"', "characters")
+        raise LabelConfigError(f"{series.called} has no Channel with a column; add one for each channel.")
+    _check_number(len(channels), MOST_CHANNELS, series.called, "channels")
+    _check_number(max(map(len, channels)), MOST_NAME, f'A column of "{series["name"]}"', "characters")
     separator = SEPARATORS.get(series["sep"], series["sep"][:1])
     if not separator.isascii() or separator in '"\r\n':
-        raise LabelConfigError(f'TimeSeries "{target}" has sep={series["sep"]!r}; use one plain character.')
+        raise LabelConfigError(f"{series.called} has sep={series['sep']!r}; use one plain character.")
     time_column = series["timeColumn"].strip() or None
     time_format = series["timeFormat"] or None
-    _check_number(len(time_format or ""), MOST_FORMAT, f'timeFormat of TimeSeries "{target}"', "characters")
-    problem = _problem(time_format)
-    if problem and time_column:
-        raise LabelConfigError(f'TimeSeries "{target}": {problem}') from problem
-    columns = tuple(channels.values())
-    pair = LabelPair(name, target, value, value_type, separator, time_column, None, columns, labels)
-    if time_column:
-        return replace(pair, time_format=time_format)
-    return replace(pair, row_format=None if problem else time_format)
-
-
-def _problem(time_format: str | None) -> TimeFormatError | None:
-    """Why a `timeFormat` can't be read."""
+    _check_number(len(time_format or ""), MOST_FORMAT, f"timeFormat of {series.called}", "characters")
     try:
         if time_format:
             TimeFormat(time_format)
     except TimeFormatError as error:
-        return error
-    return None
+        if time_column:
+            raise LabelConfigError(f"{series.called}: {error}") from error
+        time_format = None  # the editor doesn't look at it either
+    return known(
+        to_name=series["name"],
+        value=value,
+        value_type=value_type,
+        separator=separator,
+        time_column=time_column,
+        time_format=time_format if time_column else None,
+        channels=tuple(channels.values()),
+        row_format=None if time_column else time_format,
+    )
 
 
 def _check_number(number: int, most: int, of: str, what: str) -> None:

@@ -1,5 +1,6 @@
 """Segments as the regions of a Label Studio prediction."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -74,10 +75,7 @@ def to_regions(segments: Iterable[Segment], pair: LabelPair, series: Series) -> 
 
 def _identity(segment: Segment, pair: LabelPair, taken: Iterable[str]) -> str:
     """Ten hexadecimal digits that no other region of this result has."""
-    attempt = 0
-    while True:
-        key = f"{pair.name}/{segment.first}/{segment.last}/{label_set_name(segment.labels)}/{attempt}"
-        identity = blake2b(key.encode(), digest_size=5).hexdigest()
-        if identity not in taken:
-            return identity
-        attempt += 1
+    key = f"{pair.name}/{segment.first}/{segment.last}/{label_set_name(segment.labels)}"
+    attempts = (f"{key}/{attempt}".encode() for attempt in itertools.count())
+    identities = (blake2b(attempt, digest_size=5).hexdigest() for attempt in attempts)
+    return next(identity for identity in identities if identity not in taken)

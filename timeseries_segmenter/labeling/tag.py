@@ -62,11 +62,12 @@ REGION_TYPE = TIME_SERIES_LABELS.name.lower()  # the `type` of a region, and the
 
 
 class Tag:
-    """One tag of a kind; `attributes` are all of its own, with names in lower case."""
+    """One tag of a kind; `attributes` are all that it has, with names in lower case."""
 
     def __init__(self, kind: Kind, element: Element) -> None:
         self.attributes = {name.lower(): value for name, value in element.attrib.items()}
         self.element = element
+        self.called = f'{kind.name} "{self.attributes.get("name", "")}"'
         self._known = {name: self.attributes.get(name.lower(), "") for name in kind.attributes}
 
     def __getitem__(self, name: str) -> str:
