@@ -107,6 +107,18 @@ def test_instants_and_segments_with_several_labels_are_learned(beats: dict[str, 
     assert np.flatnonzero(model.predict(values) == "Beat + Strong").tolist() == [each.first for each in found]
 
 
+def test_the_background_has_the_label_that_is_named(
+    series: list[np.ndarray], labels: list[np.ndarray]
+) -> None:
+    model = SegmentClassifier(max_epochs=2, hidden_size=4, background="rest")
+    assert list(model.fit(series[:1], [segments(labels[0])]).classes_) == ["Run", "Walk", "rest"]
+    renamed = np.where(labels[0] == "background", "rest", labels[0])
+    again = clone(model).fit(series[:1], [renamed])
+    assert np.array_equal(again.predict_proba(series[1]), model.predict_proba(series[1]))
+    with pytest.raises(ValueError, match="label of the background, 'Run'"):
+        clone(model).set_params(background="Run").fit(series[:1], [segments(labels[0])])
+
+
 def test_the_random_state_is_the_model(series: list[np.ndarray], labels: list[np.ndarray]) -> None:
     def probabilities(random_state: object) -> np.ndarray:
         model = SegmentClassifier(max_epochs=2, hidden_size=4, random_state=random_state)

@@ -120,19 +120,20 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         series = self._series(X, reset=True)
         targets = _targets(X, y, series)
         rows = np.concatenate(
-            [_row_labels(each, len(values)) for each, values in zip(targets, series, strict=True)]
+            [self._row_labels(each, len(values)) for each, values in zip(targets, series, strict=True)]
         )
         check_classification_targets(rows)
         background = _default_background(rows) if self.background is None else self.background
         self.classes_ = np.unique(np.append(rows, background))
-        label_sets: dict[str, LabelSet] = {
-            str(label): (str(label),) for label in self.classes_ if label != background
-        }
+        place = int(np.searchsorted(self.classes_, background))
+        others = [each for each in range(len(self.classes_)) if each != place]
+        self._places = np.array([place, *others])  # in classes_, of the network's classes
+        label_sets: dict[str, LabelSet] = {name: (name,) for name in map(str, self.classes_[others])}
         for each in filter(_is_segments, targets):
             label_sets |= {label_set_name(one.labels): one.labels for one in each}
-        self._label_sets = [*label_sets.values()]  # those of the network's classes from 1 on
-        names = [str(label) for label in self.classes_]
-        self._places = np.array([names.index(name) for name in (str(background), *label_sets)])
+        if str(background) in label_sets:
+            raise ValueError(f"a segment has the label of the background, {background!r}")
+        self._label_sets = [*label_sets.values()]
         examples = [self._example(values, each) for values, each in zip(series, targets, strict=True)]
         channels = [str(name) for name in getattr(self, "feature_names_in_", range(self.n_features_in_))]
         try:
@@ -215,7 +216,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         series = self._fitted_series(X)
         predicted = [self.predict(values) for values in series]
         truth = [
-            _row_labels(each, len(values))
+            self._row_labels(each, len(values))
             for each, values in zip(_targets(X, y, series), series, strict=True)
         ]
         classes = np.unique(np.concatenate([*truth, self.classes_]))
@@ -260,11 +261,32 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def _example(self, values: Floats, target: Any) -> Example:
         if not _is_segments(target):
-            return Example(values, np.argsort(self._places)[np.searchsorted(self.classes_, np.ravel(target))])
+            return Example(
+                values, np.argsort(self._places)[np.searchsorted(self.classes_, np.asarray(target).ravel())]
+            )
         ranges = [each for each in target if not each.instant]
         instants = sorted((each.first, self._number(each)) for each in target if each.instant)
         rows = np.array(instants, np.int64).reshape(-1, 2)
         return Example(values, class_by_row(ranges, self._number, len(values)), rows[:, 0], rows[:, 1])
+
+    def _row_labels(self, target: Any, length: int) -> npt.NDArray[Any]:
+        """The label of each row, `(T,)`. Raises ValueError for what does not fit the series."""
+        if not _is_segments(target):
+            labels: npt.NDArray[Any] = column_or_1d(target, warn=True)
+            if len(labels) != length:
+                raise ValueError(f"a series of {length} rows has {len(labels)} labels in y: inconsistent")
+            return labels
+        for each in target:
+            if not 0 <= each.first <= each.last < length:
+                raise ValueError(f"{each} lies outside its series of {length} rows")
+        label_sets = list(dict.fromkeys(each.labels for each in target))
+        names = np.array(
+            [
+                BACKGROUND if self.background is None else str(self.background),
+                *map(label_set_name, label_sets),
+            ]
+        )
+        return names[class_by_row(target, lambda each: label_sets.index(each.labels) + 1, length)]
 
 
 def _is_one(X: Any) -> bool:
@@ -285,21 +307,6 @@ def _targets(X: Any, y: Any, series: Sequence[Floats]) -> list[Any]:
 
 def _is_segments(target: Any) -> bool:
     return isinstance(target, Sequence) and all(isinstance(each, Segment) for each in target)
-
-
-def _row_labels(target: Any, length: int) -> npt.NDArray[Any]:
-    """The label of each row, `(T,)`. Raises ValueError for labels or segments that don't fit the series."""
-    if not _is_segments(target):
-        labels: npt.NDArray[Any] = column_or_1d(target, warn=True)
-        if len(labels) != length:
-            raise ValueError(f"a series of {length} rows has {len(labels)} labels in y: inconsistent")
-        return labels
-    for each in target:
-        if not 0 <= each.first <= each.last < length:
-            raise ValueError(f"{each} lies outside its series of {length} rows")
-    label_sets = list(dict.fromkeys(each.labels for each in target))
-    names = np.array([BACKGROUND, *map(label_set_name, label_sets)])
-    return names[class_by_row(target, lambda each: label_sets.index(each.labels) + 1, length)]
 
 
 def _default_background(rows: npt.NDArray[Any]) -> Any:
