@@ -1,12 +1,17 @@
 """What the documentation has people write and run works as it says."""
 
 import json
+import re
 import runpy
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+import timeseries_segmenter
 from tests.support.markdown_page import DOCS, PAGES, Page
+from timeseries_segmenter import SegmentClassifier
 from timeseries_segmenter.cli import main
 from timeseries_segmenter.labeling.config import parse_label_config
 
@@ -73,3 +78,30 @@ def test_the_example_of_use_as_a_library_finds_the_region() -> None:
     (region,) = program["main"]()
     assert region["value"]["start"] == pytest.approx(12.0, abs=1)
     assert region["value"]["end"] == pytest.approx(21.9, abs=1)
+
+
+def test_the_estimator_on_the_pages_finds_the_segment() -> None:
+    (program,) = Page(DOCS / "how-to/use-as-a-library.md").blocks("python")[:1]
+    names: dict[str, Any] = {}
+    exec(program, names)
+    assert (names["segment"].labels, names["segment"].first) == (("Shake",), pytest.approx(180, abs=8))
+    assert names["labels"][220] == "Shake"
+
+
+def test_the_lines_of_the_readme_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    series = [random.normal(size=(300, 1)) for _ in range(3)]
+    labels = [np.zeros(300, int) for _ in series]
+    for values, of_rows, first in zip(series, labels, (50, 120, 180), strict=True):
+        values[first : first + 80] *= 10
+        of_rows[first : first + 80] = 1
+    default = SegmentClassifier
+    monkeypatch.setattr(
+        timeseries_segmenter, "SegmentClassifier", lambda: default(max_epochs=60, hidden_size=8)
+    )
+    (program,) = Page(Path("README.md")).blocks("python")
+    exec(program, {"X": series[:2], "y": labels[:2], "X_new": series[2:]})
+    first, last, *_ = map(int, re.findall(r"\d+", capsys.readouterr().out))
+    assert (first, last) == (pytest.approx(180, abs=8), pytest.approx(259, abs=8))

@@ -1,4 +1,4 @@
-"""Learns from two drawn series and draws regions on a third, without Label Studio and without a disk."""
+"""Learns from two annotated series and predicts regions on a third, without Label Studio or a disk."""
 
 import numpy as np
 import torch
@@ -37,17 +37,17 @@ def region(start: float, end: float) -> dict[str, object]:
 
 
 def main() -> list[dict[str, object]]:
-    """The regions that are drawn on the third series."""
+    """Return the regions predicted on the third series."""
     pair = parse_label_config(CONFIG).pairs[0]
-    drawn = [
+    annotated = [
         (read_series(columns(50, seed=1), pair, task=1), {"result": [region(5.0, 14.9)]}),
         (read_series(columns(200, seed=2), pair, task=2), {"result": [region(20.0, 29.9)]}),
     ]
-    segments = [annotation_segments(annotation, pair, series) for series, annotation in drawn]
+    segments = [annotation_segments(annotation, pair, series) for series, annotation in annotated]
     label_sets = annotated_label_sets((each for of_task in segments for each in of_task), pair.labels)
     examples = [
         Example(series.values, class_indices(of_task, label_sets, len(series)))
-        for (series, _), of_task in zip(drawn, segments, strict=True)
+        for (series, _), of_task in zip(annotated, segments, strict=True)
     ]
     fitted = fit(examples, label_sets, pair.channels, Recipe(epochs=100, hidden_size=8))
 
