@@ -4,6 +4,7 @@ from timeseries_segmenter.learning.segment_metrics import (
     Matches,
     edit_score,
     instant_matches,
+    match_instants,
     overlap_matches,
 )
 from timeseries_segmenter.segment import Segment
@@ -52,6 +53,12 @@ def test_points_match_within_the_tolerance_once_and_nearest_first() -> None:
     assert instant_matches(true, predicted, 5) == Matches(3, 4, 3)
     assert instant_matches(true, predicted, 2) == Matches(1, 4, 3)
     assert instant_matches(points((100, "N")), points((100, "V")), 5).matched == 0
+
+
+def test_an_instant_matches_one_of_its_label_before_a_nearer_one_of_another() -> None:
+    true = points((100, "N"), (200, "N"), (300, "V"))
+    predicted = points((101, "V"), (103, "N"), (201, "V"))
+    assert match_instants(true, predicted, 5) == {0: 1, 1: 2}
 
 
 @pytest.mark.parametrize(

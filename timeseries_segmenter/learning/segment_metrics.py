@@ -47,24 +47,33 @@ def overlap_matches(true: Sequence[Segment], predicted: Sequence[Segment], least
     return Matches(len(taken), len(predicted), len(true))
 
 
-def instant_matches(true: Sequence[Segment], predicted: Sequence[Segment], tolerance: int) -> Matches:
-    """Matches of instants with the same label at most `tolerance` rows apart, the nearest pairs first."""
+def match_instants(true: Sequence[Segment], predicted: Sequence[Segment], tolerance: int) -> dict[int, int]:
+    """Which predicted instant is which annotated one: places in `predicted` by those in `true`.
+
+    They are at most `tolerance` rows apart; those with the same labels match first, then the nearest.
+    """
     order = sorted(range(len(predicted)), key=lambda place: predicted[place].first)
     rows = np.array([predicted[place].first for place in order], np.int64)
     near = [np.searchsorted(rows, [one.first - tolerance, one.first + tolerance + 1]) for one in true]
     pairs = sorted(
-        (abs(one.first - predicted[j].first), i, j)
+        (one.labels != predicted[j].labels, abs(one.first - predicted[j].first), i, j)
         for i, (one, (start, stop)) in enumerate(zip(true, near, strict=True))
         for j in order[start:stop]
-        if one.labels == predicted[j].labels
     )
-    found: set[int] = set()
+    matched: dict[int, int] = {}
     used: set[int] = set()
-    for _, i, j in pairs:
-        if i not in found and j not in used:
-            found.add(i)
+    for _, _, i, j in pairs:
+        if i not in matched and j not in used:
+            matched[i] = j
             used.add(j)
-    return Matches(len(found), len(predicted), len(true))
+    return matched
+
+
+def instant_matches(true: Sequence[Segment], predicted: Sequence[Segment], tolerance: int) -> Matches:
+    """Matches of instants with the same labels, by `match_instants`."""
+    matched = match_instants(true, predicted, tolerance).items()
+    same = sum(true[i].labels == predicted[j].labels for i, j in matched)
+    return Matches(same, len(predicted), len(true))
 
 
 def edit_score(true: Sequence[Segment], predicted: Sequence[Segment]) -> float:

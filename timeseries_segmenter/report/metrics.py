@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.decoding import class_of
 from timeseries_segmenter.learning.metrics import confusion_matrix
-from timeseries_segmenter.learning.segment_metrics import Matches, overlap_matches
+from timeseries_segmenter.learning.segment_metrics import Matches, match_instants, overlap_matches
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import ClassMetrics, Confusion, Metrics, ReliabilityBin
 from timeseries_segmenter.project.evaluation import TOLERANCE, Comparison, evaluate
-from timeseries_segmenter.segment import LabelSet, Segment
+from timeseries_segmenter.segment import LabelSet, Segment, class_by_row
 
 IntArray = NDArray[np.int64]
 
@@ -26,7 +26,7 @@ class Classes:
 
     names: tuple[str, ...]
     label_sets: tuple[LabelSet, ...]
-    points: frozenset[int]
+    instants: frozenset[int]
 
     @classmethod
     def from_segmenter(cls, segmenter: Segmenter) -> "Classes":
@@ -35,28 +35,23 @@ class Classes:
 
     def number(self, segment: Segment) -> int:
         """The class of a segment, 0 if there is none; of either kind if it has only that one."""
-        return class_of(segment, self.label_sets, self.points)
+        return class_of(segment, self.label_sets, self.instants)
 
     def as_learned(self, segments: Iterable[Segment]) -> list[Segment]:
         """The segments of a kind that was learned: a range of instants becomes one, in its middle."""
         learned = []
         for segment in segments:
             number = self.number(segment)
-            point = number in self.points
-            if number and point and not segment.instant:
-                middle = (segment.first + segment.last) // 2
-                learned.append(Segment(middle, middle, segment.labels, segment.score, instant=True))
-            elif number and (point or not segment.instant):
+            instant = number in self.instants
+            if number and instant and not segment.instant:
+                learned.append(segment.as_instant())
+            elif number and (instant or not segment.instant):
                 learned.append(segment)
         return learned
 
     def rows(self, segments: Iterable[Segment], length: int) -> IntArray:
-        """Class of the range that each row belongs to, `(length,)`; the shorter one's where they overlap."""
-        rows = np.zeros(length, np.int64)
-        for segment in sorted(segments, key=len, reverse=True):
-            if not segment.instant:
-                rows[segment.first : segment.last + 1] = self.number(segment)
-        return rows
+        """Class of the range that each row belongs to, `(length,)` int64, by `class_by_row`."""
+        return class_by_row((each for each in segments if not each.instant), self.number, length)
 
 
 def measure(
@@ -76,10 +71,10 @@ def measure(
         rows += confusion_matrix(classes.rows(true, each.length), classes.rows(predicted, each.length), count)
         instants += _instant_confusion(classes, true, predicted, tolerance)
     found = [_class_metrics(number, classes, comparisons, rows, instants) for number in range(count)]
-    points = sorted(classes.points)
-    ranges = [number for number in range(1, count) if number not in classes.points]
+    of_instants = sorted(classes.instants)
+    ranges = [number for number in range(1, count) if number not in classes.instants]
     confusions = [_confusion("rows", rows, classes, ranges)] if ranges else []
-    confusions += [_confusion("instants", instants, classes, points)] if points else []
+    confusions += [_confusion("instants", instants, classes, of_instants)] if of_instants else []
     return Metrics(
         **{key: overall[key] for key in ("tasks", "rows", "accuracy", "balanced_accuracy", "macro_f1")},
         **{key: overall[key] for key in ("min_f1", "segment_f1", "point_f1", "tolerance")},
@@ -104,8 +99,8 @@ def _confusion(
 def _class_metrics(
     number: int, classes: Classes, comparisons: Sequence[Comparison], rows: IntArray, instants: IntArray
 ) -> ClassMetrics:
-    point = number in classes.points
-    confusion = instants if point else rows
+    instant = number in classes.instants
+    confusion = instants if instant else rows
     hits, support = int(confusion[number, number]), int(confusion[number].sum())
     predicted = int(confusion[:, number].sum())
     matches = Matches()
@@ -114,49 +109,40 @@ def _class_metrics(
             [s for s in classes.as_learned(segments) if classes.number(s) == number]
             for segments in (each.true, each.predicted)
         )
-        if point:
+        if instant:
             matches += Matches(0, len(predicted_of_class), len(true))
         else:
             matches += overlap_matches(true, predicted_of_class, HALF)
     return ClassMetrics(
         name=classes.names[number],
-        kind="instant" if point else "range" if number else "background",
+        kind="instant" if instant else "range" if number else "background",
         precision=hits / predicted if predicted else None,
         recall=hits / support if support else None,
         f1=2 * hits / (support + predicted) if support else None,
         support=support,
         segments=matches.true,
         predicted=matches.predicted,
-        segment_f1=None if point or not (matches.true or matches.predicted) else matches.f1,
+        segment_f1=None if instant or not (matches.true or matches.predicted) else matches.f1,
     )
 
 
 def _instant_confusion(
     classes: Classes, true: Sequence[Segment], predicted: Sequence[Segment], tolerance: int
 ) -> IntArray:
-    """Counts of instants at most `tolerance` rows apart, those of one class first, then the nearest.
+    """Counts of instants by `match_instants`: annotated class down, predicted class across.
 
     The first row holds predicted instants where nothing is annotated, the first column missed ones.
     """
     counts = np.zeros((len(classes.names), len(classes.names)), np.int64)
     one, other = (
-        sorted((s.first, classes.number(s)) for s in segments if s.instant) for segments in (true, predicted)
+        sorted(
+            (each for each in segments if each.instant), key=lambda each: (each.first, classes.number(each))
+        )
+        for segments in (true, predicted)
     )
-    rows = np.array([row for row, _ in other], np.int64)
-    near = [
-        (number != other[j][1], abs(row - other[j][0]), i, j)
-        for i, (row, number) in enumerate(one)
-        for j in range(*np.searchsorted(rows, [row - tolerance, row + tolerance + 1]).tolist())
-    ]
-    matched: dict[int, int] = {}
-    used: set[int] = set()
-    for _, _, i, j in sorted(near):
-        if i not in matched and j not in used:
-            matched[i] = j
-            used.add(j)
-    for i, (_, number) in enumerate(one):
-        counts[number, other[matched[i]][1] if i in matched else 0] += 1
-    for j, (_, number) in enumerate(other):
-        if j not in used:
-            counts[0, number] += 1
+    matched = match_instants(one, other, tolerance)
+    for i, each in enumerate(one):
+        counts[classes.number(each), classes.number(other[matched[i]]) if i in matched else 0] += 1
+    for j in set(range(len(other))) - set(matched.values()):
+        counts[0, classes.number(other[j])] += 1
     return counts

@@ -24,6 +24,7 @@ from timeseries_segmenter.report.picture import (
     short,
     write,
 )
+from timeseries_segmenter.segment import Segment, class_by_row
 
 LEFT, RIGHT = 1.05, 0.75  # inches beside the series, at least
 LONGEST_CHANNEL = 20  # columns of its name
@@ -172,12 +173,15 @@ def _signals(plot: Axes, shown: Sample, height: float) -> None:
 
 def _differences(shown: Sample) -> list[tuple[int, int]]:
     """Stretches of different classes, and instants without one of their class within the tolerance."""
-    drawn, predicted = np.zeros((2, POSITIONS), np.int64)
-    for row, regions in ((drawn, shown.drawn), (predicted, shown.predicted)):
-        for region in sorted(regions, key=lambda each: each.start - each.end):
-            if not region.instant:
-                row[region.start : region.end] = region.number
-    differ = np.flatnonzero(np.diff(drawn != predicted, prepend=False, append=False)).reshape(-1, 2)
+    annotated, predicted = (
+        class_by_row(
+            [Segment(each.start, each.end - 1, (str(each.number),)) for each in regions if not each.instant],
+            lambda segment: int(segment.labels[0]),
+            POSITIONS,
+        )
+        for regions in (shown.drawn, shown.predicted)
+    )
+    differ = np.flatnonzero(np.diff(annotated != predicted, prepend=False, append=False)).reshape(-1, 2)
     tolerance = (TOLERANCE + 0.5) / max(1, shown.last - shown.first) * POSITIONS
     one, other = (
         {(region.start, region.number) for region in regions if region.instant}
