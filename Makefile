@@ -47,7 +47,7 @@ test: install ## run the tests that need no Label Studio
 
 # what label-studio-ml has a part in: requests, authentication, answers, the ways to start
 TESTS_2X := tests/test_wsgi.py tests/test_model.py tests/test_logs.py tests/web/test_gunicorn.py \
-	$(patsubst %,tests/web/test_%.py,app routes authentication fuzz predict predict_pairs dashboard cross_origin metrics)
+	$(patsubst %,tests/web/test_%.py,app routes security fuzz predict predict_pairs dashboard cross_origin metrics)
 
 test-2x: checkout-2x $(INSTALLED_2X) ## run the tests that it has a part in under label-studio-ml 2.x (LABEL_STUDIO_ML=checkout)
 	@echo "$(abspath $(LABEL_STUDIO_ML))" > "$$(.venv-2x/bin/python -c 'import site; print(site.getsitepackages()[0])')/label_studio_ml.pth"

@@ -10,14 +10,14 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from timeseries_segmenter.errors import LabelConfigError, QueueError
-from timeseries_segmenter.web.authentication import OPEN, SECRET_HEADER, WEBHOOK
 from timeseries_segmenter.web.backend import EXTENSION, Backend, current_backend
 from timeseries_segmenter.web.bodies import BadBody, body_bytes
 from timeseries_segmenter.web.cross_origin import is_cross_origin
-from timeseries_segmenter.web.dashboard import dashboard
 from timeseries_segmenter.web.label_studio import MODEL_CLASS, VIEWS
 from timeseries_segmenter.web.pages import error_page, guard, is_page
+from timeseries_segmenter.web.projects import dashboard
 from timeseries_segmenter.web.routes import ProjectConverter, routes
+from timeseries_segmenter.web.security import OPEN, SECRET_HEADER, WEBHOOK
 
 logger = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from timeseries_segmenter.storage.version_summary import VersionSummaries
 from timeseries_segmenter.trainings.job import Job
 from timeseries_segmenter.trainings.known_projects import RoomForUnknown
 from timeseries_segmenter.trainings.policy import TRAINING_EVENTS, TrainingPolicy
-from timeseries_segmenter.web.authentication import Authentication
 from timeseries_segmenter.web.client_presence import still_wanted
 from timeseries_segmenter.web.metrics import Metrics
+from timeseries_segmenter.web.security import Authentication
 
 logger = logging.getLogger(__name__)
 

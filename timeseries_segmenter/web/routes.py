@@ -9,8 +9,8 @@ from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.trainings.job import Job, State
 from timeseries_segmenter.web.backend import PROJECT_DIGITS, current_backend, project_number
 from timeseries_segmenter.web.bodies import JobStatus, read_body
+from timeseries_segmenter.web.monitoring import check_readiness
 from timeseries_segmenter.web.pages import done, wants_page
-from timeseries_segmenter.web.readiness import check_readiness
 
 routes = Blueprint("segmenter", __name__)
 

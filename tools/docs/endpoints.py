@@ -15,9 +15,9 @@ from _wsgi import init_app
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
 from timeseries_segmenter.web.app import REPLACED
-from timeseries_segmenter.web.authentication import SECRET_HEADER, Authentication
 from timeseries_segmenter.web.backend import current_backend
 from timeseries_segmenter.web.bodies import JobStatus, Predict, Project, RollBack, Setup, Webhook
+from timeseries_segmenter.web.security import SECRET_HEADER, Authentication
 from tools.docs.markdown import kind, paragraph, table
 
 FILES = ("static", "dashboard.static")
