@@ -5,8 +5,7 @@ import logging
 import sys
 from typing import Any
 
-from model import TimeSeriesSegmenter  # isort: skip  first: it tells what is missing where something is
-import label_studio_ml.api as stock
+from model import TimeSeriesSegmenter  # isort: skip  first: it says what is missing, if something is
 import torch
 from flask import Flask
 
@@ -14,9 +13,8 @@ from timeseries_segmenter.errors import SettingsError
 from timeseries_segmenter.logs import configure_logging, log_missing_password
 from timeseries_segmenter.settings import Settings, read_settings
 from timeseries_segmenter.storage.model_dir import folder_remarks
-from timeseries_segmenter.web.app import extend
-from timeseries_segmenter.web.backend import Backend
-from timeseries_segmenter.web.label_studio import OfRequest
+from timeseries_segmenter.web.app import OfRequest, create_app
+from timeseries_segmenter.web.backend import EXTENSION, Backend
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +26,7 @@ def init_app(
 
     Raises SettingsError.
     """
-    backend = Backend(settings or read_settings())
-    served = type(model_class.__name__, (model_class,), {"backend": backend})
-    app: Flask = stock.init_app(served)
-    extend(app, backend, served)
-    return app
+    return create_app(model_class, settings or read_settings())
 
 
 def serve(settings: Settings) -> Flask:
@@ -40,7 +34,7 @@ def serve(settings: Settings) -> Flask:
     configure_logging(settings, OfRequest())
     torch.set_num_threads(1)  # requests run side by side already
     app = init_app(settings=settings)
-    backend: Backend = app.extensions["timeseries_segmenter"]
+    backend: Backend = app.extensions[EXTENSION]
     _warn(settings)
     backend.remove_unfinished()
     backend.queue.resume()

@@ -1,24 +1,20 @@
 """The model that Label Studio connects: learns from annotated regions and predicts the rest."""
 
-from contextlib import suppress
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, partial
 from typing import Any
 
-from timeseries_segmenter import INSTALL
+from timeseries_segmenter.web.app import LabelStudioMLBase  # isort: skip  first: it says what is missing
+from flask import has_request_context, request
 
-# first: where it is missing, nothing slow should be imported before saying so
-try:
-    with suppress(ImportError):  # 2.x alone: it would open a SQLite file in MODEL_DIR, wherever that is
-        import label_studio_ml.cache
-
-        label_studio_ml.cache.create_cache = lambda *_, **__: {}
-    from label_studio_ml.model import LabelStudioMLBase
-except ModuleNotFoundError as error:
-    raise SystemExit(f"The package {error.name} is missing: {INSTALL}") from None
-
+from timeseries_segmenter.errors import ModelFileError
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.project.prediction import PredictionRequest, predict_tasks
 from timeseries_segmenter.settings import read_settings
-from timeseries_segmenter.web.backend import Backend, project_number, request_project
+from timeseries_segmenter.sources.request_series import RequestSeries
+from timeseries_segmenter.web.backend import Backend
+from timeseries_segmenter.web.bodies import project_number, project_of_tasks
+from timeseries_segmenter.web.client_presence import client_waits
 
 
 class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings no types
@@ -59,7 +55,7 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
 
     @property
     def model_version(self) -> str:
-        """Changes with every training; `untrained` before the first."""
+        """Changes with every training run; `untrained` before the first."""
         return self._backend.store.version(self.project_id)
 
     def get(self, key: str) -> str | None:
@@ -76,19 +72,30 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
     def predict(
         self, tasks: list[dict[str, Any]], context: dict[str, Any] | None = None, **_: Any
     ) -> list[dict[str, Any]]:
-        """One prediction per task. Raises LabelConfigError.
+        """One prediction per task, by the project's newest model. Raises LabelConfigError.
 
         The project is the request's, else the context's, else that of the first task.
         """
-        project = request_project(self.project_id, context, tasks)
-        return self._backend.predict(project, self.config, tasks)
+        project = self.project_id or project_of_tasks(context, tasks)
+        config, backend = self.config, self._backend
+        try:
+            model = backend.store.load(project)
+        except ModelFileError:  # the store has said so, once
+            model = None
+        backend.metrics.models.set(backend.store.in_memory)
+        waits = partial(client_waits, request.environ) if has_request_context() else None
+        series = RequestSeries(backend.sources, project, config, waits)
+        observe = backend.metrics.observe_prediction
+        return predict_tasks(PredictionRequest(tasks, config, series, backend.once, observe), model)
 
     def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Count an event and queue a training when it is due; the training itself runs elsewhere.
+        """Count an event and queue a training run when it is due; the run itself works elsewhere.
 
-        The answer holds `job` where one is queued. Raises LabelConfigError where a labeling config is given
+        The answer holds `job` if one is queued. Raises LabelConfigError if a labeling config is given
         that can't be learned.
         """
         if self._label_config:
-            parse_label_config(self._label_config)
-        return self._backend.handle(project_number(data.get("project"), self.project_id), event)
+            self.config  # noqa: B018  it has to be one that can be learned
+        named = data.get("project")
+        project = project_number(named.get("id") if isinstance(named, Mapping) else named)
+        return self._backend.handle(project or self.project_id, event)

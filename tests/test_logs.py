@@ -12,8 +12,8 @@ from tests.support.models import of_one_pair
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.logs import QUIET, configure_logging
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.web.app import OfRequest
 from timeseries_segmenter.web.backend import Backend
-from timeseries_segmenter.web.label_studio import OfRequest
 
 ACCESS_TOKEN = "9d81c7b2a3e4f5061728394a5b6c7d8e9f001122"
 

@@ -13,7 +13,8 @@ from tests.support.models import of_one_pair
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.trainings.job import State
 from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
-from timeseries_segmenter.web.backend import Backend, project_number
+from timeseries_segmenter.web.backend import Backend
+from timeseries_segmenter.web.bodies import first_project, project_number
 
 IGNORED = {"PROJECT_UPDATED", "TASKS_CREATED", "TASKS_DELETED", "PROJECT_CREATED", "SOMETHING_NEW"}
 TAGS = '<View><TimeSeriesLabels name="label" toName="ts">{}</TimeSeriesLabels>{}</View>'
@@ -346,20 +347,27 @@ def test_the_state_of_a_projects_training_can_be_seen(client: FlaskClient):
         (("47.1795343772",), 47),
         ((None, "", "None", "5.1"), 5),
         ((3, 4), 3),
+        (({"id": "6.1"},), 6),
         ((), 0),
         ((None,), 0),
     ],
 )
 def test_a_project_is_the_first_number_that_is_named(candidates: tuple[object, ...], number: int):
-    assert project_number(*candidates) == number
+    assert first_project(*candidates) == number
 
 
 @pytest.mark.parametrize(
-    "candidate", ["../1", "-1", "1e3", "٣", True, [3], "9" * 19, "0" * 20 + "9" * 30, " 3", "abc.1"]
+    "candidate", ["../1", "-1", "1e3", "٣", True, "[3]", "9" * 19, "0" * 20 + "9" * 30, " 3", "abc.1"]
 )
 def test_what_names_no_project_is_refused(candidate: object):
     with pytest.raises(ValueError, match="is not a project number"):
         project_number(candidate)
+
+
+@pytest.mark.parametrize("value", [[3], {"id": 3}, 3.5, {"secret": 1}])
+def test_what_is_of_another_type_is_refused_and_not_repeated(value: object):
+    with pytest.raises(ValueError, match=r"^should be a project's number, or a text that begins with it$"):
+        project_number(value)
 
 
 def test_answers_to_all_recorded_requests_are_strict_json(client: FlaskClient):

@@ -1,32 +1,60 @@
 """Bodies of requests, each parsed once into a typed object that its view uses."""
 
-from typing import Annotated, Any, Self, TypeVar
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
 from flask import request
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-    model_validator,
-)
-from werkzeug.exceptions import BadRequest
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictInt, StrictStr, ValidationError
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from timeseries_segmenter.project.model import NO_PROJECT
-from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
-from timeseries_segmenter.web.backend import current_backend, project_number, request_project
-from timeseries_segmenter.web.body_bounds import check_tasks, check_values
+from timeseries_segmenter.web.backend import current_backend
+
+PROJECT_DIGITS = 18  # Label Studio counts in 64 bits
+CONTAINER = 5  # values: what an object or a list takes in memory, compared with a number
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+ADVICE = "send fewer tasks at a time, or raise it"
 
 
-def _project(value: object) -> int:
-    if value is not None and not isinstance(value, int | str):
+def project_number(value: object) -> int:
+    """A project as requests name it: `47`, `"47"` or `"47.1795343772"`; NO_PROJECT for None and `""`.
+
+    Raises ValueError for what is not a project number.
+    """
+    if value in (None, "", "None", NO_PROJECT):
+        return NO_PROJECT
+    if not isinstance(value, int | str):  # it is not repeated, whatever it holds
         raise ValueError("should be a project's number, or a text that begins with it")
-    return project_number(value)
+    text = str(value).partition(".")[0]
+    if isinstance(value, bool) or not re.fullmatch(f"[0-9]{{1,{PROJECT_DIGITS}}}", text):
+        raise ValueError(f"{value!r:.60} is not a project number")
+    return int(text)
 
 
-ProjectNumber = Annotated[int, BeforeValidator(_project, json_schema_input_type=StrictInt | StrictStr | None)]
+def first_project(*named: object) -> int:
+    """The first of several numbers, or objects with an `id`, that names a project. Raises ValueError."""
+    for each in named:
+        value = each.get("id") if isinstance(each, Mapping) else each
+        if number := project_number(value if value is None or isinstance(value, int) else str(value)):
+            return number
+    return NO_PROJECT
+
+
+def project_of_tasks(context: object, tasks: Sequence[Mapping[str, Any]]) -> int:
+    """The project of a prediction request that names none itself: its context's, else its first task's.
+
+    Raises ValueError for what is not a project number.
+    """
+    outer = context if isinstance(context, Mapping) else {}
+    return first_project(
+        outer.get("project"), outer.get("project_id"), *[t.get("project") for t in tasks[:1]]
+    )
+
+
+ProjectNumber = Annotated[
+    int, BeforeValidator(project_number, json_schema_input_type=StrictInt | StrictStr | None)
+]
 AnyBody = TypeVar("AnyBody", bound=BaseModel)
 
 
@@ -44,22 +72,12 @@ class Setup(BaseModel):
 
 
 class Predict(BaseModel):
-    """`POST /predict`."""
+    """`POST /predict`; `params.context` is what the annotator marked so far."""
 
     tasks: list[dict[str, Any]]
     label_config: str
     project: ProjectNumber = NO_PROJECT
     params: dict[str, Any] | None = None
-
-    @property
-    def context(self) -> Any:
-        """What the annotator marked so far, or null; Label Studio sends other params as well."""
-        return (self.params or {}).get("context")
-
-    @model_validator(mode="after")
-    def _one_project(self) -> Self:
-        self.project = request_project(self.project, self.context, self.tasks)
-        return self
 
 
 class Project(BaseModel):
@@ -70,21 +88,10 @@ class Project(BaseModel):
 
 
 class Webhook(BaseModel):
-    """`POST /webhook`."""
+    """`POST /webhook`; training events need a project."""
 
     action: str
     project: Project | None = None
-
-    @property
-    def trains(self) -> bool:
-        """Whether the event counts."""
-        return self.action in TRAINING_EVENTS
-
-    @model_validator(mode="after")
-    def _needs_project(self) -> Self:
-        if self.trains and self.project is None:
-            raise ValueError("project: Field required")
-        return self
 
 
 class JobStatus(BaseModel):
@@ -101,13 +108,34 @@ class RollBack(BaseModel):
     version: str | None = None
 
 
-def read_body(model: type[AnyBody]) -> AnyBody:
-    """The current request's body. Raises BadBody, or werkzeug's HTTPException: 400, 413 or 415."""
-    return parse_body(model, json_body())
+def read_body(model: type[AnyBody], *, form: bool = False) -> AnyBody:
+    """The current request's body; with `form`, one without a body or from an HTML form is taken too.
 
-
-def parse_body(model: type[AnyBody], content: object) -> AnyBody:
-    """The body that `content` is. Raises BadBody, which names the first field that can't be used."""
+    How much it holds is seen before it is parsed: that may take twenty times the memory.
+    Raises BadBody, which names the first field that can't be used, or werkzeug's HTTPException: 400, 413
+    or 415.
+    """
+    if form and (request.mimetype in FORMS or not request.get_data()):
+        content: Any = request.form.to_dict()
+    else:
+        settings, body = current_backend.settings, request.get_data()
+        # commas and brackets in strings count, too: telling them apart would take as long as parsing
+        values = body.count(b",") + CONTAINER * (body.count(b"{") + body.count(b"["))
+        if values > settings.max_request_values:
+            raise RequestEntityTooLarge(
+                f"the body holds some {values:,} values (an object or a list counts as {CONTAINER}), and "
+                f"MAX_REQUEST_VALUES={settings.max_request_values} are taken: {ADVICE}"
+            )
+        try:
+            content = request.get_json()
+        except BadRequest as error:
+            raise BadRequest("the body is no JSON") from error
+        tasks = content.get("tasks") if isinstance(content, dict) else None
+        if isinstance(tasks, list) and len(tasks) > settings.max_request_tasks:
+            raise RequestEntityTooLarge(
+                f"tasks: {len(tasks):,}, and MAX_REQUEST_TASKS={settings.max_request_tasks} are taken: "
+                f"{ADVICE}"
+            )
     if not isinstance(content, dict):
         raise BadBody("the body should be a JSON object")
     try:
@@ -116,23 +144,3 @@ def parse_body(model: type[AnyBody], content: object) -> AnyBody:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
         raise BadBody(": ".join(filter(None, (".".join(map(str, first["loc"])), message)))) from error
-
-
-def body_bytes() -> bytes:
-    """The current request's body. Raises werkzeug's HTTPException: 400 or 413."""
-    try:
-        return request.get_data()
-    except OSError as error:  # chunks that are none, in Werkzeug's own server
-        raise BadRequest(f"the body can't be read: {error}") from error
-
-
-def json_body() -> Any:
-    """The JSON that the current request holds. Raises werkzeug's HTTPException: 400, 413 or 415."""
-    settings = current_backend().settings
-    check_values(body_bytes(), settings.max_request_values)
-    try:
-        content = request.get_json()
-    except BadRequest as error:
-        raise BadRequest("the body is no JSON") from error
-    check_tasks(content, settings.max_request_tasks)
-    return content

@@ -2,29 +2,20 @@
 
 import select
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 SOCKETS = ("gunicorn.socket", "werkzeug.socket")  # where servers leave the connection
 DISCONNECTED = "waitress.client_disconnected"  # or a function that knows
 
 
-def still_wanted(environ: Mapping[str, Any]) -> Callable[[], bool]:
-    """A function that says whether the client of a WSGI request is still there.
-
-    It is taken to be where the server gives no connection to look at.
-    """
+def client_waits(environ: Mapping[str, Any]) -> bool:
+    """Whether the client of a WSGI request is still there; believed if the server gives no connection."""
     if callable(disconnected := environ.get(DISCONNECTED)):
-        return lambda: not disconnected()
-    for name in SOCKETS:
-        connection = environ.get(name)
-        if isinstance(connection, socket.socket):
-            return lambda: _is_open(connection)
-    return lambda: True
-
-
-def _is_open(connection: socket.socket) -> bool:
-    """Whether the other side has neither closed nor reset a connection."""
+        return not disconnected()
+    connection = next(filter(None, map(environ.get, SOCKETS)), None)
+    if not isinstance(connection, socket.socket):
+        return True
     try:
         readable = select.poll()
         readable.register(connection, select.POLLIN)

@@ -1,4 +1,4 @@
-"""Pages for people, where programs get JSON: who wants which, what was done, errors, and headers."""
+"""Pages for people, where programs get JSON: who wants which, what was done, and errors."""
 
 from flask import Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -6,9 +6,6 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 PAGES = "/projects"
 
-# not "no-referrer": browsers would send `Origin: null` with the page's own forms
-REFERRER = "same-origin"
-NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 DASHBOARD = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -45,13 +42,5 @@ def error_page(status: int, detail: str) -> ResponseReturnValue:
 
 
 def done(what: str, project: int) -> ResponseReturnValue:
-    """Send a browser back to the dashboard, which tells `what` was done: reloading it repeats nothing."""
+    """Send a browser back to the dashboard, which says `what` was done: reloading it repeats nothing."""
     return redirect(url_for("dashboard.projects", done=what, project=project, _anchor="news"), 303)
-
-
-def guard(response: Response) -> Response:
-    """Have browsers do no more with an answer than it is meant for."""
-    response.headers.setdefault("Content-Security-Policy", NOTHING)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", REFERRER)
-    return response

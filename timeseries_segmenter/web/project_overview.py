@@ -115,7 +115,7 @@ class ProjectOverview:
         """Whether a version has figures on instants."""
         return any(each.quality and each.quality.point_f1 is not None for each in self.versions)
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """For programs; jobs in the words of `GET /projects/{id}/training`."""
         job = self.job.model_dump(mode="json") if self.job else {}
         return {
@@ -123,7 +123,7 @@ class ProjectOverview:
             "title": self.served.title if self.served else "",
             "version": self.served.version if self.served else UNTRAINED,
             "trouble": self.trouble,
-            "versions": [_told(each) for each in self.versions],
+            "versions": [_version_as_json(each) for each in self.versions],
             "status": self.status,
             "waits_behind": self.waits_behind,
             "updates": self.trainings.updates,
@@ -136,7 +136,7 @@ class ProjectOverview:
         }
 
 
-def _told(version: VersionSummary) -> dict[str, Any]:
+def _version_as_json(version: VersionSummary) -> dict[str, Any]:
     quality = version.quality
     return {
         "version": version.version,

@@ -1,22 +1,21 @@
-"""The dashboard: all projects at a glance, and buttons to train, cancel and roll back."""
+"""What people call: all projects at a glance, and what can be seen and done of one."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, make_response, request, send_file, url_for
+from flask import Blueprint, abort, jsonify, make_response, request, send_file, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import IntegerConverter, Map
 
 from timeseries_segmenter.errors import ModelFileError, ReportError, VersionError
 from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.report.page import PALETTE
 from timeseries_segmenter.storage.model_files import version_number
-from timeseries_segmenter.trainings.job import START_TRAINING
-from timeseries_segmenter.web.backend import Backend, current_backend
-from timeseries_segmenter.web.bodies import RollBack, json_body, parse_body
+from timeseries_segmenter.trainings.job import START_TRAINING, State
+from timeseries_segmenter.web.backend import current_backend
+from timeseries_segmenter.web.bodies import PROJECT_DIGITS, RollBack, read_body
 from timeseries_segmenter.web.pages import REPORT, done, page, wants_page
 from timeseries_segmenter.web.project_overview import ProjectOverview
-
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 dashboard = Blueprint(
     "dashboard",
@@ -27,13 +26,11 @@ dashboard = Blueprint(
 )
 
 
-@dashboard.after_request
-def _in_memory(response: Response) -> Response:
-    """The stock app reads the body of every response, which it may not of a file that is streamed."""
-    response.direct_passthrough = False
-    response.make_sequence()
-    response.close()  # the file
-    return response
+class ProjectConverter(IntegerConverter):
+    """A project's number in a path; no route for one that could be none."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=10**PROJECT_DIGITS - 1)
 
 
 @dashboard.get("/projects/static/palette.css")
@@ -57,38 +54,69 @@ def version_name(version: str) -> str:
 @dashboard.get("/projects")
 def projects() -> ResponseReturnValue:
     """All projects that have a model or had a training event, newest first; JSON for programs."""
-    backend = current_backend()
-    overviews = _overviews(backend)
-    if not wants_page():
-        told = [overview.told() | _links(backend, overview) for overview in overviews]
-        answer = jsonify({"projects": told})
-        answer.headers["Cache-Control"] = "no-store"
-        answer.vary.add("Accept")
-        return answer
-    return page(
-        "projects.html",
-        overviews=overviews,
-        links={overview.project: _links(backend, overview) for overview in overviews},
-        settings=backend.settings,
-        news=_news(),
+    overviews = _overviews()
+    links = {overview.project: _links(overview) for overview in overviews}
+    if wants_page():
+        # what was done before the browser was sent here, and for which project
+        news = {"what": request.args.get("done", ""), "project": request.args.get("project", "")}
+        settings = current_backend.settings
+        return page("projects.html", overviews=overviews, links=links, settings=settings, news=news)
+    answer = jsonify({"projects": [each.as_json() | links[each.project] for each in overviews]})
+    answer.headers["Cache-Control"] = "no-store"
+    answer.vary.add("Accept")
+    return answer
+
+
+@dashboard.get("/projects/<project:project>/training")
+def training(project: int) -> ResponseReturnValue:
+    """How the project's newest training stands, what became of the ones before, and its versions."""
+    trainings = current_backend.queue.states.read(project)
+    newest = trainings.newest
+    failed = [job for job in trainings.jobs if job.state in (State.FAILED, State.QUEUED) and job.error]
+    shown = newest.model_dump(mode="json") if newest else {}
+    return jsonify(
+        trainings.model_dump(mode="json", exclude={"project"})
+        | {
+            "project": str(project),
+            "version": current_backend.store.version(project),
+            "versions": current_backend.store.versions(project) or [UNTRAINED],
+            "state": shown.get("state"),
+            "step": shown.get("step"),
+            "progress": shown.get("progress"),
+            "last_error": failed[-1].error if failed else None,
+            "not_before": shown.get("not_before"),
+            "problem": trainings.problem,
+        }
     )
 
 
 @dashboard.post("/projects/<project:project>/train")
 def train(project: int) -> ResponseReturnValue:
     """Queue a training, from scratch, as `START_TRAINING` does."""
-    backend = current_backend()
-    if project == NO_PROJECT or not backend.knows(project):
-        abort(404, _unknown(project))
-    answer = backend.handle(project, START_TRAINING)
+    if project == NO_PROJECT or not current_backend.knows(project):
+        abort(
+            404,
+            f"project {project} is not known here: connect this service in Label Studio (project, Settings, "
+            "Model) and submit an annotation",
+        )
+    answer = current_backend.handle(project, START_TRAINING)
     return done("train", project) if wants_page() else (jsonify(answer), 201)
+
+
+@dashboard.post("/projects/<project:project>/training/cancel")
+def cancel(project: int) -> ResponseReturnValue:
+    """Take back what is queued, and stop what runs."""
+    jobs = current_backend.cancel(project)
+    if wants_page():
+        return done("cancel" if jobs else "nothing-to-cancel", project)
+    return jsonify({"cancelled": [job.id for job in jobs]})
 
 
 @dashboard.post("/projects/<project:project>/rollback")
 def roll_back(project: int) -> ResponseReturnValue:
     """Serve an earlier version again: `version`, in a form or as JSON, or the one before."""
-    backend = current_backend()
-    wanted = _roll_back_body().version or None
+    backend = current_backend
+    wanted = read_body(RollBack, form=True).version or None
     kept = backend.store.versions(project)
     current = backend.store.version(project)
     if current == UNTRAINED:
@@ -111,7 +139,7 @@ def roll_back(project: int) -> ResponseReturnValue:
 @dashboard.get("/projects/<project:project>/report")
 def report(project: int) -> ResponseReturnValue:
     """The training report of a version, by default the one that is served, as a page."""
-    backend = current_backend()
+    backend = current_backend
     served = backend.store.version(project)
     version = request.args.get("version") or served
     if served == UNTRAINED:
@@ -142,7 +170,8 @@ def _without_report(title: str, detail: str) -> ResponseReturnValue:
     return jsonify({"detail": f"{title}: {detail}"}), 404
 
 
-def _overviews(backend: Backend) -> list[ProjectOverview]:
+def _overviews() -> list[ProjectOverview]:
+    backend = current_backend
     summaries = backend.summaries.by_project()
     states = backend.queue.states
     each = backend.settings.start_training_each_n_updates
@@ -159,27 +188,10 @@ def _overviews(backend: Backend) -> list[ProjectOverview]:
     ]
 
 
-def _links(backend: Backend, overview: ProjectOverview) -> dict[str, Any]:
+def _links(overview: ProjectOverview) -> dict[str, Any]:
     project = overview.project
-    studio = f"{backend.settings.label_studio_link}/projects/{project}/data"
+    studio = f"{current_backend.settings.label_studio_link}/projects/{project}/data"
     return {
         "report": url_for("dashboard.report", project=project) if overview.served else None,
         "label_studio": None if project == NO_PROJECT else studio,
     }
-
-
-def _news() -> dict[str, str]:
-    """What was done before the browser was sent here, and for which project."""
-    return {"what": request.args.get("done", ""), "project": request.args.get("project", "")}
-
-
-def _roll_back_body() -> RollBack:
-    form = request.mimetype in FORMS or not request.get_data()
-    return parse_body(RollBack, request.form.to_dict() if form else json_body())
-
-
-def _unknown(project: int) -> str:
-    return (
-        f"project {project} is not known here: connect this service in Label Studio (project, Settings, "
-        "Model) and submit an annotation"
-    )

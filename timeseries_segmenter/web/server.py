@@ -5,11 +5,14 @@ thread is at the next one. What is added here: bodies that nobody will read are 
 their own for predictions, and a limit on connections at which the oldest unfinished one gives way.
 """
 
+import ctypes
+import gc
 import json
 import logging
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from waitress.adjustments import Adjustments
@@ -20,8 +23,6 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 from werkzeug.datastructures import EnvironHeaders, Headers
 
-from timeseries_segmenter.web.body_bounds import LARGE, give_back_memory
-
 logger = logging.getLogger(__name__)
 
 IDLE = 60  # seconds without a byte, after which a connection is closed
@@ -30,6 +31,7 @@ STALLED = 2  # seconds without a byte, after which half a request does not hold 
 RECEIVED = 128 * 1024  # bytes at once: each read may have to wait for other threads
 IN_MEMORY = 64 * 1024  # bytes of a body; longer ones go to a temporary file
 ANSWER_IN_MEMORY = 1024 * 1024  # bytes, likewise
+LARGE = 16_000_000  # bytes of a body, after which memory is given back
 HEAD = 64 * 1024  # bytes of a request's first line and headers
 CHUNK_LINE = 4096  # bytes of a line between chunks
 CHUNKED_AT_ONCE = 2048  # bytes: waitress copies what is left after each chunk
@@ -163,7 +165,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         large = self.requests[0].held > LARGE
         super().service()
         if large:
-            give_back_memory()
+            _give_back_memory()
 
     def write_soon(self, data: Any) -> int:
         """Have a part of the answer sent."""
@@ -303,6 +305,13 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             )
         min(unfinished, key=lambda channel: channel.creation_time).handle_close()
         return True
+
+
+def _give_back_memory() -> None:
+    """Free what a refused request leaves behind, and have the C library give it back to the system."""
+    gc.collect()  # an error holds the frames, with the body in them, in a circle
+    with suppress(AttributeError):  # not glibc, or not Linux
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _dispatcher(threads: int) -> ThreadedTaskDispatcher:

@@ -42,9 +42,7 @@ class WebWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Serve."""
-        # not at the top: gunicorn's first process needs none of it
-        from timeseries_segmenter.web.app import wants_body
-        from timeseries_segmenter.web.backend import EXTENSION
+        from timeseries_segmenter.web.backend import EXTENSION  # gunicorn's first process needs none of it
 
         backend = self.wsgi.extensions[EXTENSION]
         files = _raise_file_limit()
@@ -58,7 +56,7 @@ class WebWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
                 threads=self.cfg.threads,
                 connections=connections,
                 longest_body=backend.settings.max_request_mb * 1_000_000,
-                wants_body=lambda *head: wants_body(backend, *head),
+                wants_body=backend.security.wants_body,
                 slow_paths=SLOW_PATHS,
             )
             for listener in self.sockets

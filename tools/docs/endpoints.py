@@ -17,7 +17,7 @@ from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
 from timeseries_segmenter.web.app import REPLACED
 from timeseries_segmenter.web.backend import current_backend
 from timeseries_segmenter.web.bodies import JobStatus, Predict, Project, RollBack, Setup, Webhook
-from timeseries_segmenter.web.security import SECRET_HEADER, Authentication
+from timeseries_segmenter.web.security import SECRET_HEADER, Security
 from tools.docs.markdown import kind, paragraph, table
 
 FILES = ("static", "dashboard.static")
@@ -92,7 +92,7 @@ def answers() -> str:
 def metrics() -> str:
     """A table of all that is counted, from its own exposition."""
     with app().app_context():
-        text = current_backend().metrics.exposition().decode()
+        text = current_backend.metrics.exposition().decode()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     described = re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE)
     rows = [(f"`{name}`", kinds[name], words) for name, words in described if not name.endswith("_created")]
@@ -103,10 +103,10 @@ def _credentials(path: str) -> str:
     everything = Settings.model_construct(
         basic_auth_user="user", basic_auth_pass=SecretStr("password"), webhook_secret=SecretStr("secret")
     )
-    authentication = Authentication(everything)
-    if authentication.allows(path, Headers()):
+    security = Security(everything)
+    if security.objection("GET", path, Headers()) is None:
         return "nothing"
-    secret = authentication.allows(path, Headers({SECRET_HEADER: "secret"}))
+    secret = security.objection("GET", path, Headers({SECRET_HEADER: "secret"})) is None
     return "user and password, or the secret" if secret else "user and password"
 
 
