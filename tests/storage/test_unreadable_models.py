@@ -358,7 +358,7 @@ def test_without_memory_nothing_is_set_aside_and_later_the_newest_is_served(
         "dimensions": {**state["dimensions"], "hidden_size": 900, "stride": dimensions.stride},
         "weights": network.state_dict(),
     }
-    second = store.save(3, of_one_pair(Segmenter.of_state(state)))
+    second = store.save(3, of_one_pair(Segmenter.from_state(state)))
     without, later, _ = run(NO_MEMORY, settings.model_dir, room)
     assert without[0] in (first, second, "untrained")
     assert without[1] == without[2] or without[2] == "untrained"  # what is loaded and what is told agree

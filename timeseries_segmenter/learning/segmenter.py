@@ -89,7 +89,7 @@ class Segmenter:
         return Segmentation(segments, confidence(calibrated))
 
     def state(self) -> dict[str, Any]:
-        """All of it as plain numbers, strings, lists, dicts and tensors, for `of_state`."""
+        """All of it as plain numbers, strings, lists, dicts and tensors, for `from_state`."""
         return {
             "dimensions": asdict(self.network.dimensions),
             "window": self.window,
@@ -111,7 +111,7 @@ class Segmenter:
         }
 
     @classmethod
-    def of_state(cls, state: dict[str, Any], device: torch.device | None = None) -> "Segmenter":
+    def from_state(cls, state: dict[str, Any], device: torch.device | None = None) -> "Segmenter":
         """The same segmenter again, by default on the GPU if there is one.
 
         Raises KeyError, TypeError, ValueError, RuntimeError or AttributeError for another state.
@@ -145,12 +145,12 @@ class Segmenter:
 
     @classmethod
     def check_state(cls, state: dict[str, Any]) -> None:
-        """Raise what `of_state` raises for another state; the weights' shapes are compared, not their values.
+        """Raise what `from_state` raises for another state; compares the weights' shapes, not their values.
 
         Weights that are mapped from a file stay on disk.
         """
         with NO_DEVICE:
-            cls.of_state(state, NO_DEVICE)
+            cls.from_state(state, NO_DEVICE)
 
 
 def confidence(calibrated: FloatArray) -> float:

@@ -39,7 +39,7 @@ def evaluate(
     """
     confusion = np.zeros((len(label_sets) + 1, len(label_sets) + 1), np.int64)
     overlaps = dict.fromkeys(OVERLAPS, Matches())
-    points, edits, true, predicted, tasks = Matches(), [], 0, 0, 0
+    matched_instants, edits, true, predicted, tasks = Matches(), [], 0, 0, 0
     for comparison in comparisons:
         tasks += 1
         true += len(comparison.true)
@@ -53,7 +53,7 @@ def evaluate(
         instants = [_of(segments, instant=True) for segments in (comparison.true, comparison.predicted)]
         for percent in OVERLAPS:
             overlaps[percent] += overlap_matches(ranges[0], ranges[1], percent / 100)
-        points += instant_matches(instants[0], instants[1], tolerance)
+        matched_instants += instant_matches(instants[0], instants[1], tolerance)
         edits.append(edit_score(comparison.true, comparison.predicted))
     scores = scores_of(confusion)
     return {
@@ -68,11 +68,11 @@ def evaluate(
             for name, f1 in zip(("background", *map(label_set_name, label_sets)), scores.f1, strict=True)
         },
         "segment_f1": {str(percent): _f1(matches) for percent, matches in overlaps.items()},
-        "point_f1": _f1(points),
+        "point_f1": _f1(matched_instants),
         "tolerance": tolerance,
         "edit": float(np.mean(edits)),
         "segments": {"true": true, "predicted": predicted, "ratio": predicted / true if true else None},
-        "instants": {"true": points.true, "predicted": points.predicted},
+        "instants": {"true": matched_instants.true, "predicted": matched_instants.predicted},
     }
 
 

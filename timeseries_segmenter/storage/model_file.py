@@ -56,7 +56,7 @@ def load_model(path: Path, device: torch.device | None = None) -> Model:
     card = _checked_card(content, path)
     try:
         segmenters = {
-            name: Segmenter.of_state(pair["segmenter"], device) for name, pair in content["pairs"].items()
+            name: Segmenter.from_state(pair["segmenter"], device) for name, pair in content["pairs"].items()
         }
     except (MemoryError, RuntimeError) as error:  # the state was checked: what lacks is memory
         raise ModelFileError(f"{path.name} can't be loaded: {error}") from error
@@ -68,7 +68,7 @@ def load_folds(path: Path, device: torch.device | None = None) -> dict[str, Fold
     content = _read(path, whole=False)
     try:
         return {
-            name: {number: Segmenter.of_state(each, device) for number, each in pair["folds"].items()}
+            name: {number: Segmenter.from_state(each, device) for number, each in pair["folds"].items()}
             for name, pair in content["pairs"].items()
         }
     except (MemoryError, *_NO_STATE) as error:

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Sequence
 
 from timeseries_segmenter.learning.training import Fitted
-from timeseries_segmenter.project.card import Metrics
+from timeseries_segmenter.project.card import Card, Metrics
+from timeseries_segmenter.project.training import ModelTraining
 from timeseries_segmenter.segment import label_set_name
 
 logger = logging.getLogger(__name__)
@@ -31,20 +32,23 @@ def log_news(project: int, what: str, sentences: Sequence[str], known: Sequence[
         logger.info("project %d: %s as before: %d", project, what, len(sentences) - len(new))
 
 
-def log_training(project: int, version: str, tasks: int, seconds: float) -> None:
-    """A training run made a model."""
+def log_model(project: int, version: str, training: ModelTraining, card: Card, seconds: float) -> None:
+    """A training run made a model: its pairs, those that are not learned, and the whole."""
+    for name, pair in training.pairs.items():
+        _log_fitted(project, version, name, pair.fitted, card.pairs[name].held_out)
+    for name, reason in training.unlearned.items():
+        logger.warning("project %d: nothing is predicted for %s yet: %s", project, name, reason)
     logger.info(
         "project %d: model %s from %d tasks in %.1f s",
         project,
         version,
-        tasks,
+        len(card.tasks),
         seconds,
         extra={"project": project, "version": version, "seconds": round(seconds, 4)},
     )
 
 
-def log_fitted(project: int, version: str, pair: str, fitted: Fitted, held_out: Metrics | None) -> None:
-    """A pair's network was fitted; metrics on the tasks that it was trained on, and on held-out ones."""
+def _log_fitted(project: int, version: str, pair: str, fitted: Fitted, held_out: Metrics | None) -> None:
     names = fitted.segmenter.class_names
     f1 = ", ".join(f"{name} {score:.3f}" for name, score in zip(names, fitted.scores.f1, strict=True))
     logger.info(

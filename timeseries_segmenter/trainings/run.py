@@ -34,17 +34,17 @@ from timeseries_segmenter.sources.retries import LONG, ONE_TRY
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.annotate_next import SECONDS, lowest_scores
-from timeseries_segmenter.trainings.log import log_fitted, log_news, log_step, log_training
+from timeseries_segmenter.trainings.log import log_model, log_news, log_step
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The version a training made, and the tasks it had to leave out, each with the reason.
+    """The version that a training run made, and the tasks it had to leave out, each with the reason.
 
-    `is_new`: made it, else the version is the one from before. `away`: why some tasks may be read later;
-    empty where none is left out for such a reason. `further_away`: the version before didn't lack all
+    `is_new`: the run made it, else it is the one from before. `away`: why some tasks may be read later;
+    empty if none is left out for such a reason. `further_away`: the version before didn't lack all
     of them.
     """
 
@@ -126,16 +126,12 @@ class TrainingRun:
         )
         unlabelled = self._unlabelled(project, config, training)
         model = reported(training, card, before.model.card if before else None, unlabelled)
-        told = time.monotonic()
-        log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", told - trained)
+        reported_at = time.monotonic()
+        log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", reported_at - trained)
         observer.on_step(Step.SAVING)
         version = self._store.save(project, model)
-        log_step(project, "save", version, time.monotonic() - told, version=version)
-        for name, each in training.pairs.items():
-            log_fitted(project, version, name, each.fitted, model.card.pairs[name].held_out)
-        for name, reason in training.unlearned.items():
-            logger.warning("project %d: nothing is drawn for %s yet: %s", project, name, reason)
-        log_training(project, version, len(tasks), time.monotonic() - began)
+        log_step(project, "save", version, time.monotonic() - reported_at, version=version)
+        log_model(project, version, training, model.card, time.monotonic() - began)
         further = not lacking(each for each in left_out if each.passing) <= (lacked_before or set())
         return Outcome(version, skipped, away=away, further_away=further)
 
@@ -164,7 +160,7 @@ class TrainingRun:
         """Annotated tasks of each pair, and why others are left out. Raises TrainingError for none."""
         left_out: list[LeftOut] = []
         tasks = self._label_studio.labelled_tasks(project)
-        # without Label Studio nothing can be read: the training fails, and is tried again
+        # without Label Studio nothing can be read: the run fails, and is tried again
         errors = (SeriesError, DownloadError)
         labelled = read_labelled_tasks(tasks, config, self._series, errors, left_out.append)
         if not any(labelled.values()):
@@ -184,7 +180,7 @@ class TrainingRun:
 
 
 def _with_those_away(error: TrainingError, away: str) -> TrainingError:
-    """Why what could be read was not enough; worth another try where some could not be."""
+    """Why what could be read was not enough; worth another try if some could not be."""
     failure = TrainingError(f"{error}; {away}" if away else str(error))
     failure.passing = bool(away)
     return failure
