@@ -348,5 +348,5 @@ def test_csv_and_json_give_the_same_series(rows):
 
 def test_a_series_answers_for_its_time():
     series = Series(np.zeros((3, 1), np.float32), ("value",), axis([0, 0.5, 1]))
-    assert series.rows(0.5, 1) == (1, 2)
+    assert series.time.rows(0.5, 1) == (1, 2)
     assert series.start_end(1, 2) == (0.5, 1)

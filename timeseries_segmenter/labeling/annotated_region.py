@@ -85,7 +85,7 @@ def place(region: Mapping[str, object], pair: LabelPair, series: Series) -> tupl
     labels, remark = _labels(value.get(REGION_TYPE), pair)
     start, end = (_time(value, name, pair, series) for name in ("start", "end"))
     try:
-        rows = series.rows(start, end)
+        rows = series.time.rows(start, end)
     except SeriesError as error:
         raise RegionError(f"has no place in the series: {error}") from error
     if rows is None:

@@ -1,7 +1,7 @@
 """A task's series: its channels as an array, and its time as Label Studio writes it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,15 +42,6 @@ class Series:
         """The channels without any value in this series."""
         empty = np.isnan(self.values[0])  # what is missing has its neighbour's value, if there is one
         return tuple(name for name, missing in zip(self.channels, empty, strict=True) if missing)
-
-    def having_read(self, texts: Iterable[str]) -> "Series":
-        """The same series, for which these starts and ends are read; see `TimeAxis.having_read`."""
-        time = self.time.having_read(texts)
-        return self if time is self.time else replace(self, time=time)
-
-    def rows(self, start: object, end: object) -> tuple[int, int] | None:
-        """The first and last row, both inclusive, of a region; see `TimeAxis.rows`."""
-        return self.time.rows(start, end)
 
     def start_end(self, first: int, last: int) -> tuple[Time, Time]:
         """The start and end of a region over these rows; see `TimeAxis.start_ends`."""

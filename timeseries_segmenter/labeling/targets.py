@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -71,7 +71,7 @@ def read_annotation(annotation: Mapping[str, object], pair: LabelPair, series: S
             f"annotation {annotation.get('id')} has {len(results)} results, and at most {MOST_REGIONS} are "
             "read; split the series into several tasks"
         )
-    series = series.having_read(_texts(results, pair))
+    series = replace(series, time=series.time.having_read(_texts(results, pair)))
     segments: list[Segment] = []
     remarks: dict[str, list[str]] = {}
     problems: dict[str, list[str]] = {}

@@ -354,7 +354,7 @@ def test_cells_that_are_numbers_are_numbers_before_they_are_times(times):
         TimeFormat(times.time_format).parse([start, end]).tolist() if isinstance(start, str) else [start, end]
     )
     assert parsed == times.stamps
-    assert series.rows(start, end) == (0, 1)
+    assert series.time.rows(start, end) == (0, 1)
 
 
 def test_text_of_json_is_no_number():
@@ -369,7 +369,7 @@ def test_text_of_json_is_no_number():
 def test_what_the_editor_writes_for_such_times_is_understood():
     rows = [f"{80000 + row // 60 * 100 + row % 60:06d},{row}\n" for row in range(120)]
     series = read("time,ax\n" + "".join(rows), "ax", time="time", time_format="%H%M%S")
-    assert series.rows("080200", "080409") == (20, 49)
+    assert series.time.rows("080200", "080409") == (20, 49)
 
 
 @pytest.mark.parametrize("cells", [["0959", "1000"], ["9.95", "10.0"]])

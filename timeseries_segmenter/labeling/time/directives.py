@@ -3,9 +3,9 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import fmod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,17 @@ class Unit(Enum):
     CENTURY = (0, 1200)
 
 
+class Date(NamedTuple):
+    """A day in the calendar; months and days count from 0."""
+
+    year: int
+    month: int
+    day_of_year: int
+    day_of_month: int
+
+
 class Moment:
-    """Milliseconds since 1970, in the parts that d3 prints: months and days from 0, weekdays from Sunday."""
+    """Milliseconds since 1970, in the parts that d3 prints; weekdays count from Sunday, which is 0."""
 
     def __init__(self, milliseconds: int) -> None:
         self.milliseconds = milliseconds
@@ -53,41 +62,23 @@ class Moment:
         self.weekday = (self._days + 4) % 7
 
     @property
-    def year(self) -> int:
-        return self._date[0]
-
-    @property
-    def month(self) -> int:
-        return self._date[1]
-
-    @property
-    def day_of_year(self) -> int:
-        return self._date[2]
-
-    @property
-    def day_of_month(self) -> int:
-        return self._date[3]
-
-    @property
-    def thursday(self) -> tuple[int, int]:
-        """The year and the day of the year of the week's Thursday, to which an ISO week belongs."""
-        year, _, day_of_year, _ = _date(self._days - (self.weekday - 1) % 7 + 3)
-        return year, day_of_year
-
-    @cached_property
-    def _date(self) -> tuple[int, int, int, int]:
+    def date(self) -> Date:
         return _date(self._days)
+
+    @property
+    def thursday(self) -> Date:
+        """The week's Thursday, to whose year an ISO week belongs."""
+        return _date(self._days - (self.weekday - 1) % 7 + 3)
 
 
 @lru_cache(maxsize=1024)
-def _date(day: int) -> tuple[int, int, int, int]:
-    """The year of a day since 1970, and month, day of the year and day of the month, from 0."""
+def _date(day: int) -> Date:
     date = np.datetime64(day, "D")
     month, first, new_year = (
         date.astype(unit).astype(kind).astype(np.int64)
         for unit, kind in (("M8[M]", "M8[M]"), ("M8[M]", "M8[D]"), ("M8[Y]", "M8[D]"))
     )
-    return int(month) // 12 + 1970, int(month) % 12, day - int(new_year), day - int(first)
+    return Date(int(month) // 12 + 1970, int(month) % 12, day - int(new_year), day - int(first))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +123,15 @@ def _in_century(year: Numbers) -> Numbers:
 
 # fmt: off
 DIRECTIVES = {directive.letter: directive for directive in (
-    Directive("Y", "year", 4, lambda at: int(fmod(at.year, 10_000)), (Unit.YEAR, Unit.CENTURY),
+    Directive("Y", "year", 4, lambda at: int(fmod(at.date.year, 10_000)), (Unit.YEAR, Unit.CENTURY),
               "year, four digits"),
-    Directive("y", "year", 2, lambda at: int(fmod(at.year, 100)), (Unit.YEAR,),
+    Directive("y", "year", 2, lambda at: int(fmod(at.date.year, 100)), (Unit.YEAR,),
               "year, two digits: 69 to 99 are 1969 to 1999, 00 to 68 are 2000 to 2068", read=_in_century),
-    Directive("m", "month", 2, lambda at: at.month + 1, (Unit.MONTH,),
+    Directive("m", "month", 2, lambda at: at.date.month + 1, (Unit.MONTH,),
               "month, 01 to 12", read=lambda number: number - 1),
-    Directive("d", "day", 2, lambda at: at.day_of_month + 1, (Unit.DAY,),
+    Directive("d", "day", 2, lambda at: at.date.day_of_month + 1, (Unit.DAY,),
               "day, 01 to 31"),
-    Directive("e", "day", 2, lambda at: at.day_of_month + 1, (Unit.DAY,),
+    Directive("e", "day", 2, lambda at: at.date.day_of_month + 1, (Unit.DAY,),
               "day, padded with a space", padding=" "),
     Directive("H", "hour", 2, lambda at: at.in_day // 3_600_000, (Unit.HOUR, Unit.HALF_DAY),
               "hour, 00 to 23"),
@@ -167,27 +158,27 @@ DIRECTIVES = {directive.letter: directive for directive in (
               "day of the week, short: Sun", names=tuple(name[:3] for name in _WEEKDAYS)),
     Directive("A", "weekday", 9, lambda at: at.weekday, (),
               "day of the week: Sunday", names=_WEEKDAYS),
-    Directive("b", "month", 3, lambda at: at.month, (Unit.MONTH,),
+    Directive("b", "month", 3, lambda at: at.date.month, (Unit.MONTH,),
               "month, short: Jan", names=tuple(name[:3] for name in _MONTHS)),
-    Directive("B", "month", 9, lambda at: at.month, (Unit.MONTH,),
+    Directive("B", "month", 9, lambda at: at.date.month, (Unit.MONTH,),
               "month: January", names=_MONTHS),
-    Directive("j", "day", 3, lambda at: at.day_of_year + 1, (Unit.DAY, Unit.MONTH),
+    Directive("j", "day", 3, lambda at: at.date.day_of_year + 1, (Unit.DAY, Unit.MONTH),
               "day of the year, 001 to 366", zero="month"),
-    Directive("q", "quarter", 1, lambda at: at.month // 3 + 1, (Unit.MONTH,),
+    Directive("q", "quarter", 1, lambda at: at.date.month // 3 + 1, (Unit.MONTH,),
               "quarter, 1 to 4"),
     Directive("w", "weekday", 1, lambda at: at.weekday, (),
               "day of the week, 0 is Sunday"),
     Directive("u", "weekday from Monday", 1, lambda at: at.weekday or 7, (),
               "day of the week, 1 is Monday"),
-    Directive("U", "week from Sunday", 2, lambda at: (at.day_of_year + 7 - at.weekday) // 7,
+    Directive("U", "week from Sunday", 2, lambda at: (at.date.day_of_year + 7 - at.weekday) // 7,
               (Unit.DAY, Unit.MONTH), "week of the year, from the first Sunday"),
-    Directive("W", "week from Monday", 2, lambda at: (at.day_of_year + 7 - (at.weekday - 1) % 7) // 7,
+    Directive("W", "week from Monday", 2, lambda at: (at.date.day_of_year + 7 - (at.weekday - 1) % 7) // 7,
               (Unit.DAY, Unit.MONTH), "week of the year, from the first Monday"),
-    Directive("V", "ISO week", 2, lambda at: at.thursday[1] // 7 + 1, (Unit.DAY, Unit.MONTH),
+    Directive("V", "ISO week", 2, lambda at: at.thursday.day_of_year // 7 + 1, (Unit.DAY, Unit.MONTH),
               "week, ISO 8601"),
-    Directive("G", "year", 4, lambda at: int(fmod(at.thursday[0], 10_000)), (Unit.YEAR, Unit.CENTURY),
+    Directive("G", "year", 4, lambda at: int(fmod(at.thursday.year, 10_000)), (Unit.YEAR, Unit.CENTURY),
               "year of the ISO week"),
-    Directive("g", "year", 2, lambda at: int(fmod(at.thursday[0], 100)), (Unit.YEAR,),
+    Directive("g", "year", 2, lambda at: int(fmod(at.thursday.year, 100)), (Unit.YEAR,),
               "year of the ISO week, two digits", read=_in_century),
 )}
 # fmt: on
