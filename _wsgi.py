@@ -12,7 +12,7 @@ from flask import Flask
 from timeseries_segmenter.errors import SettingsError
 from timeseries_segmenter.logs import configure_logging, log_missing_password
 from timeseries_segmenter.settings import Settings, read_settings
-from timeseries_segmenter.storage.model_dir import folder_remarks
+from timeseries_segmenter.storage.files import folder_remarks
 from timeseries_segmenter.web.app import OfRequest, create_app
 from timeseries_segmenter.web.backend import EXTENSION, Backend
 

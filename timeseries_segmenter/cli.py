@@ -364,12 +364,11 @@ def _add_versions(commands: Commands) -> None:
 def versions(options: argparse.Namespace, settings: "Settings") -> None:
     """List the versions of a project's model, newest first; * marks the one that is served."""
     from timeseries_segmenter.storage.model_store import ModelStore
-    from timeseries_segmenter.storage.version_summary import VersionSummaries
 
     store = ModelStore(settings)
     current = store.version(options.project)
     rows = []
-    for summary in VersionSummaries(store).of(options.project):
+    for summary in store.summaries(options.project):
         quality = summary.quality
         rows.append(
             (

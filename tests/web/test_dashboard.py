@@ -604,7 +604,7 @@ def test_a_failure_is_told_without_its_cause(
     def fail() -> None:
         raise RuntimeError("secret cause")
 
-    monkeypatch.setattr(backend.summaries, "by_project", fail)
+    monkeypatch.setattr(backend.store, "summaries_by_project", fail)
     for headers, kind in (({}, "application/json"), (BROWSER, "text/html")):
         answer = client.get("/projects", headers=headers)
         assert (answer.status_code, answer.mimetype) == (500, kind)

@@ -1,4 +1,4 @@
-"""Files that are whole, or as they were before, whatever happens while they are written.
+"""The folder MODEL_DIR: files that are whole, or as they were before, whatever happens meanwhile.
 
 What root makes belongs to the owner of the folder it lies in: a command that an administrator runs as
 root leaves nothing behind that the service, as another user, could not use.
@@ -6,6 +6,8 @@ root leaves nothing behind that the service, as another user, could not use.
 
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,12 @@ logger = logging.getLogger(__name__)
 
 ROOT = 0  # user id
 UNFINISHED = "unfinished"
+ROOM = 1 << 16  # bytes that the state of a project may need
+
+
+def model_path(model_dir: Path, project: int) -> Path:
+    """The file of a project's current model, whether it is there or not."""
+    return model_dir / f"model_project_{project}.pt"
 
 
 def replace_file(path: Path, write: Callable[[Path], object], keep_as: Path | None = None) -> None:
@@ -93,6 +101,38 @@ def give_to_folder_owner(path: Path) -> None:
         )
 
 
+def folder_remarks(model_dir: Path) -> list[str]:
+    """Sentences for the log; none where models can be kept, and will be found again."""
+    remarks = []
+    if model_dir.resolve() == Path.cwd():
+        remarks.append(
+            f"MODEL_DIR={model_dir} is the working directory: models lie among the code, and in a container "
+            "they are lost with it; name a folder on a volume"
+        )
+    if problem := folder_problem(model_dir):
+        remarks.append(problem)
+    return remarks
+
+
+def folder_problem(model_dir: Path) -> str | None:
+    """Why nothing can be written to a models' folder, and what to do; None where it can."""
+    folder = model_dir.absolute()
+    beginning = f"MODEL_DIR={model_dir} can't be written, and nothing can be trained:"
+    try:
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+        for path in (nearest, folder / "training", folder / "versions"):
+            if path.exists() and not os.access(path, os.W_OK):
+                return f"{beginning} {path} {_why_unwritable(path)}"
+        if shutil.disk_usage(nearest).free < ROOM:
+            return f"{beginning} the disk is full; give it room"
+        if nearest == folder:  # where there is none yet, looking should not make it
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(bytes(ROOM))
+    except OSError as error:
+        return f"{beginning} {error.strerror}; give it room and access rights"
+    return None
+
+
 def _whose(path: Path, error: PermissionError) -> str:
     """Why a file can't be opened, and what to do."""
     with suppress(OSError):
@@ -124,6 +164,11 @@ def _synchronise(path: Path) -> None:
         os.close(descriptor)
 
 
-def model_path(model_dir: Path, project: int) -> Path:
-    """The file of a project's current model, whether it is there or not."""
-    return model_dir / f"model_project_{project}.pt"
+def _why_unwritable(path: Path) -> str:
+    owner, user = path.stat().st_uid, os.getuid()
+    if owner == user:
+        return "is read-only; mount it for writing, or change its mode"
+    return (
+        f"belongs to user {owner}, and this service runs as user {user}; give it the whole folder, for a "
+        f"mounted one on its host: chown -R {user} <folder>"
+    )

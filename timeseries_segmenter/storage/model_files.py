@@ -16,7 +16,6 @@ from filelock import Timeout
 
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
 from timeseries_segmenter.project.card import Card
-from timeseries_segmenter.storage.file_memory import Signature, signature
 from timeseries_segmenter.storage.files import (
     file_lock,
     make_folder,
@@ -24,6 +23,7 @@ from timeseries_segmenter.storage.files import (
     remove_unfinished,
     replace_file,
 )
+from timeseries_segmenter.storage.known_files import Signature, signature
 from timeseries_segmenter.storage.model_file import load_model, read_card, stated_version
 
 logger = logging.getLogger(__name__)

@@ -1,17 +1,27 @@
-"""The model of each project, and its version, in memory for as long as their file is the same."""
+"""The models of all projects in MODEL_DIR: which version is served, loaded, saved, rolled back to.
+
+A file is looked at on every request, and what was made of it is in memory for as long as it is the same.
+"""
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from timeseries_segmenter.errors import ForeignModelError, ModelFileError, VersionError
-from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError, VersionError
+from timeseries_segmenter.project.card import Card, Quality
 from timeseries_segmenter.project.model import UNTRAINED, Folds, Model
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.file_memory import signature
+from timeseries_segmenter.storage.known_files import (
+    FileMemory,
+    Signature,
+    UnreadableModels,
+    signature,
+    signature_of,
+)
 from timeseries_segmenter.storage.model_file import (
     copy_model,
     load_folds,
@@ -20,14 +30,52 @@ from timeseries_segmenter.storage.model_file import (
     save_model,
 )
 from timeseries_segmenter.storage.model_files import ModelFiles, version_number
-from timeseries_segmenter.storage.model_reader import ModelReader, signature_of
-from timeseries_segmenter.storage.unreadable_models import UnreadableModels
 
 logger = logging.getLogger(__name__)
 
-MOST_VERSIONS = 10_000  # of which names are in memory
+MOST_VERSIONS = 10_000  # of which summaries are in memory
 
-T = TypeVar("T")
+
+class Versioned(Protocol):
+    """What is made of a model file."""
+
+    @property
+    def version(self) -> str:
+        """The version that the file says."""
+
+
+V = TypeVar("V", bound=Versioned)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSummary:
+    """`tasks` and `skipped` count; `restored` is the version that this one is again, after a rollback.
+
+    `unreadable` says why the version can't be served; None where it can.
+    """
+
+    version: str
+    title: str
+    created_at: datetime | None
+    tasks: int
+    skipped: int
+    quality: Quality | None
+    restored: str | None
+    unreadable: str | None = None
+
+    @classmethod
+    def from_card(cls, version: str, card: Card, unreadable: str | None = None) -> "VersionSummary":
+        """What of a version's card people read in a list."""
+        return cls(
+            version,
+            card.title,
+            card.created_at,
+            len(card.tasks),
+            len(card.skipped),
+            card.quality,
+            card.restored,
+            unreadable,
+        )
 
 
 class ModelStore:
@@ -40,16 +88,10 @@ class ModelStore:
         self._files = ModelFiles(settings.model_dir, settings.model_history)
         self._unreadable = UnreadableModels()
         self._models = ModelReader(
-            self._files,
-            self._unreadable,
-            _load,
-            lambda model: model.version,
-            settings.models_in_memory,
-            loads=True,
+            self._files, self._unreadable, _load, settings.models_in_memory, loads=True
         )
-        self._versions = ModelReader(
-            self._files, self._unreadable, _version_in, str, MOST_VERSIONS, loads=False
-        )
+        self._current = ModelReader(self._files, self._unreadable, _summarise, MOST_VERSIONS, loads=False)
+        self._summaries = FileMemory[VersionSummary](MOST_VERSIONS)
 
     @property
     def in_memory(self) -> int:
@@ -69,7 +111,8 @@ class ModelStore:
             if found and self._unreadable.needs_loading(path, found):
                 loaded = self.load(project)
                 return loaded.version if loaded else UNTRAINED
-            return self._versions.served(project) or UNTRAINED
+            current = self._current.served(project)
+            return current.version if current else UNTRAINED
         except ModelFileError:  # it is in the log
             return UNTRAINED
         except OSError as error:
@@ -88,11 +131,18 @@ class ModelStore:
         current = [self.version(number) for number in (self.projects() if project is None else [project])]
         return _with_current(current, self._files.versions(project))
 
-    def versions_by_project(self) -> dict[int, list[str]]:
-        """What `versions` tells of each project that has a model."""
+    def summaries(self, project: int) -> list[VersionSummary]:
+        """Those of a project's `versions`."""
+        return [self._summary(project, version) for version in self.versions(project)]
+
+    def summaries_by_project(self) -> dict[int, list[VersionSummary]]:
+        """Those of each project that has a model, by one look at the folder."""
         kept = self._files.versions_by_project()
         return {
-            project: _with_current([self.version(project)], kept.get(project, []))
+            project: [
+                self._summary(project, version)
+                for version in _with_current([self.version(project)], kept.get(project, []))
+            ]
             for project in self.projects()
         }
 
@@ -150,11 +200,7 @@ class ModelStore:
         return self._files.save(project, partial(copy_model, source), restored, self.version(project))
 
     def card(self, project: int, version: str) -> Card:
-        """That of a version that can be served or is kept. Raises like `read_version`."""
-        return self.read_version(project, version, read_card)
-
-    def read_version(self, project: int, version: str, read: Callable[[Path], T]) -> T:
-        """What `read` makes of the file of a version that can be served or is kept.
+        """That of a version that can be served or is kept.
 
         Raises ModelFileError, and says so in the log, once.
         """
@@ -163,13 +209,13 @@ class ModelStore:
         try:
             if found and (error := self._unreadable.final(path, found)):
                 raise error
-            value = read(path)
+            card = read_card(path)
         except ModelFileError as error:
             self._unreadable.add(path, found, error, by_loading=False)
             raise
         if found:
             self._unreadable.remove(path, found, by_loading=False)
-        return value
+        return card
 
     def version_path(self, project: int, version: str) -> Path:
         """The file of a version that can be served or is kept."""
@@ -197,11 +243,120 @@ class ModelStore:
         """The file of the project's current model, whether it is there or not."""
         return self._files.current(project)
 
+    def _summary(self, project: int, version: str) -> VersionSummary:
+        """In memory: files of kept versions never change, so that each is read once, in some milliseconds."""
+        path = self.version_path(project, version)
+        found = signature_of(path)
+        known = self._summaries.get(path, found) if found else None
+        if known and known.version == version:
+            return known
+        try:
+            summary = VersionSummary.from_card(version, self.card(project, version))
+        except ModelFileError as error:  # it has its name, and no metrics
+            summary = VersionSummary.from_card(version, Card(), str(error))
+            if not isinstance(error, ForeignModelError):  # it may pass
+                return summary
+        if found:
+            self._summaries.keep(path, found, summary)
+        return summary
+
     def _note(self, path: Path, error: OSError) -> ModelFileError:
         """Say once that a file can't be looked at."""
         failure = ModelFileError(f"{path.name} can't be read now: {error.strerror or error}")
         self._unreadable.add(path, None, failure, by_loading=False)
         return failure
+
+
+class ModelReader(Generic[V]):
+    """Reads model files by `read`, and keeps what it makes of the `most` newest in memory.
+
+    `loads` says whether it takes the weights as well.
+    """
+
+    def __init__(
+        self,
+        files: ModelFiles,
+        unreadable: UnreadableModels,
+        read: Callable[[Path], V],
+        most: int,
+        *,
+        loads: bool,
+    ) -> None:
+        self._files = files
+        self._unreadable = unreadable
+        self._read = read
+        self._loads = loads
+        self.memory = FileMemory[V](most)
+
+    def served(self, project: int) -> V | None:
+        """What is made of the project's current file, or else of the newest version that can be read.
+
+        None where there is no current file. A damaged one is replaced. Raises ModelFileError where no
+        version can be read, OSError where the folder can't be.
+        """
+        path = self._files.current(project)
+        while found := signature(path):
+            try:
+                value = self.of_file(path, found)
+            except DamagedModelError as error:
+                try:
+                    self._files.replace_damaged(project, found, error)
+                except ModelFileError as failure:
+                    self._unreadable.add(path, found, failure, self._loads)
+                    return self._stand_in(project, failure)
+            except ModelFileError as error:
+                if signature(path) == found:  # it was not replaced while it was read
+                    return self._stand_in(project, error)
+            else:
+                self._unreadable.stands_in(project, None)
+                return value
+        return None
+
+    def of_file(self, path: Path, found: Signature) -> V:
+        """What is made of the file with that signature.
+
+        Raises ModelFileError, and has it remembered and logged, but for damage.
+        """
+        value = self.memory.get(path, found)
+        if value is not None:
+            return value
+        if error := self._unreadable.final(path, found):
+            raise error
+        try:
+            value = self._read(path)
+        except DamagedModelError:
+            raise
+        except ModelFileError as failure:
+            if signature_of(path) == found:
+                self._unreadable.add(path, found, failure, self._loads)
+            raise
+        self._unreadable.remove(path, found, self._loads)
+        self.memory.keep(path, found, value)
+        return value
+
+    def _stand_in(self, project: int, error: ModelFileError) -> V:
+        """What is made of the newest version that can be read. Raises `error` for none."""
+        last = self.memory.last(self._files.current(project))  # of the file before this one
+        try:
+            versions = self._files.versions(project)
+        except OSError:  # no file descriptor is left to list them
+            versions = [] if last is None else [last.version]
+        for version in versions:
+            value: V | None = None
+            if last is not None and last.version == version:
+                value = last
+            elif found := signature_of(kept := self._files.kept(version)):
+                try:
+                    value = self.of_file(kept, found)
+                except DamagedModelError as damage:
+                    self._unreadable.add(kept, found, damage, self._loads)
+                except ModelFileError:  # it is in the log
+                    continue
+            if value is not None:
+                self._unreadable.stands_in(project, version)
+                return value
+        self._unreadable.stands_in(project, "")
+        raise error
 
 
 def _load(path: Path) -> Model:
@@ -211,15 +366,16 @@ def _load(path: Path) -> Model:
     return model
 
 
-def _version_in(path: Path) -> str:
-    return _check_version(read_card(path), path)
+def _summarise(path: Path) -> VersionSummary:
+    card = read_card(path)
+    _check_version(card, path)
+    return VersionSummary.from_card(card.version, card)
 
 
 def _with_current(current: list[str], kept: list[str]) -> list[str]:
     return [*(version for version in current if version not in [*kept, UNTRAINED]), *kept]
 
 
-def _check_version(card: Card, path: Path) -> str:
+def _check_version(card: Card, path: Path) -> None:
     if not card.version:
         raise ForeignModelError(f"{path.name} does not say its version: metadata.version is missing")
-    return card.version

@@ -17,7 +17,6 @@ from timeseries_segmenter.report.saved import saved_report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.request_series import RequestSources
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.storage.version_summary import VersionSummaries
 from timeseries_segmenter.trainings.job import Job
 from timeseries_segmenter.trainings.known_projects import RoomForUnknown
 from timeseries_segmenter.trainings.policy import TRAINING_EVENTS, TrainingPolicy
@@ -36,7 +35,6 @@ class Backend:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = ModelStore(settings)
-        self.summaries = VersionSummaries(self.store)
         link = settings.label_studio_link
         self.reports = ReportFiles(
             self.store, partial(saved_report, label_studio_url=link, dashboard=DASHBOARD)

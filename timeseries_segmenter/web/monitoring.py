@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.model_dir import folder_problem
+from timeseries_segmenter.storage.files import folder_problem
 from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.web.backend import current_backend
 

@@ -9,7 +9,7 @@ from typing import Any
 from timeseries_segmenter.learning.observer import Step
 from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.storage.model_files import version_number
-from timeseries_segmenter.storage.version_summary import VersionSummary
+from timeseries_segmenter.storage.model_store import VersionSummary
 from timeseries_segmenter.trainings.job import Job, Progress, ProjectTrainings, State
 
 

@@ -172,7 +172,7 @@ def _without_report(title: str, detail: str) -> ResponseReturnValue:
 
 def _overviews() -> list[ProjectOverview]:
     backend = current_backend
-    summaries = backend.summaries.by_project()
+    summaries = backend.store.summaries_by_project()
     states = backend.queue.states
     each = backend.settings.start_training_each_n_updates
     return [

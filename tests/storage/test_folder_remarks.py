@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.processes import fill, small_disk
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.model_dir import folder_remarks
+from timeseries_segmenter.storage.files import folder_remarks
 from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.web.monitoring import OK, check_readiness
 

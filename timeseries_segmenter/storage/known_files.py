@@ -1,18 +1,67 @@
-"""Model files that can't be used, and why: remembered, and said once per change."""
+"""What a process knows of files while they are the same: what it made of them, or why it could not."""
 
 import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from cachetools import LRUCache
 
 from timeseries_segmenter.errors import ForeignModelError, ModelFileError
-from timeseries_segmenter.storage.file_memory import Signature
 
 logger = logging.getLogger(__name__)
 
-MOST = 10_000  # files, and projects
+MOST = 10_000  # unreadable files, and projects
+
+T = TypeVar("T")
+
+Signature = tuple[int, int, int]
+
+
+def signature(path: Path) -> Signature | None:
+    """What a file changes when it is replaced; None where there is none. Raises OSError."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def signature_of(path: Path) -> Signature | None:
+    """Like `signature`; None also where the folder can't be read."""
+    try:
+        return signature(path)
+    except OSError:
+        return None
+
+
+class FileMemory(Generic[T]):
+    """Values by path and signature; of more than `most` files, the ones unused for longest go."""
+
+    def __init__(self, most: int) -> None:
+        self._lock = threading.Lock()
+        self._values: LRUCache[Path, tuple[Signature, T]] = LRUCache(most)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, path: Path, found: Signature) -> T | None:
+        """What was made of the file with that signature; None where it is not known."""
+        with self._lock:
+            known = self._values.get(path)
+        return known[1] if known and known[0] == found else None
+
+    def last(self, path: Path) -> T | None:
+        """What was last made of a file of that path, maybe of one that was replaced since."""
+        with self._lock:
+            known = self._values.get(path)
+        return known[1] if known else None
+
+    def keep(self, path: Path, found: Signature, value: T) -> None:
+        """Keep what was made of the file with that signature, in place of what is known of the path."""
+        with self._lock:
+            self._values[path] = (found, value)
 
 
 @dataclass(frozen=True, slots=True)
