@@ -2,6 +2,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support import reports
+from tests.support.models import unpack_former
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.time.axis import TimeAxis
 from timeseries_segmenter.labeling.time.formats import TimeFormat
@@ -84,10 +86,29 @@ def test_a_picture_is_the_same_each_time_and_leaves_matplotlibs_settings_alone()
     assert dict(mpl.rcParams) == before
 
 
-def test_matplotlib_is_not_imported_before_a_page_is_rendered():
-    modules = "model, timeseries_segmenter.cli, timeseries_segmenter.report.page"
-    code = f"import sys, {modules}; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+SERVED = """
+import sys
+from pathlib import Path
+from _wsgi import init_app
+from timeseries_segmenter.settings import Settings
+
+client = init_app(settings=Settings(model_dir=Path(sys.argv[1]))).test_client()
+for path in ("/health", "/projects", "/projects/47/report"):
+    assert client.get(path, headers={"Accept": "text/html"}).status_code == 200, path
+    print(path, *(name for name in ("matplotlib", "sklearn") if name in sys.modules))
+"""
+
+
+def test_matplotlib_is_not_imported_before_a_report_is_asked_for(tmp_path: Path):
+    unpack_former(3, tmp_path / "model_project_47.pt")
+    served = subprocess.run(
+        [sys.executable, "-c", SERVED, tmp_path], check=True, capture_output=True, text=True
+    )
+    assert served.stdout.splitlines() == [
+        "/health",
+        "/projects",
+        "/projects/47/report matplotlib",
+    ]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 12])
