@@ -23,7 +23,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install label-studio demo run worker test test-2x e2e screenshots bench simulate calibration label-errors
+.PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors
 .PHONY: load soak image-test lint audit requirements docs format clean python checkout-2x
 
 help: ## list the targets
@@ -42,8 +42,14 @@ run: install ## serve on port 9090 for your own Label Studio (HOST, PORT, WORKER
 worker: install ## train what the service hands out through Redis (REDIS_URL); start as many as you like
 	@$(BIN)/python -m timeseries_segmenter worker
 
+# in random order, as pytest-randomly has it, and the tests of a file in one process: they share models
+PYTEST := $(BIN)/python -m pytest -m "not e2e and not image" --numprocesses auto --dist loadfile
+
 test: install ## run the tests that need no Label Studio
-	@$(BIN)/python -m pytest -m "not e2e and not image"
+	@$(PYTEST)
+
+coverage: install ## run them, and fail where they reach less of the code than pyproject.toml asks for
+	@$(PYTEST) --cov --cov-report=term
 
 # what label-studio-ml has a part in: requests, authentication, answers, the ways to start
 TESTS_2X := tests/test_wsgi.py tests/test_model.py tests/test_logs.py tests/web/test_gunicorn.py \

@@ -8,6 +8,7 @@ import pytest
 import torch
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings as hypothesis_settings
 
 import _wsgi
 from tests.support import recorded
@@ -26,6 +27,10 @@ from timeseries_segmenter.trainings.worker_process import WorkerProcess
 from timeseries_segmenter.web.backend import Backend
 
 torch.set_num_threads(1)  # as in the service: the networks here are too small for more
+
+# a deadline of an example measures the machine, which other tests use at the same time
+hypothesis_settings.register_profile("tests", deadline=None)
+hypothesis_settings.load_profile("tests")
 
 VARIABLES = {name.upper() for name in Settings.model_fields}.union(*NAMES.values())
 
