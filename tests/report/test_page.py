@@ -55,7 +55,7 @@ def test_the_page_loads_nothing_and_runs_nothing(part: PairReport):
     assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
-def test_tasks_that_were_left_out_are_named_above_all_figures(part: PairReport):
+def test_tasks_that_were_left_out_are_named_above_all_metrics(part: PairReport):
     whole = page(reports.report(part, skipped=[f"Task {number}: {HOSTILE}" for number in range(12)]))
     headings = [text(heading) for heading in whole.iter("h2")]
     assert headings.index("Left out") < headings.index("What to do next")
@@ -95,30 +95,30 @@ def test_what_people_wrote_stands_there_as_text(part: PairReport):
     assert not list(whole.iter("script"))
     assert text(whole.find(".//h1")) == HOSTILE
     assert text(section(whole, "Left out").find("ul")) == f"Task 3: {HOSTILE}"
-    assert HOSTILE in text(section(whole, "Figures"))
+    assert HOSTILE in text(section(whole, "Metrics"))
     assert text(whole).count(HOSTILE) > 8
 
 
-def test_figures_on_the_page_are_those_of_the_report_and_said_to_be_held_out_or_of_the_training(
+def test_metrics_on_the_page_are_those_of_the_report_and_said_to_be_held_out_or_of_the_training(
     part: PairReport,
 ):
     whole = page(reports.report(part))
-    for heading, figures, said in (
-        ("Figures", part.held_out, "Held-out: series it had never seen"),
+    for heading, metrics, said in (
+        ("Metrics", part.held_out, "Held-out: series it had never seen"),
         ("Training", part.training, "On the training series"),
     ):
-        assert figures is not None
+        assert metrics is not None
         found = section(whole, heading)
         assert [text(each) for each in found.find_class("badge")] == [said]
         by_class, overall = found.iter("table")
-        for each, row in zip(figures.classes, cells(by_class)[1:], strict=True):
+        for each, row in zip(metrics.classes, cells(by_class)[1:], strict=True):
             assert row[0] == each.name
             assert row[1:4] == [shown(value) for value in (each.precision, each.recall, each.f1)]
             assert row[4] == f"{each.support} rows"
-        told = dict(cells(overall))
-        assert told["Macro F1, by rows"] == f"{figures.macro_f1:.3f}"
-        assert told["Segment F1@50"] == f"{figures.segment_f1['50']:.3f}"
-        assert told["Predicted segments"] == f"{figures.predicted_segments}"
+        listed = dict(cells(overall))
+        assert listed["Macro F1, by rows"] == f"{metrics.macro_f1:.3f}"
+        assert listed["Segment F1@50"] == f"{metrics.segment_f1['50']:.3f}"
+        assert listed["Predicted segments"] == f"{metrics.predicted_segments}"
     for heading in ("What it confuses", "Drawn and predicted"):
         assert "Held-out" in text(section(whole, heading).find_class("badge")[0])
 
@@ -165,8 +165,8 @@ def test_a_known_region_is_selected_by_its_link(part: PairReport):
 
 def test_the_tasks_to_annotate_next_are_told_once_with_links_and_scores(part: PairReport):
     following = [Unlabelled(task=41, score=0.3141), Unlabelled(task=7, score=0.6)]
-    told = reports.report(part, pairs=[part, part], next=following)
-    whole = page(told, label_studio_url="http://studio:8080")
+    listed = reports.report(part, pairs=[part, part], next=following)
+    whole = page(listed, label_studio_url="http://studio:8080")
     (listed,) = whole.find_class("next")
     assert [text(item) for item in listed] == ["Task 41 0.31", "Task 7 0.60"]
     links = [link.get("href") for link in listed.iter("a")]
@@ -190,7 +190,7 @@ def test_a_version_is_compared_with_the_one_before(part: PairReport):
         pairs={"label:ts": PairCard(held_out=before)},
     )
     whole = page(reports.report(part, previous=Previous.from_card(card)))
-    assert "Since p47-v2-x" in text(section(whole, "Figures"))
+    assert "Since p47-v2-x" in text(section(whole, "Metrics"))
     assert part.held_out is not None
     change = f"{part.held_out.macro_f1 - before.macro_f1:+.2f}".replace("-", "\N{MINUS SIGN}")
     assert change in text(whole.find(".//dl"))
@@ -254,11 +254,11 @@ def test_what_is_confused_most_is_told_first(part: PairReport):
         update={"counts": [[280, 0, 20, 0], [0, 200, 100, 0], [0, 3, 297, 0], [0, 0, 0, 300]]}
     )
     confused = held_out(part, confusions=[confusion])
-    figures = confused.held_out
-    assert isinstance(figures, Metrics)
-    assert [str(each) for each in mistakes(figures)] == [
-        "33% of the rows drawn as Badminton are predicted as Running",
-        "7% of the rows drawn as background are predicted as Running",
+    metrics = confused.held_out
+    assert isinstance(metrics, Metrics)
+    assert [str(each) for each in mistakes(metrics)] == [
+        "33% of the rows annotated as Badminton are predicted as Running",
+        "7% of the rows annotated as background are predicted as Running",
     ]
     assert any("Badminton and Running, which get mixed up" in step for step in next_steps(confused, 0))
 

@@ -123,7 +123,7 @@ def test_a_sample_has_its_channels_and_each_segment_in_its_labels_colour(channel
 
 def test_a_series_of_one_row_one_without_values_and_one_of_a_million_rows_can_be_drawn():
     one = shown(1, [Segment(0, 0, SETS[0])])
-    assert "drawn" in texts(sample_plot(one, CLASSES.names))
+    assert "annotated" in texts(sample_plot(one, CLASSES.names))
     empty = shown(50, [])
     nothing = empty.channels[0].model_copy(update={"levels": [None] * len(empty.channels[0].levels)})
     assert "no values" in texts(sample_plot(empty.model_copy(update={"channels": [nothing]}), CLASSES.names))
@@ -142,7 +142,7 @@ def test_instants_are_drawn_and_those_without_a_counterpart_are_told():
     of_sample = sample(
         Predicted(7, series, beats, near, 0.9), "the best", classes, held_out=True, time_name="t"
     )
-    assert "10 drawn and 9 predicted" in sample_plot(of_sample, classes.names).alt
+    assert "10 annotated and 9 predicted" in sample_plot(of_sample, classes.names).alt
     found = measure([Comparison(beats, near, 500)], classes)
     assert {"9", "1"} <= set(texts(plots.confusion_matrix(found.confusions[0])))
     assert "background" not in texts(plots.class_bars(found))

@@ -1,4 +1,4 @@
-"""How well predicted segments agree with drawn ones, over the series of several tasks."""
+"""How well predicted segments agree with annotated ones, over the series of several tasks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ class Comparison:
 def evaluate(
     comparisons: Iterable[Comparison], label_sets: Sequence[LabelSet], tolerance: int = TOLERANCE
 ) -> dict[str, Any]:
-    """Figures over all series: rows by class, ranges by overlap, instants within `tolerance` rows.
+    """Metrics over all series: rows by class, ranges by overlap, instants within `tolerance` rows.
 
-    Rows whose label set is not one of `label_sets` count as background. Figures that don't apply are
-    None: a label set without a row, ranges or instants where there are neither drawn nor predicted ones.
+    Rows whose label set is not one of `label_sets` count as background. Metrics that don't apply are
+    None: a label set without a row, ranges or instants if there are neither annotated nor predicted ones.
     """
     confusion = np.zeros((len(label_sets) + 1, len(label_sets) + 1), np.int64)
     overlaps = dict.fromkeys(OVERLAPS, Matches())
@@ -76,20 +76,20 @@ def evaluate(
     }
 
 
-def table(figures: dict[str, Any]) -> str:
-    """The figures as lines of text."""
+def table(metrics: dict[str, Any]) -> str:
+    """The metrics as lines of text."""
     lines = [
-        ("tasks, rows", f"{figures['tasks']}, {figures['rows']}"),
-        ("accuracy", _shown(figures["accuracy"])),
-        ("balanced accuracy", _shown(figures["balanced_accuracy"])),
-        ("macro F1", _shown(figures["macro_f1"])),
-        ("minimum F1", _shown(figures["min_f1"])),
-        *((f"  F1 {name}", _shown(f1)) for name, f1 in figures["f1"].items()),
-        *((f"segment F1@{percent}", _shown(f1)) for percent, f1 in figures["segment_f1"].items()),
-        (f"point F1 within {figures['tolerance']} rows", _shown(figures["point_f1"])),
-        ("edit score", _shown(figures["edit"])),
-        ("true, predicted segments", f"{figures['segments']['true']}, {figures['segments']['predicted']}"),
-        ("  of them instants", f"{figures['instants']['true']}, {figures['instants']['predicted']}"),
+        ("tasks, rows", f"{metrics['tasks']}, {metrics['rows']}"),
+        ("accuracy", _shown(metrics["accuracy"])),
+        ("balanced accuracy", _shown(metrics["balanced_accuracy"])),
+        ("macro F1", _shown(metrics["macro_f1"])),
+        ("minimum F1", _shown(metrics["min_f1"])),
+        *((f"  F1 {name}", _shown(f1)) for name, f1 in metrics["f1"].items()),
+        *((f"segment F1@{percent}", _shown(f1)) for percent, f1 in metrics["segment_f1"].items()),
+        (f"point F1 within {metrics['tolerance']} rows", _shown(metrics["point_f1"])),
+        ("edit score", _shown(metrics["edit"])),
+        ("true, predicted segments", f"{metrics['segments']['true']}, {metrics['segments']['predicted']}"),
+        ("  of them instants", f"{metrics['instants']['true']}, {metrics['instants']['predicted']}"),
     ]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
@@ -103,5 +103,5 @@ def _f1(matches: Matches) -> float | None:
     return matches.f1 if matches.true or matches.predicted else None
 
 
-def _shown(figure: float | None) -> str:
-    return "-" if figure is None else f"{figure:.3f}"
+def _shown(metric: float | None) -> str:
+    return "-" if metric is None else f"{metric:.3f}"

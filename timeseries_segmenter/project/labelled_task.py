@@ -96,7 +96,7 @@ def task_ids(labelled: Mapping[str, Iterable[LabelledTask]]) -> list[TaskId]:
 def remarks_on(labelled: Mapping[str, Iterable[LabelledTask]]) -> list[str]:
     """What had to be guessed of the tasks of all pairs, each sentence once."""
     return list(
-        dict.fromkeys(told for of_pair in labelled.values() for task in of_pair for told in task.remarks)
+        dict.fromkeys(remark for of_pair in labelled.values() for task in of_pair for remark in task.remarks)
     )
 
 
@@ -116,7 +116,7 @@ def read_labelled_tasks(
     """The annotated tasks of each pair, by its name.
 
     A task that can't be read, by one of `errors` or for whatever is not a SegmenterError, is left out
-    of its pair: its rows must not pass for background. `left_out` is told once a task.
+    of its pair: its rows must not pass for background. `left_out` hears of each task once.
     """
     labelled: dict[str, list[LabelledTask]] = {pair.name: [] for pair in config.pairs}
     for task, of_task in series.of_tasks(tasks, config.pairs):

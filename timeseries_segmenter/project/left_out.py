@@ -30,8 +30,8 @@ def lacking(left_out: Iterable[LeftOut]) -> set[tuple[TaskId, str]]:
 
 def why_away(left_out: Iterable[LeftOut]) -> str:
     """Why tasks may be read later; empty where none may."""
-    told = [each.reason for each in left_out if each.passing]
-    if not told:
+    passing = [each.reason for each in left_out if each.passing]
+    if not passing:
         return ""
-    tasks = "1 annotated task" if len(told) == 1 else f"{len(told)} annotated tasks"
-    return f"{tasks} can't be read for now: {' '.join(told[:MOST_NAMED])}"
+    tasks = "1 annotated task" if len(passing) == 1 else f"{len(passing)} annotated tasks"
+    return f"{tasks} can't be read for now: {' '.join(passing[:MOST_NAMED])}"

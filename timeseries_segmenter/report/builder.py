@@ -117,15 +117,15 @@ def pair_report(
 
 
 def disagreement(
-    task: LabelledTask, segment: Segment, drawn: LabelSet, predicted: LabelSet, confidence: float
+    task: LabelledTask, segment: Segment, annotated: LabelSet, predicted: LabelSet, confidence: float
 ) -> Disagreement:
-    """A drawn or a missing segment of a task's series, in the series' own time."""
+    """An annotated or a missing segment of a task's series, in the series' own time."""
     start, end = task.series.start_end(segment.first, segment.last)
     return Disagreement(
         task=task.task,
         start=start,
         end=end,
-        drawn=list(drawn),
+        drawn=list(annotated),
         predicted=list(predicted),
         confidence=confidence,
         annotation=task.annotation,

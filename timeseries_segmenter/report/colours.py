@@ -1,6 +1,6 @@
 """A report's colours, of its pictures and its page.
 
-Each label has one, the same everywhere. They can be told from each other with the common forms of
+Each label has one, the same everywhere. They can be distinguished with the common forms of
 colour blindness (simulated after Machado et al. 2009, doi 10.1109/TVCG.2009.113; most distinct are the
 first six), and stand out from white and from black alike, so that they are the same in light and dark.
 """
@@ -12,7 +12,7 @@ PANEL = "#fefefe"
 SIGNAL = "#3b4350"
 ACCENT = "#3569d4"
 OTHER = "#c2570f"
-RIGHT = "#2f66d1"  # the same in light and dark, as white text stands on it
+RIGHT = "#2f66d1"  # the same in light and dark, as white text is on it
 WRONG = "#c4530c"
 
 DARK = {

@@ -45,7 +45,7 @@ class SampleRegion(Part):
 
 
 class Sample(Part):
-    """A series, or a stretch of one, with its drawn and predicted segments.
+    """A series, or a stretch of one, with its annotated and predicted segments.
 
     `positions` are those of the stretches' beginnings and of the end, `(B + 1,)`, from time `start` to
     `stop`: numbers, or milliseconds since 1970 where `dates`. `f1` is the task's `Metrics.mean_f1`.
@@ -78,9 +78,9 @@ class Few(Part):
 
 
 class Disagreement(Part):
-    """A stretch where the model is sure of something else than what is drawn.
+    """A stretch where the model is sure of something other than the annotation.
 
-    `drawn` is empty where a region may be missing, `predicted` where one may be too much. `start` and
+    `drawn` is empty if a region may be missing, `predicted` if one may be too much. `start` and
     `end` stand as Label Studio writes them. `annotation` and `region` are ids in Label Studio.
     """
 

@@ -1,4 +1,4 @@
-"""A report as one HTML page that stands by itself: pictures and style are in it, scripts it has none."""
+"""A report as one self-contained HTML page: pictures and style are in it, and it has no scripts."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ PALETTE = TEMPLATES / "palette.css"  # the dashboard's, too
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A figure of the headline, what it is, and its change since the version before."""
+    """A metric of the headline, what it is, and its change since the version before."""
 
     name: str
     value: str
@@ -69,7 +69,7 @@ class PairView:
     steps: list[str]
     samples: "list[tuple[Sample, Picture]]"
     confusions: "list[tuple[str, Picture]]"
-    figures: "list[tuple[str, Picture]]"
+    plots: "list[tuple[str, Picture]]"
     curve: "Picture | None"
 
 
@@ -81,7 +81,7 @@ def render(
     restored: str | None = None,
     dashboard: str | None = None,
 ) -> str:
-    """The page of a version. `restored` is the version that it stands for after a rollback.
+    """The page of a version. `restored` is the version that it is again after a rollback.
 
     `label_studio_url` is Label Studio's address for people, `dashboard` that of the page of all projects.
     """
@@ -93,7 +93,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "figure": _figure,
+        "metric": _metric,
         "moment": _moment,
         "count": _count,
         "seconds": _seconds,
@@ -118,7 +118,7 @@ def _view(pair: PairReport, report: Report) -> PairView:
     from timeseries_segmenter.report.sample_plot import sample
 
     before = report.previous.pairs.get(pair.name) if report.previous else None
-    figures = pair.held_out or pair.training
+    metrics = pair.held_out or pair.training
     confusions = [
         (
             "Instants: which is taken for which"
@@ -126,19 +126,19 @@ def _view(pair: PairReport, report: Report) -> PairView:
             else "Rows: which class is taken for which",
             plots.confusion_matrix(confusion),
         )
-        for confusion in figures.confusions
+        for confusion in metrics.confusions
     ]
-    pictures = [("Precision, recall and F1", plots.class_bars(figures))]
+    pictures = [("Precision, recall and F1", plots.class_bars(metrics))]
     then, now = _comparable(pair.held_out, before)
     if then and report.previous:
         pictures.append((f"Since {report.previous.version}", plots.change(then, now)))
-    if figures.reliability:
-        pictures.append(("Can its probabilities be believed?", plots.reliability(figures)))
+    if metrics.reliability:
+        pictures.append(("Can its probabilities be believed?", plots.reliability(metrics)))
     return PairView(
         pair,
         verdict(pair, before),
-        _tiles(figures, before if pair.held_out else None),
-        mistakes(figures),
+        _tiles(metrics, before if pair.held_out else None),
+        mistakes(metrics),
         next_steps(pair, len(report.skipped)),
         [(shown, sample(shown, pair.class_names)) for shown in pair.samples],
         confusions,
@@ -147,34 +147,34 @@ def _view(pair: PairReport, report: Report) -> PairView:
     )
 
 
-def _tiles(figures: Metrics, before: PastMetrics | None) -> list[Tile]:
-    then, now = _comparable(figures, before)
-    instants = figures.of_instants
-    main = [_point(figures)] if instants else ["Macro F1", "Segment F1@50"]
+def _tiles(metrics: Metrics, before: PastMetrics | None) -> list[Tile]:
+    then, now = _comparable(metrics, before)
+    instants = metrics.of_instants
+    main = [_point(metrics)] if instants else ["Macro F1", "Segment F1@50"]
     tiles = [
-        Tile(name, _figure(now.get(name), 2), *_changed(then.get(name), now.get(name)))
+        Tile(name, _metric(now.get(name), 2), *_changed(then.get(name), now.get(name)))
         for name in main
         if name in now
     ]
-    tiles.append(Tile("Predicted / drawn", f"{figures.predicted_segments} / {figures.true_segments}"))
-    if figures.calibration_error is not None:
+    tiles.append(Tile("Predicted / annotated", f"{metrics.predicted_segments} / {metrics.true_segments}"))
+    if metrics.calibration_error is not None:
         error = before.calibration_error if before else None
-        change, worse = _changed(error, figures.calibration_error)
-        tiles.append(Tile("Calibration error", _figure(figures.calibration_error, 3), change, not worse))
+        change, worse = _changed(error, metrics.calibration_error)
+        tiles.append(Tile("Calibration error", _metric(metrics.calibration_error, 3), change, not worse))
     return tiles
 
 
 def _comparable(
-    figures: Metrics | None, before: PastMetrics | None
+    metrics: Metrics | None, before: PastMetrics | None
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Metrics of the version before and of this one, by their names on the page."""
-    if figures is None:
+    if metrics is None:
         return {}, {}
-    point = _point(figures)
+    point = _point(metrics)
     now: dict[str, float | None] = {
-        "Macro F1": figures.macro_f1,
-        "Segment F1@50": figures.segment_f1.get("50"),
-        point: figures.point_f1,
+        "Macro F1": metrics.macro_f1,
+        "Segment F1@50": metrics.segment_f1.get("50"),
+        point: metrics.point_f1,
     }
     then: dict[str, float | None] = {}
     if before:
@@ -184,9 +184,9 @@ def _comparable(
             point: before.point_f1,
         }
         then |= before.f1
-    now |= {each.name: each.f1 for each in figures.classes if each.kind != "instant"}
-    if figures.of_instants:
-        now = {point: figures.point_f1}
+    now |= {each.name: each.f1 for each in metrics.classes if each.kind != "instant"}
+    if metrics.of_instants:
+        now = {point: metrics.point_f1}
     return (
         {name: value for name, value in then.items() if value is not None and now.get(name) is not None},
         {name: value for name, value in now.items() if value is not None},
@@ -199,31 +199,31 @@ def _changed(then: float | None, now: float | None) -> tuple[str, bool]:
     return f"{now - then:+.2f}".replace("-", "\N{MINUS SIGN}"), now >= then
 
 
-def _overall(figures: Metrics) -> list[tuple[str, str]]:
+def _overall(metrics: Metrics) -> list[tuple[str, str]]:
     """Metrics over all classes, by name; of instants alone only those that tell something."""
     by_rows = [
-        ("Macro F1, by rows", _figure(figures.macro_f1)),
-        ("F1 of the worst class", _figure(figures.min_f1)),
-        ("Balanced accuracy", _figure(figures.balanced_accuracy)),
-        ("Accuracy", _figure(figures.accuracy)),
-        *((f"Segment F1@{overlap}", _figure(f1)) for overlap, f1 in figures.segment_f1.items()),
+        ("Macro F1, by rows", _metric(metrics.macro_f1)),
+        ("F1 of the worst class", _metric(metrics.min_f1)),
+        ("Balanced accuracy", _metric(metrics.balanced_accuracy)),
+        ("Accuracy", _metric(metrics.accuracy)),
+        *((f"Segment F1@{overlap}", _metric(f1)) for overlap, f1 in metrics.segment_f1.items()),
     ]
     return [
-        *([] if figures.of_instants else by_rows),
-        *([] if figures.point_f1 is None else [(_point(figures), _figure(figures.point_f1))]),
-        *([("Mean F1 of the labels", _figure(figures.mean_f1))] if figures.of_instants else []),
-        ("Drawn segments", _count(figures.true_segments)),
-        ("Predicted segments", _count(figures.predicted_segments)),
-        ("Tasks", _count(figures.tasks)),
-        ("Rows", _count(figures.rows)),
+        *([] if metrics.of_instants else by_rows),
+        *([] if metrics.point_f1 is None else [(_point(metrics), _metric(metrics.point_f1))]),
+        *([("Mean F1 of the labels", _metric(metrics.mean_f1))] if metrics.of_instants else []),
+        ("Annotated segments", _count(metrics.true_segments)),
+        ("Predicted segments", _count(metrics.predicted_segments)),
+        ("Tasks", _count(metrics.tasks)),
+        ("Rows", _count(metrics.rows)),
     ]
 
 
-def _point(figures: Metrics) -> str:
-    return f"Point F1 within {figures.tolerance} rows"
+def _point(metrics: Metrics) -> str:
+    return f"Point F1 within {metrics.tolerance} rows"
 
 
-def _figure(value: float | None, digits: int = 3) -> str:
+def _metric(value: float | None, digits: int = 3) -> str:
     return "\N{EN DASH}" if value is None else f"{value:.{digits}f}"
 
 

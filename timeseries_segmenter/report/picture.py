@@ -43,7 +43,7 @@ _FONTS = (
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that stands in a page by itself: its address holds all of it. Sizes are in pixels."""
+    """A picture whose address holds all of it. Sizes are in pixels."""
 
     address: str
     width: int
@@ -70,14 +70,14 @@ def axes(within: Figure, left: float, bottom: float, width: float, height: float
 
 
 def write(plot: Axes, x: float, y: float, text: str, **style: object) -> Text:
-    """Text as it stands, in any script; see `_stand_in`."""
+    """Text as it is, in any script; see `_stand_in`."""
     return plot.text(x, y, _stand_in(text), **({"color": INK, "fontsize": SIZE} | style))  # type: ignore[arg-type]
 
 
 def _stand_in(text: str) -> str:
     """What matplotlib sees of a text: letters that its font has, as high and as deep as any.
 
-    It would take what stands between two $ for mathematics, and warn of letters that its font lacks.
+    It would take what is between two $ for mathematics, and warn of letters that its font lacks.
     """
     return f"Xg{text.encode('utf-8', 'replace').hex()}gX"
 
@@ -110,12 +110,12 @@ def grid(plot: Axes, axis: str) -> None:
     plot.set_axisbelow(True)
 
 
-def picture(drawn: Figure, alt: str) -> Picture:
+def picture(fig: Figure, alt: str) -> Picture:
     """The figure as SVG in a `data:` address."""
     written = StringIO()
-    FigureCanvasSVG(drawn)  # no windows
+    FigureCanvasSVG(fig)  # no windows
     with _drawing, mpl.rc_context(_SETTINGS):
-        drawn.savefig(
+        fig.savefig(
             written, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
     svg = written.getvalue()
@@ -123,7 +123,7 @@ def picture(drawn: Figure, alt: str) -> Picture:
     svg = _STAND_IN.sub(_as_written, _PATH.sub(_shorter, svg)).replace(
         "<defs>", f"<defs><style>{_style()}</style>", 1
     )
-    width, height = drawn.get_size_inches() * 96
+    width, height = fig.get_size_inches() * 96
     # quoted letter by letter only where an attribute or an address needs it: base64 takes a quarter more
     address = "data:image/svg+xml," + quote(" ".join(svg.split()), safe=" =:/;,.()-!*+@?$|{}[]^_~'")
     return Picture(address, round(width), round(height), alt)

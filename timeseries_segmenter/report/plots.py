@@ -1,4 +1,4 @@
-"""The pictures of a report's figures. Slow to import: see `report_picture`."""
+"""The plots of a report's metrics. Slow to import: see `report_picture`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -41,10 +41,10 @@ LEAST_IN_BIN = 0.001  # of all rows: fewer tell nothing
 
 def learning_curve(curve: Sequence[CurvePoint]) -> Picture:
     """Loss above, scores below, by epoch."""
-    drawn = figure(HALF, 3.6)
+    fig = figure(HALF, 3.6)
     epochs = [point.epoch for point in curve]
-    losses = axes(drawn, 0.5, 2.3, HALF - 0.65, 1.0)
-    scores = axes(drawn, 0.5, 0.5, HALF - 0.65, 1.35)
+    losses = axes(fig, 0.5, 2.3, HALF - 0.65, 1.0)
+    scores = axes(fig, 0.5, 0.5, HALF - 0.65, 1.35)
     lines = (
         (losses, "loss", [point.loss for point in curve], SIGNAL, "-"),
         (scores, "balanced accuracy", [point.balanced_accuracy for point in curve], ACCENT, "-"),
@@ -78,14 +78,14 @@ def learning_curve(curve: Sequence[CurvePoint]) -> Picture:
     )
     last = curve[-1]
     return picture(
-        drawn,
+        fig,
         f"Learning curve over {last.epoch} epochs: the loss ends at {last.loss:.3f}, "
         f"balanced accuracy at {last.balanced_accuracy:.3f}, the F1 of the worst class at {last.min_f1:.3f}.",
     )
 
 
 def confusion_matrix(confusion: Confusion) -> Picture:
-    """Share of each drawn class that is predicted as each class."""
+    """Share of each annotated class that is predicted as each class."""
     counts = np.array(confusion.counts)
     names = [short(name, 16) for name in confusion.names]
     size = len(names)
@@ -95,11 +95,11 @@ def confusion_matrix(confusion: Confusion) -> Picture:
     top = 0.45 + (margin * 0.75 if slanted else 0.15)
     width = max(HALF, margin + cell * size + (0.7 * margin if slanted else 0.1))
     height = top + cell * size + 0.1
-    drawn = figure(width, height)
-    plot = axes(drawn, margin, 0.1, cell * size, cell * size)
+    fig = figure(width, height)
+    plot = axes(fig, margin, 0.1, cell * size, cell * size)
     totals = counts.sum(axis=1, keepdims=True)
     if confusion.unit == "instants":
-        # where nothing is drawn can't be counted: what is predicted there is a share of all predicted
+        # where nothing is annotated can't be counted: what is predicted there is a share of all predicted
         totals = np.vstack([counts.sum(axis=0), np.repeat(totals[1:], size, axis=1)])
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     for row in range(size):
@@ -157,37 +157,37 @@ def confusion_matrix(confusion: Confusion) -> Picture:
         plot,
         -0.12 / size,
         1 + (top - 0.2) / (cell * size),
-        "drawn ↓",
+        "annotated ↓",
         transform=plot.transAxes,
         color=MUTED,
         va="center",
         ha="right",
     )
-    told = "; ".join(
+    values = "; ".join(
         f"{name} {shares[place, place]:.0%}" for place, name in enumerate(names) if counts[place].any()
     )
-    return picture(drawn, f"Confusion matrix of {confusion.unit}. Predicted as drawn: {told}.")
+    return picture(fig, f"Confusion matrix of {confusion.unit}. Predicted as annotated: {values}.")
 
 
 def _cell(confusion: Confusion, count: int, share: float) -> str:
-    """What stands in a cell: the share of rows, the number of instants; nothing for next to nothing."""
+    """The text of a cell: the share of rows, the number of instants; nothing for next to nothing."""
     if confusion.unit == "instants":
         return f"{count}" if count else ""
     return f"{share:.0%}" if share >= LEAST_SHARE else ""
 
 
-def class_bars(figures: Metrics) -> Picture:
+def class_bars(metrics: Metrics) -> Picture:
     """F1 of each class as a bar, precision and recall as marks on it."""
     shown = [
         (number, each)
-        for number, each in enumerate(figures.classes)
-        if (each.support or each.predicted) and (number or not figures.of_instants)
+        for number, each in enumerate(metrics.classes)
+        if (each.support or each.predicted) and (number or not metrics.of_instants)
     ]
     names = [short(each.name) for _, each in shown]
     margin = 0.2 + LETTER * max(columns(name) for name in names)
     bar = 0.36
-    drawn = figure(HALF, 0.45 + bar * len(shown) + 0.35)
-    plot = axes(drawn, margin, 0.35, HALF - margin - 0.55, bar * len(shown))
+    fig = figure(HALF, 0.45 + bar * len(shown) + 0.35)
+    plot = axes(fig, margin, 0.35, HALF - margin - 0.55, bar * len(shown))
     for place, (number, each) in enumerate(shown):
         f1 = each.f1 or 0.0
         plot.barh(place, f1, height=0.62, color=colour(number), zorder=2)
@@ -224,26 +224,31 @@ def class_bars(figures: Metrics) -> Picture:
     grid(plot, "x")
     above = 1 + 0.2 / (bar * len(shown))
     write(plot, 0, above, "▬ F1   ◇ precision   ● recall", transform=plot.transAxes, color=MUTED, va="center")
-    told = "; ".join(f"{each.name} {'unknown' if each.f1 is None else f'{each.f1:.2f}'}" for _, each in shown)
-    return picture(drawn, f"F1 by class: {told}.")
+    values = "; ".join(
+        f"{each.name} {'unknown' if each.f1 is None else f'{each.f1:.2f}'}" for _, each in shown
+    )
+    return picture(fig, f"F1 by class: {values}.")
 
 
-def reliability(figures: Metrics) -> Picture:
+def reliability(metrics: Metrics) -> Picture:
     """Share of rows that is right, by the probability given; dots are as large as their share of rows."""
-    drawn = figure(HALF, 3.6)
-    plot = axes(drawn, 0.6, 0.6, HALF - 0.8, 2.6)
+    fig = figure(HALF, 3.6)
+    plot = axes(fig, 0.6, 0.6, HALF - 0.8, 2.6)
     plot.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
-    total = sum(each.count for each in figures.reliability) or 1
-    confidence = [each.confidence for each in figures.reliability]
-    accuracy = [each.accuracy for each in figures.reliability]
-    told = [each for each in figures.reliability if each.count >= LEAST_IN_BIN * total]
+    total = sum(each.count for each in metrics.reliability) or 1
+    confidence = [each.confidence for each in metrics.reliability]
+    accuracy = [each.accuracy for each in metrics.reliability]
+    plotted = [each for each in metrics.reliability if each.count >= LEAST_IN_BIN * total]
     plot.plot(
-        [each.confidence for each in told], [each.accuracy for each in told], color=ACCENT, linewidth=1.6
+        [each.confidence for each in plotted],
+        [each.accuracy for each in plotted],
+        color=ACCENT,
+        linewidth=1.6,
     )
     plot.scatter(
         confidence,
         accuracy,
-        [20 + 260 * each.count / total for each in figures.reliability],
+        [20 + 260 * each.count / total for each in metrics.reliability],
         color=ACCENT,
         zorder=3,
         clip_on=False,
@@ -266,18 +271,18 @@ def reliability(figures: Metrics) -> Picture:
     write(plot, 0.04, 0.92, "too modest", color=MUTED, va="top")
     write(plot, 0.96, 0.06, "too sure", color=MUTED, ha="right")
     return picture(
-        drawn, f"Reliability diagram; the expected calibration error is {figures.calibration_error or 0:.3f}."
+        fig, f"Reliability diagram; the expected calibration error is {metrics.calibration_error or 0:.3f}."
     )
 
 
 def change(before: Mapping[str, float], now: Mapping[str, float]) -> Picture:
-    """What figures were in the version before, hollow, and are now, filled; each by its name."""
+    """What metrics were in the version before, hollow, and are now, filled; each by its name."""
     names = [name for name in now if name in before]
     shown = [short(name, 22) for name in names]
     margin = 0.2 + LETTER * max(columns(name) for name in shown)
     row = 0.34
-    drawn = figure(HALF, 0.45 + row * len(names) + 0.35)
-    plot = axes(drawn, margin, 0.35, HALF - margin - 0.75, row * len(names))
+    fig = figure(HALF, 0.45 + row * len(names) + 0.35)
+    plot = axes(fig, margin, 0.35, HALF - margin - 0.75, row * len(names))
     for place, name in enumerate(names):
         shade = ACCENT if now[name] >= before[name] else OTHER
         plot.plot(
@@ -319,5 +324,5 @@ def change(before: Mapping[str, float], now: Mapping[str, float]) -> Picture:
         color=MUTED,
         va="center",
     )
-    told = "; ".join(f"{name} from {before[name]:.2f} to {now[name]:.2f}" for name in names)
-    return picture(drawn, f"Change since the version before: {told}.")
+    values = "; ".join(f"{name} from {before[name]:.2f} to {now[name]:.2f}" for name in names)
+    return picture(fig, f"Change since the version before: {values}.")

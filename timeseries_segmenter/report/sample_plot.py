@@ -1,4 +1,4 @@
-"""A series with what is drawn and what is predicted. Slow to import: see `report_picture`."""
+"""A series with what is annotated and what is predicted. Slow to import: see `report_picture`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ from timeseries_segmenter.segment import Segment, class_by_row
 
 LEFT, RIGHT = 1.05, 0.75  # inches beside the series, at least
 LONGEST_CHANNEL = 20  # columns of its name
-LANE = 0.27  # inches, of the drawn and of the predicted segments
+LANE = 0.27  # inches, of the annotated and of the predicted segments
 DIFFERENCE = 0.1
 LETTER = 0.078  # inches
 MILLISECONDS_A_DAY = 86_400_000
@@ -36,23 +36,23 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def sample(shown: Sample, class_names: Sequence[str]) -> Picture:
-    """Segments above, drawn over predicted; where they differ; the channels below, on one time axis."""
+    """Segments above, annotated over predicted; where they differ; the channels below, on one time axis."""
     channel = _height(len(shown.channels))
     heights = channel * len(shown.channels), 2 * LANE + DIFFERENCE + 0.1
     bottom = 0.32
-    drawn = figure(WIDE, bottom + sum(heights) + 0.16)
+    fig = figure(WIDE, bottom + sum(heights) + 0.16)
     names = [short(each.name, LONGEST_CHANNEL) for each in shown.channels]
     left = max(LEFT, 0.2 + LETTER * 1.1 * max(columns(name) for name in names))
     width = WIDE - left - RIGHT
-    signals = axes(drawn, left, bottom, width, heights[0])
-    lanes = axes(drawn, left, bottom + heights[0] + 0.12, width, heights[1])
+    signals = axes(fig, left, bottom, width, heights[0])
+    lanes = axes(fig, left, bottom + heights[0] + 0.12, width, heights[1])
     _lanes(lanes, shown, class_names, width)
     _signals(signals, shown, channel)
     _time(signals, shown)
     differs = sum(end - start for start, end in _differences(shown)) / POSITIONS
     return picture(
-        drawn,
-        f"Task {shown.task}: {len(shown.drawn)} drawn and {len(shown.predicted)} predicted segments on "
+        fig,
+        f"Task {shown.task}: {len(shown.drawn)} annotated and {len(shown.predicted)} predicted segments on "
         f"{len(shown.channels)} channels; they differ on {differs:.0%} of the time shown.",
     )
 
@@ -68,7 +68,7 @@ def _lanes(plot: Axes, shown: Sample, class_names: Sequence[str], width: float) 
     plot.set_xticks([])
     plot.set_yticks([])
     for top, height, name, regions in (
-        (0.0, LANE, "drawn", shown.drawn),
+        (0.0, LANE, "annotated", shown.drawn),
         (LANE + 0.04, LANE, "predicted", shown.predicted),
     ):
         plot.add_patch(Rectangle((0, top), POSITIONS, height - 0.02, color=FAINT, alpha=0.55, linewidth=0))

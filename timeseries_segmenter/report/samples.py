@@ -19,7 +19,7 @@ MOST_SAMPLES = 6
 MOST_CHANNELS = 12
 STRETCHES = 500  # each with its lowest and highest value
 MOST_POINTS = 12_000  # of all channels of a picture
-MOST_REGIONS = 160  # drawn and predicted ones: more can't be told apart
+MOST_REGIONS = 160  # annotated and predicted ones: more can't be distinguished
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Predicted:
 
     task: TaskId
     series: Series
-    drawn: Sequence[Segment]
+    annotated: Sequence[Segment]
     predicted: Sequence[Segment]
     f1: float
 
@@ -74,7 +74,7 @@ def sample(each: Predicted, why: str, classes: Classes, held_out: bool, time_nam
             for name, column in zip(each.series.channels[:MOST_CHANNELS], values.T, strict=True)
         ],
         more_channels=max(0, len(each.series.channels) - MOST_CHANNELS),
-        drawn=_regions(classes.as_learned(each.drawn), classes, time, first, last),
+        drawn=_regions(classes.as_learned(each.annotated), classes, time, first, last),
         predicted=_regions(classes.as_learned(each.predicted), classes, time, first, last),
     )
 
@@ -86,15 +86,15 @@ def _stretches(series: Series) -> int:
 def _stretch(each: Predicted, classes: Classes) -> tuple[int, int]:
     """First and last row of what is shown: all, or about MOST_REGIONS regions around the most mistakes."""
     length = len(each.series)
-    regions = [*each.drawn, *each.predicted]
+    regions = [*each.annotated, *each.predicted]
     if len(regions) <= MOST_REGIONS:
         return 0, length - 1
-    wrong = classes.rows(each.drawn, length) != classes.rows(each.predicted, length)
-    drawn, predicted = (
+    wrong = classes.rows(each.annotated, length) != classes.rows(each.predicted, length)
+    annotated, predicted = (
         {(segment.first, classes.number(segment)) for segment in segments if segment.instant}
-        for segments in (each.drawn, each.predicted)
+        for segments in (each.annotated, each.predicted)
     )
-    wrong[[row for row, _ in drawn ^ predicted]] = True
+    wrong[[row for row, _ in annotated ^ predicted]] = True
     width = max(2, length * MOST_REGIONS // len(regions))
     mistakes = np.concatenate([[0], np.cumsum(wrong)])
     within = mistakes[width:] - mistakes[:-width]
@@ -138,7 +138,7 @@ def _regions(
     if not inside:
         return []
     starts = np.array([max(segment.first, first) - first for segment in inside])
-    # a row stands for the time until the next one
+    # a row covers the time until the next one
     ends = np.array([min(segment.last + (not segment.instant), last) - first for segment in inside])
     positions = _positions(time, np.concatenate([[0], starts, ends, [len(time) - 1]]))[1:-1]
     return [

@@ -1,4 +1,4 @@
-"""What a report's figures mean, in words that a person can act on."""
+"""What a report's metrics mean, in words that a person can act on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from timeseries_segmenter.report.content import PairReport, PastMetrics
 GOOD = 0.85  # of mean F1 and of the segments found: most regions can stay as they are
 FAIR = 0.6  # more is right than wrong
 WEAK = 0.6  # F1 of a class below which it is named
-SAME = 0.02  # figures so near each other are the same
-FEW_TASKS = 5  # with fewer, the next task may change all figures
+SAME = 0.02  # metrics so near each other are the same
+FEW_TASKS = 5  # with fewer, the next task may change all metrics
 LEAST_CONFUSED = 0.02  # of a class's rows
 MOST_CONFUSED = 6
 NEEDS_MORE = 0.1  # of a class's rows taken for another: worth drawing more of both
@@ -32,7 +32,7 @@ class Verdict:
 class Mistake:
     """Rows or instants of one class that are taken for another; `share` is of those of `of`."""
 
-    drawn: str
+    annotated: str
     predicted: str
     count: int
     share: float
@@ -41,76 +41,76 @@ class Mistake:
     def __str__(self) -> str:
         share = f"{self.share:.0%}" if self.share >= 0.01 else "less than 1%"
         if self.unit == "instants" and self.predicted == "nothing":
-            return f"{share} of the instants drawn as {self.drawn} are missed"
-        if self.unit == "instants" and self.drawn == "nothing":
-            return f"{share} of the instants predicted as {self.predicted} stand where nothing is drawn"
-        return f"{share} of the {self.unit} drawn as {self.drawn} are predicted as {self.predicted}"
+            return f"{share} of the instants annotated as {self.annotated} are missed"
+        if self.unit == "instants" and self.annotated == "nothing":
+            return f"{share} of the instants predicted as {self.predicted} are where nothing is annotated"
+        return f"{share} of the {self.unit} annotated as {self.annotated} are predicted as {self.predicted}"
 
 
 def verdict(pair: PairReport, before: PastMetrics | None = None) -> Verdict:
-    """Whether a pair's predictions can be trusted, from its held-out figures alone."""
-    figures = pair.held_out
-    if figures is None:
+    """Whether a pair's predictions can be trusted, from its held-out metrics alone."""
+    metrics = pair.held_out
+    if metrics is None:
         return Verdict(
             "unknown",
             "Not known yet: annotate a second task",
             [
-                "With one task, nothing is left to check the model on. All figures below are on the series "
+                "With one task, no task is left to measure the model on. All metrics below are on the series "
                 "that it was trained on, and say little about others."
             ],
         )
-    reached = min(figures.mean_f1, 1.0 if figures.found is None else figures.found)
+    reached = min(metrics.mean_f1, 1.0 if metrics.found is None else metrics.found)
     level: Level = "good" if reached >= GOOD else "fair" if reached >= FAIR else "poor"
     headline = {
         "good": "Can be trusted: look over what it draws",
         "fair": "A useful draft: check every region",
         "poor": "Not to be trusted yet: annotate more",
     }[level]
-    return Verdict(level, headline, [*_measured(figures), *_compared(figures, before)])
+    return Verdict(level, headline, [*_measured(metrics), *_compared(metrics, before)])
 
 
-def _measured(figures: Metrics) -> Iterator[str]:
+def _measured(metrics: Metrics) -> Iterator[str]:
     what = (
-        f"point F1 {figures.point_f1:.2f} (at most {figures.tolerance} rows off)"
-        if figures.of_instants and figures.point_f1 is not None
-        else f"macro F1 {figures.macro_f1:.2f}"
-        + ("" if figures.found is None else f" and segment F1@50 {figures.found:.2f}")
+        f"point F1 {metrics.point_f1:.2f} (at most {metrics.tolerance} rows off)"
+        if metrics.of_instants and metrics.point_f1 is not None
+        else f"macro F1 {metrics.macro_f1:.2f}"
+        + ("" if metrics.found is None else f" and segment F1@50 {metrics.found:.2f}")
     )
-    kind = "instants" if figures.of_instants else "regions"
+    kind = "instants" if metrics.of_instants else "regions"
     yield (
-        f"On series that it had never seen, it reaches {what}, with {figures.predicted_segments} {kind} "
-        f"predicted for {figures.true_segments} drawn."
+        f"On series that it had never seen, it reaches {what}, with {metrics.predicted_segments} {kind} "
+        f"predicted for {metrics.true_segments} annotated."
     )
-    weak = [each.name for each in figures.classes if each.support and (each.f1 or 0) < WEAK]
+    weak = [each.name for each in metrics.classes if each.support and (each.f1 or 0) < WEAK]
     if weak:
         yield f"Least to be trusted: {', '.join(weak)} (F1 below {WEAK})."
-    if figures.tasks < FEW_TASKS:
-        yield f"Measured on {figures.tasks} tasks only: one more may change every figure."
+    if metrics.tasks < FEW_TASKS:
+        yield f"Measured on {metrics.tasks} tasks only: one more may change every metric."
 
 
-def _compared(figures: Metrics, before: PastMetrics | None) -> Iterator[str]:
+def _compared(metrics: Metrics, before: PastMetrics | None) -> Iterator[str]:
     if before is None:
         return
-    name = "point F1" if figures.of_instants else "macro F1"
-    then = before.point_f1 if figures.of_instants else before.macro_f1
-    now = figures.point_f1 if figures.of_instants else figures.macro_f1
+    name = "point F1" if metrics.of_instants else "macro F1"
+    then = before.point_f1 if metrics.of_instants else before.macro_f1
+    now = metrics.point_f1 if metrics.of_instants else metrics.macro_f1
     if then is None or now is None:
         return
     how = "About as good as" if abs(now - then) < SAME else "Better than" if now > then else "Worse than"
-    tasks = "" if before.tasks == figures.tasks else f", on {figures.tasks} tasks instead of {before.tasks}"
+    tasks = "" if before.tasks == metrics.tasks else f", on {metrics.tasks} tasks instead of {before.tasks}"
     yield f"{how} the version before: {name} {then:.2f} then, {now:.2f} now{tasks}."
 
 
-def mistakes(figures: Metrics) -> list[Mistake]:
+def mistakes(metrics: Metrics) -> list[Mistake]:
     """What is confused most, first; left out is what happens in passing."""
     found = []
-    for confusion in figures.confusions:
+    for confusion in metrics.confusions:
         sums = [sum(row) for row in confusion.counts]
         for row, counts in enumerate(confusion.counts):
             for column, count in enumerate(counts):
                 if not count or row == column:
                     continue
-                # instants where nothing is drawn are a share of what is predicted: nothing can't be counted
+                # where nothing is annotated, a share of what is predicted: nothing can't be counted
                 of = (
                     sums[row]
                     if row or confusion.unit == "rows"
@@ -132,9 +132,7 @@ def next_steps(pair: PairReport, skipped: int) -> list[str]:
     if skipped:
         steps.append(f"Mend {_tasks(skipped)} that couldn't be learned from; the reasons are above.")
     if pair.disagreements:
-        steps.append(
-            "Look at the regions listed below that the model disagrees with: some may be drawn wrong."
-        )
+        steps.append("Look at the regions listed below that the model disagrees with: some may be wrong.")
     if pair.unlearned:
         steps.append(f"Draw some regions with {_listed(pair.unlearned)}: there are none yet.")
     if pair.few:
@@ -150,8 +148,8 @@ def next_steps(pair: PairReport, skipped: int) -> list[str]:
     )
     if confused:
         steps.append(
-            f"Annotate more series with {_listed([confused.drawn, confused.predicted])}, which get mixed up, "
-            "and check that they begin and end by the same rule everywhere."
+            f"Annotate more series with {_listed([confused.annotated, confused.predicted])}, which get mixed "
+            "up, and check that they begin and end by the same rule everywhere."
         )
     if not steps:
         steps.append(
