@@ -3,7 +3,6 @@
 import re
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import SeriesError, TimeFormatError
@@ -35,6 +34,8 @@ def read_axis(table: Table, column: int, times: Floats | Texts, time_format: str
         SeriesError: a time is missing, isn't of that format, or is before the one above it.
 
     """
+    import pandas as pd  # here: see CsvTable
+
     missing = pd.isna(times) if time_format else ~np.isfinite(times.astype(np.float64))
     if missing.any():
         row = int(np.argmax(missing))
