@@ -238,5 +238,5 @@ def test_a_service_whose_training_process_cannot_start_is_not_ready_until_it_can
         assert client.post("/webhook", json=START).status_code == 201
         ready = wait_for(lambda: (answer := client.get("/ready")).status_code == 503 and answer)
         assert "can't be started" in ready.json["checks"]["workers"]
-    backend.cancel(3)
+    backend.queue.cancel(3)
     wait_for(lambda: client.get("/ready").status_code == 200)

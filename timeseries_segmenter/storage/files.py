@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
+
+from timeseries_segmenter.errors import QueueError
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +101,19 @@ def give_to_folder_owner(path: Path) -> None:
             folder.st_uid,
             error.strerror,
         )
+
+
+@contextmanager
+def writing_to(model_dir: Path) -> Iterator[None]:
+    """Have what can't be written, or is locked for too long, end in a QueueError that says what to do."""
+    try:
+        yield
+    except Timeout as error:
+        raise QueueError(f"another process holds {error.lock_file}: try again in a moment") from error
+    except OSError as error:
+        raise QueueError(
+            f"MODEL_DIR={model_dir} can't be written ({error.strerror}): give it room and access rights"
+        ) from error
 
 
 def folder_remarks(model_dir: Path) -> list[str]:

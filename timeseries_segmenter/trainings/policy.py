@@ -10,7 +10,9 @@ from filelock import Timeout
 from timeseries_segmenter.errors import StateError
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.storage.files import writing_to
 from timeseries_segmenter.trainings.job import START_TRAINING, Job
+from timeseries_segmenter.trainings.known_projects import RoomForUnknown
 from timeseries_segmenter.trainings.late_events import LateEvents
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.worker_process import WorkerProcess
@@ -56,6 +58,8 @@ class TrainingPolicy:
         self._updates = settings.start_training_each_n_updates
         self.states = JobQueue(settings.model_dir)
         self.workers = _workers(settings, self.states)
+        self._room = RoomForUnknown(settings, self.states)
+        self._model_dir = settings.model_dir
         self._late = LateEvents(self.states.folder)
         self._log_once = OnceLogger(logger)
         self._ended = threading.Event()
@@ -65,20 +69,25 @@ class TrainingPolicy:
 
         Events that come during a training run share one job behind it. If another process holds the
         project's lock, the event is kept, and counted within seconds of its release.
-        Raises StateError if the project's state can't be used, OSError if MODEL_DIR can't be written.
+        Raises QueueError: StateError if the project's state can't be used, others if MODEL_DIR can't be
+        written, or if too many unknown projects wait already.
         """
-        try:
-            return self._count(project, [event], PATIENCE)
-        except Timeout:
-            self._late.keep(project, event)
-            logger.warning("project %d: its state is locked; %s is kept, and counted later", project, event)
-            return None
+        with writing_to(self._model_dir):
+            self._room.check(project)
+            try:
+                return self._count(project, [event], PATIENCE)
+            except Timeout:
+                self._late.keep(project, event)
+                logger.warning(
+                    "project %d: its state is locked; %s is kept, and counted later", project, event
+                )
+                return None
 
     def cancel(self, project: int) -> list[Job]:
-        """Take back what is queued, and stop what runs, within seconds. Raises what `change` raises."""
+        """Take back what is queued, and stop what runs, within seconds. Raises QueueError."""
         if not self.states.read(project).jobs:
             return []  # nothing should be written for a project that does not exist
-        with self.states.change(project, PATIENCE) as trainings:
+        with writing_to(self._model_dir), self.states.change(project, PATIENCE) as trainings:
             jobs = trainings.cancel()
         for job in jobs:
             logger.info("project %d: job %s is cancelled", project, job.id)

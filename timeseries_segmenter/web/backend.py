@@ -1,24 +1,19 @@
 """The parts of the service, put together once, and what several of its rooms ask of them."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from filelock import Timeout
 from flask import current_app
 from werkzeug.local import LocalProxy
 
-from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.report.files import ReportFiles
 from timeseries_segmenter.report.saved import saved_report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.request_series import RequestSources
+from timeseries_segmenter.storage.files import writing_to
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.job import Job
-from timeseries_segmenter.trainings.known_projects import RoomForUnknown
 from timeseries_segmenter.trainings.policy import TRAINING_EVENTS, TrainingPolicy
 from timeseries_segmenter.web.metrics import Metrics
 from timeseries_segmenter.web.security import Security
@@ -40,7 +35,6 @@ class Backend:
             self.store, partial(saved_report, label_studio_url=link, dashboard=DASHBOARD)
         )
         self.queue = TrainingPolicy(settings)
-        self._room = RoomForUnknown(settings, self.queue.states)
         self.metrics = Metrics(self.queue.states)
         self.security = Security(settings)
         self.sources = RequestSources.from_settings(settings, self.metrics.observe_cache)
@@ -53,18 +47,11 @@ class Backend:
         """
         if event not in TRAINING_EVENTS:
             return {}
-        with self._writing():
-            self._room.check(project)
-            job = self.queue.count(project, event)
+        job = self.queue.count(project, event)
         if job is None:
             return {"updates": self.queue.states.read(project).updates}
         logger.info("project %d: %s, training %s is %s", project, event, job.id, job.state)
         return {"job": job.id}
-
-    def cancel(self, project: int) -> list[Job]:
-        """Stop the project's training run, and take back what waits. Raises QueueError like `handle`."""
-        with self._writing():
-            return self.queue.cancel(project)
 
     def knows(self, project: int) -> bool:
         """Whether the project has a model, or had a training event."""
@@ -75,7 +62,7 @@ class Backend:
 
         Raises VersionError, ModelFileError, and QueueError like `handle`.
         """
-        with self._writing():
+        with writing_to(self.settings.model_dir):
             served = self.store.roll_back(project, version)
         logger.info("project %d: rolled back, %s is served", project, served, extra={"version": served})
         return served
@@ -87,18 +74,6 @@ class Backend:
             self.queue.states.remove_unfinished()
         except OSError as error:
             logger.warning("unfinished files in %s stay: %s", self.settings.model_dir, error)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except Timeout as error:
-            raise QueueError(f"another process holds {error.lock_file}: try again in a moment") from error
-        except OSError as error:
-            raise QueueError(
-                f"MODEL_DIR={self.settings.model_dir} can't be written ({error.strerror}): give it room and "
-                "access rights"
-            ) from error
 
 
 # the backend of the app that answers the current request

@@ -106,7 +106,7 @@ def train(project: int) -> ResponseReturnValue:
 @dashboard.post("/projects/<project:project>/training/cancel")
 def cancel(project: int) -> ResponseReturnValue:
     """Take back what is queued, and stop what runs."""
-    jobs = current_backend.cancel(project)
+    jobs = current_backend.queue.cancel(project)
     if wants_page():
         return done("cancel" if jobs else "nothing-to-cancel", project)
     return jsonify({"cancelled": [job.id for job in jobs]})
