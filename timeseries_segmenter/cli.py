@@ -125,7 +125,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
     from timeseries_segmenter.learning.observer import Epoch, Observer
     from timeseries_segmenter.project.card import Card
     from timeseries_segmenter.project.labelled_task import remarks_on, shortened, task_ids
-    from timeseries_segmenter.project.training import Start, train_model
+    from timeseries_segmenter.project.training import train_model
     from timeseries_segmenter.report.builder import reported
     from timeseries_segmenter.segment import label_set_name
     from timeseries_segmenter.sources.export_file import check_writable
@@ -135,7 +135,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
     config = _config(options)
     check_writable(options.model, options.config, options.tasks)
     labelled, left_out = _labelled(_tasks(options, "train"), config, TaskSeries.from_settings(settings))
-    start = Start(_model(options.start), load_folds(options.start)) if options.start else None
+    start = replace(_model(options.start), folds=load_folds(options.start)) if options.start else None
     began = time.monotonic()
     with tqdm(desc="training", unit=" epochs", disable=None) as bar:
 
@@ -171,7 +171,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
             "checking": round(training.check_seconds, 2),
         },
     )
-    model = reported(training, card, start.model.card if start else None)
+    model = reported(training, card, start.card if start else None)
     try:
         save_model(options.model, model)
     except (OSError, RuntimeError) as error:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.labeling.config import LabelConfig
@@ -16,19 +16,6 @@ from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.project.model import Folds, Model
 from timeseries_segmenter.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """The model before, for a warm start, with the segmenters of its folds by pair."""
-
-    model: Model
-    folds: Mapping[str, Folds] = field(default_factory=dict)
-
-    def fold_of_task(self, pair: str) -> dict[str, int]:
-        """The fold of each task that the model was trained on, by its id as text."""
-        card = self.model.card.pairs.get(pair)
-        return card.folds if card else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +67,12 @@ def train_model(
     annotated: Mapping[str, Sequence[LabelledTask]],
     config: LabelConfig,
     settings: Settings,
-    start: Start | None = None,
+    start: Model | None = None,
     observer: Observer = NOBODY,
 ) -> ModelTraining:
-    """Train and cross-validate a network for each pair, from `start` if that suits.
+    """Train and cross-validate a network for each pair.
 
+    `start` is the model before with its folds, for a warm start if that suits.
     Raises TrainingError if there is nothing to learn for any pair.
     """
     trained: dict[str, PairTraining] = {}
@@ -105,7 +93,7 @@ def _train_pair(
     config: LabelConfig,
     tasks: Sequence[LabelledTask],
     settings: Settings,
-    start: Start | None,
+    start: Model | None,
     observer: Observer,
 ) -> PairTraining:
     segments = [segment for task in tasks for segment in task.segments]
@@ -116,11 +104,12 @@ def _train_pair(
         pair.channels,
         recipe(settings, pair.settings),
         observer,
-        start.model.segmenter(pair, config) if start else None,
+        start.segmenter(pair, config) if start else None,
     )
     began = time.monotonic()
     names = [str(task.task) for task in tasks]
-    folds = assign_folds(names, start.fold_of_task(pair.name) if start else {})
+    card = start.card.pairs.get(pair.name) if start else None
+    folds = assign_folds(names, card.folds if card else {})
     earlier = start.folds.get(pair.name) if start else None
     validation = cross_validate(fitted, [folds[name] for name in names], earlier, observer)
     return PairTraining(pair, tasks, fitted, validation, folds, time.monotonic() - began)

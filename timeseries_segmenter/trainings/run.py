@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from timeseries_segmenter.errors import (
@@ -24,7 +24,7 @@ from timeseries_segmenter.project.labelled_task import (
 from timeseries_segmenter.project.left_out import MOST_NAMED, LeftOut, lacking, reasons, why_away
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.prediction import pair_segmenters
-from timeseries_segmenter.project.training import ModelTraining, Start, train_model
+from timeseries_segmenter.project.training import ModelTraining, train_model
 from timeseries_segmenter.report.builder import reported
 from timeseries_segmenter.report.content import Unlabelled
 from timeseries_segmenter.settings import Settings
@@ -88,13 +88,13 @@ class TrainingRun:
         labelled, left_out = self._labelled(project, config)
         tasks, skipped = task_ids(labelled), shortened(reasons(left_out))
         remarks = shortened([*config.unusable, *remarks_on(labelled)])
-        card_before = before.model.card if before else Card()
+        card_before = before.card if before else Card()
         lacked_before = None if card_before.left_out is None else set(card_before.left_out)
         lacks = lacking(left_out)
         away = why_away(left_out)
         if only_for_tasks and before and lacked_before is not None and lacks >= lacked_before:
             logger.info("project %d: no further task can be read; its model stays", project)
-            return Outcome(before.model.version, skipped, is_new=False, away=away)
+            return Outcome(before.version, skipped, is_new=False, away=away)
         log_news(project, "left out of the training", skipped, card_before.skipped)
         log_news(project, "learned as far as possible", remarks, card_before.remarks)
         fetched = time.monotonic()
@@ -125,7 +125,7 @@ class TrainingRun:
             },
         )
         unlabelled = self._unlabelled(project, config, training)
-        model = reported(training, card, before.model.card if before else None, unlabelled)
+        model = reported(training, card, before.card if before else None, unlabelled)
         reported_at = time.monotonic()
         log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", reported_at - trained)
         observer.on_step(Step.SAVING)
@@ -135,11 +135,11 @@ class TrainingRun:
         further = not lacking(each for each in left_out if each.passing) <= (lacked_before or set())
         return Outcome(version, skipped, away=away, further_away=further)
 
-    def _before(self, project: int) -> Start | None:
-        """The project's model, for a warm start."""
+    def _before(self, project: int) -> Model | None:
+        """The project's model with its folds, for a warm start."""
         try:
             model = self._store.load(project)
-            return Start(model, self._store.load_folds(project)) if model else None
+            return replace(model, folds=self._store.load_folds(project)) if model else None
         except ModelFileError as error:
             logger.warning("project %d: training starts from scratch: %s", project, error)
             return None
