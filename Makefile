@@ -24,7 +24,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors
-.PHONY: load soak image-test lint audit requirements docs format clean python checkout-2x
+.PHONY: load soak image-test lint hooks audit requirements docs format clean python checkout-2x
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -93,6 +93,9 @@ lint: install ## check style, format, types and the directions of imports
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+hooks: install ## run all that pre-commit runs before a commit: lint, spelling, and the form of every file
+	@$(BIN)/pre-commit run --all-files
 
 audit: install ## look for known vulnerabilities in what is pinned
 	@$(BIN)/python .ci/audit
