@@ -96,7 +96,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Serve for development; `--check` only tells whether the service would start."""
+    """Serve for development; `--check` only checks whether the service would start."""
     parser = command_line()
     arguments = parser.parse_args()
     options = ("port", "log_level", "model_dir", "basic_auth_user", "basic_auth_pass")

@@ -1,4 +1,4 @@
-"""The documentation tells what is there, and nothing that is not."""
+"""The documentation says what is there, and nothing that is not."""
 
 import ast
 import json
@@ -120,10 +120,10 @@ def test_every_setting_is_documented_once() -> None:
 
 def test_defaults_of_settings_are_those_of_an_empty_environment() -> None:
     text = Page(DOCS / "reference/settings.md").text
-    told = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| [^|]+ \| `?([^`|]*)`? \|", text, re.MULTILINE))
+    listed = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| [^|]+ \| `?([^`|]*)`? \|", text, re.MULTILINE))
     for name, value in Settings().model_dump(mode="json").items():
         shown = str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
-        assert told[name.upper()].strip() == ("unset" if value in (None, "", []) else shown), name
+        assert listed[name.upper()].strip() == ("unset" if value in (None, "", []) else shown), name
 
 
 @each_page
@@ -204,7 +204,7 @@ def test_the_messages_that_the_troubleshooting_page_quotes_are_those_of_the_code
 
 
 def _strings(tree: ast.Module) -> list[str]:
-    """All strings of a module without its docstrings; what is put into one stands as …"""
+    """All strings of a module without its docstrings; what is put into one is written as …"""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     docstrings = {
         ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)
@@ -243,9 +243,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_figures_of_evaluate_are_documented(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     inputs = ["--config", str(EXAMPLE / "config.xml"), "--tasks", str(EXAMPLE / "tasks.json")]
     assert main(["evaluate", *inputs, "--task-ids", "3", "--model", str(model), "--json"]) == 0
-    (figures,) = json.loads(capsys.readouterr().out).values()
-    told = _section("reference/file-formats.md", "Files of the command line").partition("**Metrics**")[2]
-    assert [name for name in figures if f"`{name}`" not in told] == []
+    (metrics,) = json.loads(capsys.readouterr().out).values()
+    listed = _section("reference/file-formats.md", "Files of the command line").partition("**Metrics**")[2]
+    assert [name for name in metrics if f"`{name}`" not in listed] == []
 
 
 def test_the_files_of_model_dir_are_documented(settings: Settings, run_walk: Segmenter) -> None:
@@ -260,12 +260,12 @@ def test_the_files_of_model_dir_are_documented(settings: Settings, run_walk: Seg
 
     version_name = re.sub(r"\?P<\w+>", "", VERSION.pattern)
     names = {"id": r"\d+", "version": version_name, "hash": "[0-9a-f]{64}", "event": "[0-9a-f]{32}"}
-    told = re.findall(
+    listed = re.findall(
         r"^\| `([\w./{}]+)` \|", _section("reference/file-formats.md", "MODEL_DIR"), re.MULTILINE
     )
     unseen = {"training/worker.lock"}  # of the process that trains
     patterns = {
-        name: re.sub(r"{(\w+)}", lambda match: names[match[1]], name.replace(".", r"\.")) for name in told
+        name: re.sub(r"{(\w+)}", lambda match: names[match[1]], name.replace(".", r"\.")) for name in listed
     }
     for path in found:
         assert any(re.fullmatch(pattern, path) for pattern in patterns.values()), path

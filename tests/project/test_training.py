@@ -57,7 +57,7 @@ def test_each_moment_of_a_training_is_observed_and_a_pair_without_a_region_costs
     learned, shares = moments.seen[:4], moments.seen[5:-2]
     assert learned == ["a:as", Step.TRAINING, 1, 2]
     assert moments.seen[4] == Step.CHECKING
-    assert len(shares) == 4  # two epochs of each fold network, whose number is no epoch of the model's
+    assert len(shares) == 4  # two epochs of each fold network, whose number is not an epoch of the model's
     assert moments.seen[-2:] == ["b:bs", Step.TRAINING]
     assert list(trained.pairs) == ["a:as"]
     assert list(trained.unlearned) == ["b:bs"]

@@ -166,8 +166,8 @@ def test_a_model_from_before_there_were_reports_says_so(
 def test_the_report_that_was_saved_with_a_model_is_rendered_once_with_links(
     client: FlaskClient, backend: Backend, settings: Settings
 ):
-    told = reports_of_recordings.report(reports_of_recordings.part(), skipped=["Task 3: no file"])
-    model = Model(Card(), {PAIR: reports_of_recordings.fitted().segmenter}, report=told.model_dump_json())
+    given = reports_of_recordings.report(reports_of_recordings.part(), skipped=["Task 3: no file"])
+    model = Model(Card(), {PAIR: reports_of_recordings.fitted().segmenter}, report=given.model_dump_json())
     version = backend.store.save(47, model)
     page = client.get("/projects/47/report").text
     assert version in page

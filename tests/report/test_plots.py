@@ -68,13 +68,13 @@ DRAWN = [Segment(100 * place, 100 * place + 79, labels) for place, labels in enu
 def test_names_stand_in_pictures_as_they_are_written():
     found = measure([Comparison(DRAWN, DRAWN[1:], 600)], CLASSES)
     for picture in (plots.confusion_matrix(found.confusions[0]), plots.class_bars(found)):
-        told = texts(picture)
-        assert "A $x^2$ costs 5$" in told
-        assert "走る" in told
-        assert any(text.startswith("</text><script>") for text in told)
-        assert any(text.endswith("…") for text in told)
-    told = texts(sample_plot(shown(600, DRAWN), CLASSES.names))
-    assert {"走る", "channel $0", "t$1"} <= set(told)
+        given = texts(picture)
+        assert "A $x^2$ costs 5$" in given
+        assert "走る" in given
+        assert any(text.startswith("</text><script>") for text in given)
+        assert any(text.endswith("…") for text in given)
+    given = texts(sample_plot(shown(600, DRAWN), CLASSES.names))
+    assert {"走る", "channel $0", "t$1"} <= set(given)
 
 
 def test_a_picture_is_the_same_each_time_and_leaves_matplotlibs_settings_alone():
@@ -150,9 +150,9 @@ def test_instants_are_drawn_and_those_without_a_counterpart_are_told():
 
 def test_dates_are_written_as_dates():
     time = TimeAxis(1_704_067_200_000 + np.arange(600.0) * 60_000, TimeFormat("%Y-%m-%d %H:%M:%S"))
-    told = texts(sample_plot(shown(600, DRAWN, time=time), CLASSES.names))
-    assert "02:00" in told
-    assert not any("1704" in text for text in told)
+    given = texts(sample_plot(shown(600, DRAWN, time=time), CLASSES.names))
+    assert "02:00" in given
+    assert not any("1704" in text for text in given)
 
 
 def test_curves_of_one_epoch_and_of_many_can_be_drawn():
@@ -168,8 +168,8 @@ def test_one_class_and_twenty_can_be_drawn():
         classes = Classes(("background", *(labels[0] for labels in sets)), sets, frozenset())
         drawn = [Segment(10 * place, 10 * place + 8, labels) for place, labels in enumerate(sets)]
         found = measure([Comparison(drawn, drawn, 10 * count)], classes, 0.1)
-        told = texts(plots.class_bars(found))
-        assert [text for text in told if text.startswith("Label")] == [labels[0] for labels in sets]
+        given = texts(plots.class_bars(found))
+        assert [text for text in given if text.startswith("Label")] == [labels[0] for labels in sets]
         assert plots.confusion_matrix(found.confusions[0]).width >= 460
         filled = found.model_copy(
             update={"reliability": [ReliabilityBin(confidence=0.9, accuracy=1.0, count=1)]}

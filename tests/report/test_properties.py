@@ -1,4 +1,4 @@
-"""Whatever people draw on whatever series: a training is reported, and its page can be shown."""
+"""Whatever people draw on whatever series: a training run is reported, and its page can be shown."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -176,12 +176,12 @@ def test_a_file_of_the_reference_example_is_recognised(
     save_reference(path)
     with pytest.raises(ForeignModelError) as caught:
         read(path)
-    told = str(caught.value)
-    assert told.startswith(
+    given = str(caught.value)
+    assert given.startswith(
         "model_project_3.pt is a model of the time series example of label-studio-ml-backend"
     )
-    assert "labels Run, Walk" in told
-    assert "choose Start Training" in told
+    assert "labels Run, Walk" in given
+    assert "choose Start Training" in given
 
 
 @pytest.mark.parametrize("read", [load_model, read_card])

@@ -180,8 +180,8 @@ def test_a_file_of_the_reference_example_is_kept_and_explained(
     assert path.read_bytes() == content
     assert caplog.text.count("is a model of the time series example of label-studio-ml-backend") == 1
     assert "choose Start Training" in caplog.text
-    (told,) = client.get("/projects").json["projects"]
-    assert "choose Start Training" in told["trouble"]
+    (given,) = client.get("/projects").json["projects"]
+    assert "choose Start Training" in given["trouble"]
     page = client.get("/projects", headers={"Accept": "text/html"}).text
     assert "time series example of label-studio-ml-backend" in page
     assert "choose Start Training" in client.get("/projects/3/report").json["detail"]
@@ -225,12 +225,12 @@ def test_the_dashboard_shows_which_versions_cannot_be_read(
 ):
     first, second = two_versions(backend.store, run_walk)
     make_foreign(settings, second, raise_format)
-    (told,) = client.get("/projects").json["projects"]
-    assert told["version"] == first
-    assert told["trouble"].startswith("model_project_3.pt has format 5, of a newer release")
-    assert [version["version"] for version in told["versions"]] == [second, first]
-    assert told["versions"][0]["unreadable"].startswith(f"{second}.pt has format 5")
-    assert "unreadable" not in told["versions"][1]
+    (given,) = client.get("/projects").json["projects"]
+    assert given["version"] == first
+    assert given["trouble"].startswith("model_project_3.pt has format 5, of a newer release")
+    assert [version["version"] for version in given["versions"]] == [second, first]
+    assert given["versions"][0]["unreadable"].startswith(f"{second}.pt has format 5")
+    assert "unreadable" not in given["versions"][1]
     page = client.get("/projects", headers={"Accept": "text/html"}).text
     assert "v1 is served in its place" in page
     assert f'value="{second}"' not in page  # not to roll back to
@@ -246,7 +246,7 @@ def test_damaged_versions_are_passed_over_and_named_once(
     store = ModelStore(settings)
     for _ in range(3):
         assert (store.version(3), store.load(3).version) == (first, first)
-    assert caplog.text.count(f"{second}.pt is no model file") == 1
+    assert caplog.text.count(f"{second}.pt is not a model file") == 1
     assert kept(settings, second).read_bytes() == b"no model"
 
 
@@ -361,7 +361,7 @@ def test_without_memory_nothing_is_set_aside_and_later_the_newest_is_served(
     second = store.save(3, of_one_pair(Segmenter.from_state(state)))
     without, later, _ = run(NO_MEMORY, settings.model_dir, room)
     assert without[0] in (first, second, "untrained")
-    assert without[1] == without[2] or without[2] == "untrained"  # what is loaded and what is told agree
+    assert without[1] == without[2] or without[2] == "untrained"  # what is loaded and what is answered agree
     if room == 20_000_000:
         assert without[1] == without[2] == first
         assert "emory" in without[3]

@@ -53,7 +53,7 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
 
 @pytest.fixture(autouse=True)
 def _without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training is patient with a host that is away."""
+    """A training run is patient with a host that is away."""
     monkeypatch.setattr("timeseries_segmenter.sources.retries.sleep", lambda _: None)
 
 
@@ -357,11 +357,13 @@ def test_regions_without_a_place_are_named_in_the_log_the_state_and_the_report_a
     first, second = states.read(3).jobs
     assert first.state == second.state == State.FINISHED
     assert first.skipped == second.skipped == saved_report(settings).skipped
-    (told,) = first.skipped
-    assert told.startswith(f'Task {bad}: Region "r0"')
-    assert reason in told
+    (given,) = first.skipped
+    assert given.startswith(f'Task {bad}: Region "r0"')
+    assert reason in given
     assert saved_report(settings).tasks == [good]
-    warned = [entry for entry in caplog.records if entry.levelno >= logging.WARNING and told in entry.message]
+    warned = [
+        entry for entry in caplog.records if entry.levelno >= logging.WARNING and given in entry.message
+    ]
     assert len(warned) == 1  # once, not once a training run
 
 
@@ -721,9 +723,9 @@ def test_the_tasks_to_annotate_next_are_those_that_the_model_scores_lowest(
         task: model.segmenters[PAIR].predict(np.array(values, np.float32)[:, None]).confidence
         for task, values in zip(waiting, series, strict=True)
     }
-    told = saved_report(settings).next
-    assert [each.task for each in told] == sorted(waiting, key=scores.__getitem__)
-    assert [each.score for each in told] == pytest.approx(sorted(scores.values()), abs=1e-4)
+    given = saved_report(settings).next
+    assert [each.task for each in given] == sorted(waiting, key=scores.__getitem__)
+    assert [each.score for each in given] == pytest.approx(sorted(scores.values()), abs=1e-4)
 
 
 def test_a_label_studio_that_does_not_tell_the_other_tasks_costs_no_training(

@@ -372,7 +372,7 @@ def test_what_is_of_another_type_is_refused_and_not_repeated(value: object):
 
 def test_answers_to_all_recorded_requests_are_strict_json(client: FlaskClient):
     def refuse(constant: str) -> None:
-        pytest.fail(f"{constant} is no JSON")
+        pytest.fail(f"{constant} is not JSON")
 
     for path in sorted(Path(recorded.REQUESTS).iterdir()):
         recording = json.loads(path.read_text())

@@ -38,7 +38,7 @@ def about(macro_f1: float, held_out: bool = True, **more: Any) -> dict[str, Any]
 
 @pytest.fixture
 def versions(backend: Backend, run_walk: Segmenter) -> list[str]:
-    """Of project 47, oldest first; the first has no held-out figures."""
+    """Of project 47, oldest first; the first has no held-out metrics."""
     saved = [about(0.5, held_out=False), about(0.66), about(0.75)]
     return [backend.store.save(47, of_one_pair(run_walk, **each)) for each in saved]
 
@@ -190,11 +190,11 @@ def test_a_missing_token_is_told(settings: Settings, app: object):
 def test_a_project_is_shown_with_title_version_quality_and_links(client: FlaskClient, versions: list[str]):
     shown = card(look(client), 47)
     assert (text(shown.xpath(".//h2")[0]), status(shown)) == ("Basic motions", "trained")
-    told = text(shown)
+    given = text(shown)
     for words in ("Project 47", "Model v3", "25 Nov 2026, 10:15 UTC", "2 tasks", "1 left out", versions[2]):
-        assert words in told
-    figures = text(shown.find_class("figures")[0])
-    assert figures == "Macro F1 0.75 Segment F1@50 0.38 on held-out series"
+        assert words in given
+    metrics = text(shown.find_class("metrics")[0])
+    assert metrics == "Macro F1 0.75 Segment F1@50 0.38 on held-out series"
     links = dict(zip(map(text, shown.xpath(".//footer/a")), shown.xpath(".//footer/a/@href"), strict=True))
     assert links == {
         "Report of Basic motions": "/projects/47/report",
@@ -206,11 +206,11 @@ def test_versions_stand_below_each_other_with_what_they_were_measured_on(
     client: FlaskClient, versions: list[str]
 ):
     rows = card(look(client), 47).xpath(".//tbody/tr")
-    told = [[text(cell) for cell in row] for row in rows]
-    assert [cells[0].split()[0] for cells in told] == ["v3", "v2", "v1"]
-    assert ["served" in cells[0] for cells in told] == [True, False, False]
-    assert [cells[2].split()[0] for cells in told] == ["0.75", "0.66", "0.99"]
-    assert [cells[4] for cells in told] == ["held-out series", "held-out series", "training series"]
+    given = [[text(cell) for cell in row] for row in rows]
+    assert [cells[0].split()[0] for cells in given] == ["v3", "v2", "v1"]
+    assert ["served" in cells[0] for cells in given] == [True, False, False]
+    assert [cells[2].split()[0] for cells in given] == ["0.75", "0.66", "0.99"]
+    assert [cells[4] for cells in given] == ["held-out series", "held-out series", "training series"]
     meters = [float(meter.get("value")) for meter in rows[1].xpath(".//meter")]
     assert meters == [0.66, 0.33]
     links = [row.xpath(".//a/@href")[0] for row in rows]
@@ -224,8 +224,8 @@ def test_links_lead_to_the_public_address_of_label_studio(
     public = settings.model_copy(update={"label_studio_public_url": "https://studio.example.com/ls"})
     client = _wsgi.init_app(settings=public).test_client()
     assert "https://studio.example.com/ls/projects/47/data" in card(look(client), 47).xpath(".//a/@href")
-    (told,) = client.get("/projects").json["projects"]
-    assert told["label_studio"] == "https://studio.example.com/ls/projects/47/data"
+    (given,) = client.get("/projects").json["projects"]
+    assert given["label_studio"] == "https://studio.example.com/ls/projects/47/data"
 
 
 def test_a_training_that_runs_is_shown_with_step_bar_and_figures(
@@ -279,10 +279,10 @@ def test_each_state_of_a_training_has_its_word_and_its_buttons(client: FlaskClie
         6: ("stopping", {"Train"}),
         7: ("training", {"Cancel"}),
     }
-    told = {int(each["project"]): each["status"] for each in client.get("/projects").json["projects"]}
+    given = {int(each["project"]): each["status"] for each in client.get("/projects").json["projects"]}
     for project, (word, names) in expected.items():
         assert (status(card(page, project)), set(buttons(card(page, project)))) == (word, names)
-        assert told[project] == word
+        assert given[project] == word
     assert "no annotated task of project 4" in text(card(page, 4))
     assert "Another training follows" in text(card(page, 7))
     assert text(page.get_element_by_id("summary")) == "1 training 1 stopping 1 waiting 1 failed"
@@ -303,9 +303,9 @@ def test_a_training_that_is_tried_again_is_shown_with_its_reason_and_the_next_tr
     moments = shown.xpath(".//div[contains(@class, 'notice')]//time/@datetime")
     assert moments == [job.failed_at.isoformat(), job.not_before.isoformat()]
     assert set(buttons(shown)) == {"Cancel", "Train"}
-    (told,) = client.get("/projects").json["projects"]
-    assert (told["state"], told["error"], told["attempts"]) == ("queued", job.error, 1)
-    assert datetime.fromisoformat(told["not_before"]) == job.not_before
+    (given,) = client.get("/projects").json["projects"]
+    assert (given["state"], given["error"], given["attempts"]) == ("queued", job.error, 1)
+    assert datetime.fromisoformat(given["not_before"]) == job.not_before
     training = client.get("/projects/3/training").json
     assert (training["state"], training["last_error"]) == ("queued", job.error)
     assert datetime.fromisoformat(training["not_before"]) == job.not_before
@@ -383,17 +383,17 @@ def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
     (settings.model_dir / "versions" / f"{first}.pt").write_bytes(b"damaged")
     backend.store.save(6, of_one_pair(run_walk))
     page = look(client)
-    assert "on the training series" in text(card(page, 3).find_class("figures")[0])
+    assert "on the training series" in text(card(page, 3).find_class("metrics")[0])
     assert len(card(page, 4).xpath(".//tbody/tr")) == 2
-    assert card(page, 6).find_class("figures") == []
-    told = {each["project"]: each for each in client.get("/projects").json["projects"]}
-    assert told["3"]["versions"][0]["quality"] == {
+    assert card(page, 6).find_class("metrics") == []
+    given = {each["project"]: each for each in client.get("/projects").json["projects"]}
+    assert given["3"]["versions"][0]["quality"] == {
         "held_out": False,
         "macro_f1": 0.9954,
         "segment_f1": None,
         "point_f1": None,
     }
-    assert told["6"]["versions"][0]["created_at"] is None
+    assert given["6"]["versions"][0]["created_at"] is None
 
 
 def test_requests_that_name_no_project_have_a_model_but_no_training(
@@ -411,17 +411,17 @@ def test_programs_are_told_the_same(client: FlaskClient, backend: Backend, versi
     started(
         backend, 47, "training", Progress(epoch=4, epochs=9, loss=0.5, balanced_accuracy=0.8, min_f1=0.25)
     )
-    (told,) = client.get("/projects").json["projects"]
-    assert (told["project"], told["title"], told["version"]) == ("47", "Basic motions", versions[2])
-    assert (told["job"], told["state"], told["step"], told["progress"]["epoch"]) == (
+    (given,) = client.get("/projects").json["projects"]
+    assert (given["project"], given["title"], given["version"]) == ("47", "Basic motions", versions[2])
+    assert (given["job"], given["state"], given["step"], given["progress"]["epoch"]) == (
         job.id,
         "started",
         "training",
         4,
     )
-    assert datetime.fromisoformat(told["started_at"]) <= datetime.now(UTC)
-    assert [each["version"] for each in told["versions"]] == versions[::-1]
-    assert told["versions"][0] == {
+    assert datetime.fromisoformat(given["started_at"]) <= datetime.now(UTC)
+    assert [each["version"] for each in given["versions"]] == versions[::-1]
+    assert given["versions"][0] == {
         "version": versions[2],
         "created_at": "2026-11-25T10:15:00+00:00",
         "tasks": 2,
@@ -429,7 +429,7 @@ def test_programs_are_told_the_same(client: FlaskClient, backend: Backend, versi
         "restored": None,
         "quality": {"held_out": True, "macro_f1": 0.75, "segment_f1": 0.375, "point_f1": None},
     }
-    assert told["report"] == "/projects/47/report"
+    assert given["report"] == "/projects/47/report"
     training = client.get("/projects/47/training").json
     assert (training["step"], training["progress"]["epoch"]) == ("training", 4)
 
@@ -441,15 +441,15 @@ def test_figures_of_versions_are_read_once(
 
     client.get("/projects")
     monkeypatch.setattr(model_store, "read_card", lambda path: pytest.fail(f"{path} is read again"))
-    (told,) = client.get("/projects").json["projects"]
-    assert len(told["versions"]) == len(versions)
+    (given,) = client.get("/projects").json["projects"]
+    assert len(given["versions"]) == len(versions)
 
 
 # what is done
 
 
 def follow(client: FlaskClient, path: str, **form: str) -> html.HtmlElement:
-    """Press a button: the answer sends the browser to the page that tells what was done."""
+    """Press a button: the answer sends the browser to the page that says what was done."""
     answer = client.post(path, data=form, headers=BROWSER)
     assert (answer.status_code, answer.headers["Location"].endswith("#news")) == (303, True)
     address = answer.headers["Location"].partition("#")[0]
@@ -461,7 +461,7 @@ def test_train_queues_a_training_from_scratch(client: FlaskClient, backend: Back
     del versions
     address = buttons(card(look(client), 47))["Train"]
     page = follow(client, address)
-    assert "A training is queued." in text(card(page, 47).get_element_by_id("news"))
+    assert "A training run is queued." in text(card(page, 47).get_element_by_id("news"))
     (job,) = backend.queue.states.read(47).jobs
     assert (job.state, job.event, job.from_scratch) == (State.QUEUED, "START_TRAINING", True)
     answer = client.post(address)
@@ -519,7 +519,7 @@ def test_programs_roll_back_to_a_version_with_a_form_or_json(client: FlaskClient
         ({"json": ["p47"]}, 400, "JSON object"),
         ({"json": {"to": "p47-v1"}}, 400, "to: "),
         ({"data": '{"version": "p47-v1"}', "content_type": "application/json; x"}, 404, "is not kept"),
-        # curl -d sends JSON as a form unless it is told otherwise
+        # curl -d sends JSON as a form unless asked otherwise
         (
             {"data": '{"version": "p47-v1"}', "content_type": "application/x-www-form-urlencoded"},
             400,

@@ -25,7 +25,7 @@ INLINE = "predict_json_inline"
 CHANNEL = '<Channel column="value"/>'
 OTHER = '<Channel column="other"/>'
 BEATS = [20, 60, 100, 140, 180]  # rows
-TOLERANCE = 3  # rows between where a segment stands and where the model finds it
+TOLERANCE = 3  # rows between a segment and where the model finds it
 
 Predict = Callable[[dict[str, Any]], list[dict[str, Any]]]
 
@@ -70,7 +70,7 @@ def spans(result: dict[str, Any]) -> list[tuple[Any, Any, str]]:
 
 
 def found(result: dict[str, Any], times: list[Any]) -> list[tuple[int, int, str]]:
-    """Regions as rows; fails where a start or end is no sample's time, as the form writes it."""
+    """Regions as rows; fails if a start or end is not a sample's time, as the form writes it."""
     kinds = {type(time) for time in times}
     for start, end, _ in spans(result):
         assert type(start) in kinds | {int}

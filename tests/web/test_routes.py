@@ -98,11 +98,11 @@ def test_a_projects_training_tells_state_progress_versions_and_the_last_error(
     job = queue(client)
     assert client.get("/projects/3/training").json["state"] == "queued"
     start(backend)
-    told = client.get("/projects/3/training").json
-    assert (told["state"], told["progress"]["epoch"], told["last_error"]) == ("started", 4, "gone")
-    assert (told["version"], told["versions"]) == (first, [first])
-    assert [known["state"] for known in told["jobs"]] == ["failed", "started"]
-    assert told["jobs"][1]["id"] == job
+    given = client.get("/projects/3/training").json
+    assert (given["state"], given["progress"]["epoch"], given["last_error"]) == ("started", 4, "gone")
+    assert (given["version"], given["versions"]) == (first, [first])
+    assert [known["state"] for known in given["jobs"]] == ["failed", "started"]
+    assert given["jobs"][1]["id"] == job
 
 
 def test_what_is_queued_is_taken_back(client: FlaskClient, backend: Backend):
@@ -151,7 +151,7 @@ def test_a_service_that_can_keep_events_is_ready(client: FlaskClient, settings: 
 def test_a_lock_that_another_process_holds_is_waited_for(client: FlaskClient, backend: Backend):
     backend.queue.states.folder.mkdir(parents=True)
     with FileLock(backend.queue.states.folder / "project_3.training.lock"):
-        assert queue(client)  # a training that runs keeps nobody from queueing the next
+        assert queue(client)  # a job that runs keeps nobody from queueing the next
 
 
 def test_a_full_disk_is_told_and_events_come_through_once_there_is_room(

@@ -143,7 +143,7 @@ def test_a_training_outlives_the_death_of_everything_and_its_model_is_served(
     assert median(seconds) < 1  # Label Studio waits no longer
     again = wait_for(lambda: (found := newest_job()).ended_at and found)
     assert (answer.json()["job"], again.state) == (again.id, State.FINISHED)
-    assert len(states.read(3).jobs) <= 3  # events that come during a training share the one behind it
+    assert len(states.read(3).jobs) <= 3  # events that come during a training run share the one behind it
     newest = requests.post(f"{url}/setup", json=setup, timeout=60).json()["model_version"]
     assert newest == again.version != version
 

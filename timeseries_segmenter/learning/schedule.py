@@ -52,7 +52,7 @@ class AdaptiveSchedule(Schedule):
         super().__init__(peak, None)
         self._met = met
         self._last_step = epochs * steps_in_epoch
-        # a training that may take few epochs still needs some of them for the fall
+        # a training run that may take few epochs still needs some of them for the fall
         self._last_stable = max(1, round(epochs / (1 + DECAY_SHARE)))
         self._best, self._best_step = 0.0, 0
 

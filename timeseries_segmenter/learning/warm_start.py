@@ -37,7 +37,7 @@ def suit(prepared: Prepared, start: Segmenter) -> Prepared | None:
 
 
 def plan(start: Segmenter) -> PlannedSchedule:
-    """The schedule of a training that begins with the weights of `start`."""
+    """The schedule of a training run that begins with the weights of `start`."""
     return PlannedSchedule(RATE, max(WARMUP, round(start.full_training.steps * STEPS_SHARE)))
 
 

@@ -25,7 +25,7 @@ class _Fetch:
 
 
 class SideBySide:
-    """Fetches like a Downloader, and ahead what it is told will be asked for.
+    """Fetches like a Downloader, and ahead what it hears will be asked for.
 
     Memory is bounded by `AHEAD_BYTES` for each download that nobody reads yet, and MAX_SERIES_MB for
     the one that is read.

@@ -130,7 +130,7 @@ def addresses_of(data: object, config: LabelConfig) -> list[str]:
             value = pair.find_value(data) if isinstance(data, Mapping) else ""
         except SeriesError:
             value = ""
-        # what stands in the task itself is fetched from nowhere
+        # what is in the task itself is fetched from nowhere
         found.append(value.strip() if isinstance(value, str) and pair.value_type != "json" else "")
     return found
 

@@ -74,7 +74,7 @@ class _Reason:
 
 
 class UnreadableModels:
-    """One web process' or one training's knowledge; nothing of it is on disk."""
+    """What one web process or one training run knows; nothing of it is on disk."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -112,7 +112,7 @@ class UnreadableModels:
         return ForeignModelError(str(error)) if isinstance(error, ForeignModelError) else None
 
     def needs_loading(self, path: Path, found: Signature) -> bool:
-        """Whether only loading a file tells whether it can be used again: its metadata could be read."""
+        """Whether only loading a file shows whether it can be used again: its metadata could be read."""
         with self._lock:
             known = self._reasons.get(path)
         return (

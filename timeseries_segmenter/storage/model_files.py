@@ -76,7 +76,7 @@ class ModelFiles:
         return [match[0] for match in found]
 
     def versions_by_project(self) -> dict[int, list[str]]:
-        """What `versions` tells of each project, by one look at the folder."""
+        """What `versions` says of each project, by one look at the folder."""
         found: dict[int, list[str]] = {}
         for version in self.versions():
             match = VERSION.fullmatch(version)
@@ -120,7 +120,7 @@ class ModelFiles:
 
         Nothing happens where the file has another signature than the `known` one: another process did
         it, or saved a new version. Raises ModelFileError where MODEL_DIR can't be written, or where it
-        can't be told now which version is whole; the file is where it was then.
+        can't be found out now which version is whole; the file is where it was then.
         """
         path = self.current(project)
         try:
@@ -154,7 +154,7 @@ class ModelFiles:
     def _newest_whole(self, project: int) -> Path | None:
         """The newest version whose bytes are those that were written; damaged ones before it are set aside.
 
-        Raises ModelFileError where that can't be told now.
+        Raises ModelFileError if that can't be found out now.
         """
         for kept in map(self.kept, self.versions(project)):
             try:

@@ -1,4 +1,4 @@
-"""Files of `torch.save`, read without running what they hold, and told apart where they can't be read."""
+"""Files of `torch.save`, read without running what they hold, and distinguished if they can't be read."""
 
 import errno
 import pickle
@@ -85,7 +85,7 @@ def check_archive(path: Path, whole: bool) -> None:
             raise ForeignModelError(
                 f"{path.name} is a bare pickle, which this service does not load"
             ) from error
-        raise DamagedModelError(f"{path.name} is no model file, or a damaged one: {error}") from error
+        raise DamagedModelError(f"{path.name} is not a model file, or a damaged one: {error}") from error
     if damaged:
         raise DamagedModelError(f"{path.name} is damaged: {damaged} has another checksum")
 

@@ -70,7 +70,7 @@ OTHER_SITE = (
     "a page of another site sent this request; open the dashboard itself. Behind a proxy, have it pass the "
     "Host header on"
 )
-INTERNAL_ERROR = "internal error; the log of this service tells the cause"
+INTERNAL_ERROR = "internal error; the log of this service says why"
 
 
 class OfRequest(logging.Filter):

@@ -86,7 +86,7 @@ class TrainingCollector(Collector):
         yield ended
         yield seconds
         for name, state, text in (
-            ("training_queue_length", State.QUEUED, "Projects that wait for a training."),
+            ("training_queue_length", State.QUEUED, "Projects with a queued job."),
             ("trainings_running", State.STARTED, "Projects that are trained."),
         ):
             jobs = sum(trainings.job_in(state) is not None for trainings in projects)

@@ -1,4 +1,4 @@
-"""A project as the dashboard shows it: its versions, and how its training stands."""
+"""A project as the dashboard shows it: its versions, and the status of its jobs."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from timeseries_segmenter.trainings.job import Job, Progress, ProjectTrainings, 
 
 
 class Status(StrEnum):
-    """How a project stands, in a word."""
+    """The status of a project, in a word."""
 
     UNTRAINED = "untrained"
     WAITING = "waiting"
@@ -62,7 +62,7 @@ class ProjectOverview:
 
     @property
     def status(self) -> Status:
-        """What the newest training came to; a training that waits behind one that runs is no status."""
+        """What the newest job came to; a job that waits behind a running one does not count."""
         job = self.job
         if self.trainings.problem:
             return Status.BLOCKED
@@ -107,12 +107,12 @@ class ProjectOverview:
 
     @property
     def segments(self) -> bool:
-        """Whether a version has figures on whole regions."""
+        """Whether a version has metrics on whole regions."""
         return any(each.quality and each.quality.segment_f1 is not None for each in self.versions)
 
     @property
     def points(self) -> bool:
-        """Whether a version has figures on instants."""
+        """Whether a version has metrics on instants."""
         return any(each.quality and each.quality.point_f1 is not None for each in self.versions)
 
     def as_json(self) -> dict[str, Any]:

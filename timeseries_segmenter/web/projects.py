@@ -69,7 +69,7 @@ def projects() -> ResponseReturnValue:
 
 @dashboard.get("/projects/<project:project>/training")
 def training(project: int) -> ResponseReturnValue:
-    """How the project's newest training stands, what became of the ones before, and its versions."""
+    """The status of the project's newest job, what became of earlier ones, and its versions."""
     trainings = current_backend.queue.states.read(project)
     newest = trainings.newest
     failed = [job for job in trainings.jobs if job.state in (State.FAILED, State.QUEUED) and job.error]
@@ -92,7 +92,7 @@ def training(project: int) -> ResponseReturnValue:
 
 @dashboard.post("/projects/<project:project>/train")
 def train(project: int) -> ResponseReturnValue:
-    """Queue a training, from scratch, as `START_TRAINING` does."""
+    """Queue a training run, from scratch, as `START_TRAINING` does."""
     if project == NO_PROJECT or not current_backend.knows(project):
         abort(
             404,

@@ -43,7 +43,7 @@ TOO_LONG = "the body is longer than MAX_REQUEST_MB: send fewer tasks at a time, 
 
 
 class WantsBody(Protocol):
-    """Whether a request's body will be read, which its head tells already."""
+    """Whether a request's body will be read, which its head says already."""
 
     def __call__(self, method: str, path: str, headers: Headers) -> bool:
         """Of a method, a path and headers."""
@@ -57,7 +57,7 @@ class BusyError(Error):  # type: ignore[misc]  # waitress has no types
 
 
 class Request(HTTPRequestParser):  # type: ignore[misc]
-    """Takes a request in. A body that is not wanted is left out, and the app told that it is empty."""
+    """Takes a request in. A body that is not wanted is left out, and the app finds it empty."""
 
     body_rcv: Any
     chunked: bool
@@ -280,7 +280,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
                 return
 
     def maintenance(self, now: float) -> None:
-        """Close connections that are idle, or that have been told why they are refused."""
+        """Close connections that are idle, or that have heard why they are refused."""
         super().maintenance(now)
         for channel in self.channels.values():
             if 0 < channel.lingers_until < now:

@@ -28,8 +28,8 @@ DESCRIPTIONS = {
     "pairs": "a network for each pair of tags, by the pair's name: `TimeSeriesLabels` name, colon, "
     "`TimeSeries` name",
     f"pairs.{PAIR}.segmenter": "the model of the pair, see below",
-    f"pairs.{PAIR}.folds": "the companions of the cross-validation by fold, each like `segmenter`; the next "
-    "training goes on from them",
+    f"pairs.{PAIR}.folds": "the fold networks of the cross-validation, each like `segmenter`; the next "
+    "warm start begins with them",
     "dimensions": "what it takes to build the network: `inputs`, `classes`, `hidden_size`, `stride` (samples "
     "per timestep)",
     "window": "samples in one window",
@@ -38,7 +38,7 @@ DESCRIPTIONS = {
     "decoding": "how probabilities become segments: `prices` (nats, one per class), `points` (classes drawn "
     "as instants), `gap` (rows), `threshold`, `smoothing` (rows)",
     "standardisation": "per channel `mean`, `deviation` and whether it has `heavy_tails`; `per_series`: "
-    "whether there is a copy standardised by the series' own figures",
+    "whether there is a copy standardised by the series' own mean and deviation",
     "full_training": "the last training from scratch: `steps`, `series`, `balanced_accuracy`, `min_f1`",
     "calibration": "`temperature` and `biases` (nats, one per class) that make probabilities frequencies",
     "weights": "the network's weights, float32, by the names of their modules",

@@ -135,6 +135,6 @@ function schedule(wait) {
 }
 
 document.addEventListener("visibilitychange", () => schedule(0));
-if (location.search) history.replaceState(null, "", address + location.hash); // what was done is told once
+if (location.search) history.replaceState(null, "", address + location.hash); // what was done is said once
 localMoments(document);
 schedule(BUSY);
