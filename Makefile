@@ -88,11 +88,12 @@ load: install ## measure answers to eight clients while a training runs (two min
 soak: install ## measure memory over 5000 predictions of 50 projects and 20 trainings (two minutes)
 	@$(BIN)/python -m benchmarks.soak
 
-lint: install ## check style, format, types and the directions of imports
+lint: install ## check style, format, types, the directions of imports, and words
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/codespell
 
 hooks: install ## run all that pre-commit runs before a commit: lint, spelling, and the form of every file
 	@$(BIN)/pre-commit run --all-files
