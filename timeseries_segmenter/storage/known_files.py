@@ -138,6 +138,6 @@ class UnreadableModels:
         if version:
             logger.warning("project %d: model %s is served in place of the newest one", project, version)
         elif version == "":
-            logger.warning("project %d: no version of its model can be read; nothing is drawn", project)
+            logger.warning("project %d: no version of its model can be read; nothing is predicted", project)
         else:
             logger.warning("project %d: its newest model is served again", project)

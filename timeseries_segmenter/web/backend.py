@@ -8,8 +8,7 @@ from flask import current_app
 from werkzeug.local import LocalProxy
 
 from timeseries_segmenter.once_logger import OnceLogger
-from timeseries_segmenter.report.files import ReportFiles
-from timeseries_segmenter.report.saved import saved_report
+from timeseries_segmenter.report.saved import ReportFiles, saved_report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.request_series import RequestSources
 from timeseries_segmenter.storage.files import writing_to

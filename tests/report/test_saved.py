@@ -11,7 +11,7 @@ from tests.support.processes import small_disk
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import Model
-from timeseries_segmenter.report.files import ReportFiles
+from timeseries_segmenter.report.saved import ReportFiles
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_file import save_model
 from timeseries_segmenter.storage.model_store import ModelStore
