@@ -30,7 +30,7 @@ def init_app(
 
 
 def serve(settings: Settings) -> Flask:
-    """The app of a running service: logs, and takes up the trainings that were interrupted."""
+    """The app of a running service: logs, and takes up the training runs that were interrupted."""
     configure_logging(settings, OfRequest())
     torch.set_num_threads(1)  # requests run side by side already
     app = init_app(settings=settings)

@@ -20,8 +20,8 @@ from timeseries_segmenter.web.client_presence import client_waits
 class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings no types
     """Predicts and trains for one request.
 
-    Objects are cheap: they hold the request's project and labeling config. Models, the training
-    queue and settings are in the backend, which `_wsgi.init_app` shares among all requests; an
+    Objects are cheap: they hold the request's project and labeling config. Models, the queue
+    of jobs and settings are in the backend, which `_wsgi.init_app` shares among all requests; an
     object made without one reads the settings from the environment.
     """
 

@@ -37,7 +37,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": settings.log_format}},
         "root": {"level": settings.log_level, "handlers": ["console"]},
         "loggers": {name: {"level": "WARNING"} for name in QUIET}
-        | {"waitress.queue": {"level": "ERROR"}}  # a line a request, where there are more than threads
+        | {"waitress.queue": {"level": "ERROR"}}  # a line a request, if there are more than threads
         | {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
     }
 
@@ -56,7 +56,7 @@ def configure_logging(settings: Settings, *filters: logging.Filter) -> None:
 
 
 def log_missing_password(settings: Settings) -> None:
-    """Tell that everybody may ask, where that is so."""
+    """Warn that everybody may ask, if that is so."""
     if not settings.basic_auth_user and not settings.webhook_secret.get_secret_value():
         opened = [name for name in ("data_allowed_hosts", "local_files_dir") if getattr(settings, name)]
         logger.warning(

@@ -119,7 +119,7 @@ class Patience:
                 self._hung.setdefault(host, now - began)
 
     def check(self, task: int | str) -> None:
-        """Raise OutOfTimeError where nothing more is to be fetched."""
+        """Raise OutOfTimeError if nothing more is to be fetched."""
         if not self.still_wanted():
             raise self._out_of_time(task, "nobody waits for its prediction any more")
         if self.over:
@@ -130,7 +130,7 @@ class Patience:
     ) -> bytes:
         """What a thread fetches, as soon as it has it. `moved` says when its host last sent something.
 
-        Raises what the thread raised, OutOfTimeError, and DownloadError where the wait is not worth it.
+        Raises what the thread raised, OutOfTimeError, and DownloadError if the wait is not worth it.
         """
         began = monotonic()
         host = host_of(source)
@@ -164,7 +164,7 @@ class Patience:
 
 
 def host_of(url: str) -> str:
-    """Host and port of an address as messages may hold them; empty where it names none."""
+    """Host and port of an address as messages may hold them; empty if it names none."""
     try:
         return urlsplit(url).netloc.rpartition("@")[2][:LONGEST_SHOWN]
     except ValueError:

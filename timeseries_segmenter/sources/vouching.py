@@ -1,4 +1,4 @@
-"""For which files the token is sent where no password is set: those that Label Studio vouches for.
+"""For which files the token is sent if no password is set: those that Label Studio vouches for.
 
 Whoever reaches the port may send any labeling config and any address, and the ends of predicted regions
 show cells of the file. With the token, that would be everybody's uploads; without it, a request gets what
@@ -39,7 +39,7 @@ class Vouching:
     def of_request(
         self, project: int, config: LabelConfig, tasks: Sequence[Mapping[str, Any]]
     ) -> "Voucher | None":
-        """What says for each file of a request whether the token may be sent; None where it always may."""
+        """What says for each file of a request whether the token may be sent; None if it always may."""
         return Voucher(self, project, config, tasks) if self._needed else None
 
     def knows_config(self, project: int, config: LabelConfig) -> bool:
@@ -123,7 +123,7 @@ class Voucher:
 
 
 def addresses_of(data: object, config: LabelConfig) -> list[str]:
-    """What a task's data names for each pair of the config, in their order; empty where it names nothing."""
+    """What a task's data names for each pair of the config, in their order; empty if it names nothing."""
     found = []
     for pair in config.pairs:
         try:

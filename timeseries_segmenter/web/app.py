@@ -10,7 +10,7 @@ from timeseries_segmenter import INSTALL
 
 # first: if it is missing, nothing slow should be imported before saying so
 try:
-    with suppress(ImportError):  # 2.x alone: it would open a SQLite file in MODEL_DIR, wherever that is
+    with suppress(ImportError):  # 2.x alone: it would open a SQLite file in MODEL_DIR
         import label_studio_ml.cache
 
         label_studio_ml.cache.create_cache = lambda *_, **__: {}

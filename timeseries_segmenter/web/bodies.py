@@ -119,7 +119,7 @@ def read_body(model: type[AnyBody], *, form: bool = False) -> AnyBody:
         content: Any = request.form.to_dict()
     else:
         settings, body = current_backend.settings, request.get_data()
-        # commas and brackets in strings count, too: telling them apart would take as long as parsing
+        # commas and brackets in strings count, too: to tell them apart would take as long as parsing
         values = body.count(b",") + CONTAINER * (body.count(b"{") + body.count(b"["))
         if values > settings.max_request_values:
             raise RequestEntityTooLarge(

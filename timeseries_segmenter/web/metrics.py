@@ -16,7 +16,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
 
 
 class Metrics:
-    """Counted by each web process; read from all of them where gunicorn runs several.
+    """Counted by each web process; read from all of them if gunicorn runs several.
 
     Trainings are counted in MODEL_DIR, since they run in processes and on machines of their own.
     """

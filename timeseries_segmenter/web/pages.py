@@ -1,4 +1,4 @@
-"""Pages for people, where programs get JSON: who wants which, what was done, and errors."""
+"""Pages for people; programs get JSON. Who wants which, what was done, and errors."""
 
 from flask import Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue

@@ -45,7 +45,7 @@ class ProjectOverview:
 
     @property
     def title(self) -> str:
-        """The project's title at its last training, or its number."""
+        """The project's title at its last training run, or its number."""
         if self.project == NO_PROJECT:
             return "Requests that name no project"
         return self.served.title if self.served and self.served.title else f"Project {self.project}"
@@ -57,7 +57,7 @@ class ProjectOverview:
 
     @property
     def job(self) -> Job | None:
-        """The newest training."""
+        """The newest job."""
         return self.trainings.newest
 
     @property
@@ -76,7 +76,7 @@ class ProjectOverview:
 
     @property
     def progress(self) -> Progress | None:
-        """The newest epoch, while epochs are what the training is at."""
+        """The newest epoch, while the training run is at epochs."""
         return self.job.progress if self.job and self.job.step in (None, Step.TRAINING) else None
 
     @property
@@ -91,7 +91,7 @@ class ProjectOverview:
 
     @property
     def waits_behind(self) -> bool:
-        """Whether another training follows the one that runs."""
+        """Whether another job follows the one that runs."""
         return self.status in (Status.TRAINING, Status.STOPPING) and bool(self.trainings.job_in(State.QUEUED))
 
     @property
@@ -99,10 +99,10 @@ class ProjectOverview:
         """Versions that could be served again, the one before the served one first."""
         if self.served is None:
             return []
-        stands_for = self.served.restored or self.served.version
-        out = {self.served.version, stands_for}
+        made_by = self.served.restored or self.served.version
+        out = {self.served.version, made_by}
         others = [each for each in self.versions if each.version not in out and not each.unreadable]
-        number = version_number(stands_for)
+        number = version_number(made_by)
         return sorted(others, key=lambda each: version_number(each.version) > number)  # stable
 
     @property

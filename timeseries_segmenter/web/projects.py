@@ -47,7 +47,7 @@ def moment(value: datetime) -> str:
 
 @dashboard.app_template_filter("version_name")
 def version_name(version: str) -> str:
-    """A version in short: `v3`; the name in full where a person gave it."""
+    """A version in short: `v3`; the name in full if a person gave it."""
     return f"v{version_number(version)}" if version_number(version) else version
 
 

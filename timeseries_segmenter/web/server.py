@@ -270,7 +270,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         (self._slow if slow else self.task_dispatcher).add_task(task)
 
     def handle_accept(self) -> None:
-        """Take new connections, and close the oldest unfinished ones where there are too many."""
+        """Take new connections, and close the oldest unfinished ones if there are too many."""
         for _ in range(ACCEPTED):
             before = len(self.channels)
             super().handle_accept()

@@ -30,7 +30,7 @@ class WebWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     @classmethod
     def check_config(cls, cfg: Config, log: Logger) -> None:  # noqa: ARG003
-        """End the start where gunicorn is asked for what only its own workers do."""
+        """End the start if gunicorn is asked for what only its own workers do."""
         if cfg.is_ssl:
             sys.exit("certfile and keyfile do nothing here: put a proxy that speaks HTTPS before the service")
 
