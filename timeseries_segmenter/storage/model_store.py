@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError, VersionError
 from timeseries_segmenter.project.card import Card, Quality
@@ -34,17 +34,6 @@ from timeseries_segmenter.storage.model_files import ModelFiles, version_number
 logger = logging.getLogger(__name__)
 
 MOST_VERSIONS = 10_000  # of which summaries are in memory
-
-
-class Versioned(Protocol):
-    """What is made of a model file."""
-
-    @property
-    def version(self) -> str:
-        """The version that the file says."""
-
-
-V = TypeVar("V", bound=Versioned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +254,9 @@ class ModelStore:
         failure = ModelFileError(f"{path.name} can't be read now: {error.strerror or error}")
         self._unreadable.add(path, None, failure, by_loading=False)
         return failure
+
+
+V = TypeVar("V", bound=Model | VersionSummary)
 
 
 class ModelReader(Generic[V]):
