@@ -114,7 +114,7 @@ def test_a_model_that_is_none_or_of_other_channels_is_refused(
     no_model = tmp_path / "none.pt"
     no_model.write_text("no model")
     assert main(["evaluate", *INPUTS, "--model", str(no_model)]) == 1
-    assert "no model file" in capsys.readouterr().err
+    assert "is not a model file" in capsys.readouterr().err
     config = tmp_path / "config.xml"
     config.write_text((SAMPLE / "config.xml").read_text().replace('column="gz"', 'column="other"'))
     assert main(["evaluate", "--config", str(config), *INPUTS[2:], "--model", str(trained[0])]) == 1
