@@ -74,7 +74,9 @@ def _run(data: DataSet, seed: int) -> dict[str, float]:
     earlier = fit(examples[:-1], label_sets, channels, recipe)
     earlier_folds = cross_validate(earlier, folds[:-1])
     warm, fitting_on = _timed(lambda: fit(examples, label_sets, channels, recipe, start=earlier.segmenter))
-    _, checking_on = _timed(lambda: cross_validate(warm, folds, earlier_folds and earlier_folds.segmenters))
+    _, checking_on = _timed(
+        lambda: cross_validate(warm, folds, earlier_folds.segmenters if earlier_folds else None)
+    )
     assert validation, f"{data.name} has a single training task"
     return _errors(data, fitted, validation) | {
         "fit": fitting,

@@ -20,7 +20,9 @@ from typing import Any
 
 import requests
 
-from benchmarks.load import LabelStudioServer, Service, in_threads, prediction, recorded, save_models
+from benchmarks.load import Service, in_threads, prediction, save_models
+from tests.support import recorded
+from tests.support.label_studio_server import LabelStudioServer
 
 FIRST = {"web": 500, "training": 5}  # predictions and trainings, after which what is filled once is full
 GROWTH = 1.2  # the target: at the end at most so much of what it was after the first

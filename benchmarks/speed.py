@@ -87,21 +87,19 @@ def main() -> None:
             )
 
         standardising, averaging, network = (
-            _seconds(lambda values=values: segmenter.standardisation.apply(values.values), arguments.runs),
-            _seconds(average, arguments.runs),
-            _seconds(lambda values=values: segmenter.probabilities(values.values), arguments.runs),
+            _seconds(arguments.runs, segmenter.standardisation.apply, values.values),
+            _seconds(arguments.runs, average),
+            _seconds(arguments.runs, segmenter.probabilities, values.values),
         )
         parts = [
-            _seconds(lambda content=content: read_series(content, pair, 0), arguments.runs),
+            _seconds(arguments.runs, read_series, content, pair, 0),
             standardising,
             network - standardising - averaging,
             averaging,
-            _seconds(
-                lambda p=probabilities: segmenter.decoding.segments(p, segmenter.label_sets), arguments.runs
-            ),
-            _seconds(lambda s=segments, values=values: to_regions(s, pair, values), arguments.runs),
+            _seconds(arguments.runs, segmenter.decoding.segments, probabilities, segmenter.label_sets),
+            _seconds(arguments.runs, to_regions, segments, pair, values),
         ]
-        limits = [_seconds(read, arguments.runs), _bare_forward(segmenter, rows, arguments.runs)]
+        limits = [_seconds(arguments.runs, read), _bare_forward(segmenter, rows, arguments.runs)]
         cells = [*parts, sum(parts), *limits, sum(parts) / sum(limits)]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(f"| {rows} | {' | '.join(f'{cell:.3f}' for cell in cells)} | {peak} |", flush=True)
@@ -112,15 +110,15 @@ def _bare_forward(segmenter: Segmenter, rows: int, runs: int) -> float:
     with torch.inference_mode():
         for batch in BATCHES:
             windows = torch.zeros(batch, segmenter.window, segmenter.standardisation.inputs)
-            each.append(_seconds(lambda windows=windows: segmenter.network(windows), 5 * runs) / batch)
+            each.append(_seconds(5 * runs, segmenter.network, windows) / batch)
     return min(each) * len(window_starts(rows, segmenter.window))
 
 
-def _seconds(work: Callable[[], object], runs: int) -> float:
+def _seconds(runs: int, work: Callable[..., object], *arguments: object) -> float:
     times = []
     for _ in range(runs):
         began = time.process_time()
-        work()
+        work(*arguments)
         times.append(time.process_time() - began)
     return statistics.median(times)
 

@@ -9,6 +9,7 @@ import torch
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
+from numpy.typing import ArrayLike, NDArray
 
 import _wsgi
 from tests.support import recorded
@@ -150,8 +151,8 @@ def fitted_events() -> Fitted:
 
 def train(
     series: dict[str, list[float]],
-    classes: np.ndarray,
-    instants: Sequence[int],
+    classes: NDArray[np.int64],
+    instants: ArrayLike,
     label_sets: Sequence[LabelSet],
 ) -> Segmenter:
     values = np.array(list(series.values()), np.float32).T

@@ -23,16 +23,17 @@ def compose() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def service(compose: dict[str, Any]) -> dict[str, Any]:
-    (service,) = [service for service in compose["services"].values() if "build" in service]
+    services: list[dict[str, Any]] = list(compose["services"].values())
+    (service,) = [service for service in services if "build" in service]
     return service
 
 
-def test_the_compose_file_names_every_setting(service: dict[str, Any]):
+def test_the_compose_file_names_every_setting(service: dict[str, Any]) -> None:
     names = {name.upper() for name in Settings.model_fields} - NOT_IN_A_CONTAINER
     assert set(service["environment"]) == names
 
 
-def test_the_compose_files_defaults_are_the_services_own(service: dict[str, Any]):
+def test_the_compose_files_defaults_are_the_services_own(service: dict[str, Any]) -> None:
     given = {}
     for name, text in service["environment"].items():
         if placeholder := PLACEHOLDER.fullmatch(str(text)):
@@ -47,28 +48,28 @@ def test_the_compose_files_defaults_are_the_services_own(service: dict[str, Any]
     assert [default for default in empty if default not in (None, "", (), SecretStr(""))] == []
 
 
-def test_the_service_reaches_a_label_studio_on_the_host(service: dict[str, Any]):
+def test_the_service_reaches_a_label_studio_on_the_host(service: dict[str, Any]) -> None:
     assert "http://host.docker.internal:8080" in service["environment"]["LABEL_STUDIO_HOST"]
     assert "host.docker.internal:host-gateway" in service["extra_hosts"]
 
 
-def test_the_build_takes_the_cpu_build_unless_its_index_is_set(service: dict[str, Any]):
+def test_the_build_takes_the_cpu_build_unless_its_index_is_set(service: dict[str, Any]) -> None:
     assert service["build"]["args"] == ["TORCH_INDEX_URL"]  # with a value it would win over the Dockerfile's
 
 
-def test_models_are_on_a_volume(compose: dict[str, Any], service: dict[str, Any]):
+def test_models_are_on_a_volume(compose: dict[str, Any], service: dict[str, Any]) -> None:
     (mount,) = service["volumes"]
     volume, folder = mount.split(":")
     assert volume in compose["volumes"]
     assert service["environment"]["MODEL_DIR"].startswith(folder + "/")
 
 
-def test_the_port_is_published(service: dict[str, Any]):
+def test_the_port_is_published(service: dict[str, Any]) -> None:
     assert service["ports"] == ["9090:9090"]
     assert service["environment"]["PORT"] == 9090
 
 
-def test_label_studio_gets_the_two_settings_it_needs_for_private_addresses(compose: dict[str, Any]):
+def test_label_studio_gets_the_two_settings_it_needs_for_private_addresses(compose: dict[str, Any]) -> None:
     (studio,) = [
         service for service in compose["services"].values() if "label-studio:" in service.get("image", "")
     ]

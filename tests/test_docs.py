@@ -10,6 +10,7 @@ import pytest
 import yaml
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from _wsgi import command_line as server_command_line
 from tests.support.markdown_page import DOCS, PAGES, Page
 from tests.support.models import of_one_pair
 from timeseries_segmenter.cli import main
@@ -24,7 +25,7 @@ from timeseries_segmenter.trainings.late_events import LateEvents
 from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
 from timeseries_segmenter.trainings.queue import JobQueue
 from tools.docs import endpoints, make_targets, pages
-from tools.docs.command_line import options, server_command_line, subcommands
+from tools.docs.command_line import options, subcommands
 
 EXAMPLE = Path("examples/activity")
 MAKEFILE = Path("Makefile").read_text()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold, cross_val_score
@@ -17,6 +18,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import timeseries_segmenter
 from tests.support.synthetic import synthetic
 from timeseries_segmenter import Segment, SegmentClassifier, estimator
+
+Floats = NDArray[np.float32]
+Names = NDArray[np.str_]
 
 NAMES = np.array(["background", "Run", "Walk"])
 ROWS = 300
@@ -30,21 +34,21 @@ NOT_OF_SEQUENCES = {
 
 
 @pytest.fixture(scope="module")
-def series() -> list[np.ndarray]:
+def series() -> list[Floats]:
     return [synthetic(seed).values for seed in range(4)]
 
 
 @pytest.fixture(scope="module")
-def labels() -> list[np.ndarray]:
+def labels() -> list[Names]:
     return [NAMES[synthetic(seed).classes] for seed in range(4)]
 
 
 @pytest.fixture(scope="module")
-def fitted(series: list[np.ndarray], labels: list[np.ndarray]) -> SegmentClassifier:
+def fitted(series: list[Floats], labels: list[Names]) -> SegmentClassifier:
     return SegmentClassifier(max_epochs=200, hidden_size=8).fit(series[:3], labels[:3])
 
 
-def segments(labels: np.ndarray) -> list[Segment]:
+def segments(labels: Names) -> list[Segment]:
     edges = [0, *np.flatnonzero(labels[1:] != labels[:-1]) + 1, len(labels)]
     return [
         Segment(int(first), int(end) - 1, (str(labels[first]),))
@@ -53,7 +57,7 @@ def segments(labels: np.ndarray) -> list[Segment]:
     ]
 
 
-@parametrize_with_checks(
+@parametrize_with_checks(  # type: ignore[untyped-decorator]  # scikit-learn has no types
     [SegmentClassifier(max_epochs=50, hidden_size=4, sequence_size=8)],
     expected_failed_checks=lambda _: NOT_OF_SEQUENCES,
     xfail_strict=True,
@@ -64,7 +68,7 @@ def test_the_checks_of_scikit_learn_pass_as_far_as_they_fit_sequences(estimator:
 
 
 def test_a_series_that_was_not_seen_gets_its_labels(
-    fitted: SegmentClassifier, series: list[np.ndarray], labels: list[np.ndarray]
+    fitted: SegmentClassifier, series: list[Floats], labels: list[Names]
 ) -> None:
     (predicted,) = fitted.predict(series[3:])
     assert predicted.shape == (ROWS,)
@@ -77,7 +81,7 @@ def test_a_series_that_was_not_seen_gets_its_labels(
 
 
 def test_segments_are_those_of_the_labels_and_probabilities_are_in_the_order_of_classes(
-    fitted: SegmentClassifier, series: list[np.ndarray]
+    fitted: SegmentClassifier, series: list[Floats]
 ) -> None:
     (predicted,), (found,) = fitted.predict(series[3:]), fitted.predict_segments(series[3:])
     assert [(each.first, each.last, each.labels) for each in found] == [
@@ -90,7 +94,7 @@ def test_segments_are_those_of_the_labels_and_probabilities_are_in_the_order_of_
 
 
 def test_segments_teach_what_row_labels_teach(
-    fitted: SegmentClassifier, series: list[np.ndarray], labels: list[np.ndarray]
+    fitted: SegmentClassifier, series: list[Floats], labels: list[Names]
 ) -> None:
     of_segments = clone(fitted).fit(series[:3], [segments(each) for each in labels[:3]])
     assert list(of_segments.classes_) == list(fitted.classes_)
@@ -107,9 +111,7 @@ def test_instants_and_segments_with_several_labels_are_learned(beats: dict[str, 
     assert np.flatnonzero(model.predict(values) == "Beat + Strong").tolist() == [each.first for each in found]
 
 
-def test_the_background_has_the_label_that_is_named(
-    series: list[np.ndarray], labels: list[np.ndarray]
-) -> None:
+def test_the_background_has_the_label_that_is_named(series: list[Floats], labels: list[Names]) -> None:
     model = SegmentClassifier(max_epochs=2, hidden_size=4, background="rest")
     assert list(model.fit(series[:1], [segments(labels[0])]).classes_) == ["Run", "Walk", "rest"]
     renamed = np.where(labels[0] == "background", "rest", labels[0])
@@ -119,10 +121,10 @@ def test_the_background_has_the_label_that_is_named(
         clone(model).set_params(background="Run").fit(series[:1], [segments(labels[0])])
 
 
-def test_the_random_state_is_the_model(series: list[np.ndarray], labels: list[np.ndarray]) -> None:
-    def probabilities(random_state: object) -> np.ndarray:
+def test_the_random_state_is_the_model(series: list[Floats], labels: list[Names]) -> None:
+    def probabilities(random_state: object) -> Floats:
         model = SegmentClassifier(max_epochs=2, hidden_size=4, random_state=random_state)
-        found: np.ndarray = model.fit(series[:1], labels[:1]).predict_proba(series[1])
+        found: Floats = model.fit(series[:1], labels[:1]).predict_proba(series[1])
         return found
 
     assert np.array_equal(probabilities(7), probabilities(7))
@@ -131,12 +133,12 @@ def test_the_random_state_is_the_model(series: list[np.ndarray], labels: list[np
     assert np.array_equal(probabilities(np.random.RandomState(1)), probabilities(np.random.RandomState(1)))
 
 
-def test_a_pickled_model_predicts_the_same(fitted: SegmentClassifier, series: list[np.ndarray]) -> None:
+def test_a_pickled_model_predicts_the_same(fitted: SegmentClassifier, series: list[Floats]) -> None:
     again = pickle.loads(pickle.dumps(fitted))
     assert np.array_equal(again.predict_proba(series[3]), fitted.predict_proba(series[3]))
 
 
-def test_cross_validation_leaves_out_whole_series(series: list[np.ndarray], labels: list[np.ndarray]) -> None:
+def test_cross_validation_leaves_out_whole_series(series: list[Floats], labels: list[Names]) -> None:
     model = SegmentClassifier(max_epochs=3, hidden_size=4)
     assert cross_val_score(model, series, labels, cv=KFold(2)).shape == (2,)
 

@@ -55,7 +55,9 @@ def ask_everything(
     studio.routes["/signed.csv"] = lambda _: Reply(recorded.csv("index"))
     gone["data"]["csv_url"] = f"{studio.url}/gone.csv?X-Amz-Signature={ACCESS_TOKEN}"
     studio.vouch(predict)
-    assert [len(result["result"]) for result in client.post("/predict", json=predict).json["results"]] == [
+    assert [
+        len(result["result"]) for result in client.post("/predict", json=predict).get_json()["results"]
+    ] == [
         3,
         3,
         0,
@@ -72,7 +74,7 @@ def test_neither_tokens_nor_bodies_reach_any_logger_of_the_service(
     studio: LabelStudioServer,
     run_walk: Segmenter,
     caplog: pytest.LogCaptureFixture,
-):
+) -> None:
     caplog.set_level(logging.DEBUG)
     ask_everything(client, backend, studio, run_walk)
     own = [
@@ -91,7 +93,7 @@ def test_neither_tokens_nor_bodies_reach_standard_error_at_debug(
     backend: Backend,
     studio: LabelStudioServer,
     run_walk: Segmenter,
-):
+) -> None:
     set_up_log("DEBUG")
     ask_everything(client, backend, studio, run_walk)
     text = capsys.readouterr().err
@@ -103,7 +105,7 @@ def test_neither_tokens_nor_bodies_reach_standard_error_at_debug(
 @pytest.mark.parametrize(("level", "lines"), [("DEBUG", 4), ("INFO", 3), ("WARNING", 2), ("ERROR", 1)])
 def test_the_level_is_where_the_log_begins(
     set_up_log: Callable[..., None], capsys: pytest.CaptureFixture[str], level: str, lines: int
-):
+) -> None:
     set_up_log(level)
     for name in ("debug", "info", "warning", "error"):
         getattr(logging.getLogger("timeseries_segmenter.x"), name)("a line")
@@ -118,7 +120,7 @@ def test_a_series_that_fails_is_named_without_its_signature(
     studio: LabelStudioServer,
     run_walk: Segmenter,
     caplog: pytest.LogCaptureFixture,
-):
+) -> None:
     ask_everything(client, backend, studio, run_walk)
     (line,) = [record.message for record in caplog.records if "gone.csv" in record.message]
     assert f"{studio.url}/gone.csv answered 404" in line
@@ -130,7 +132,7 @@ def test_json_entries_of_a_request_tell_project_task_version_and_seconds(
     client: FlaskClient,
     backend: Backend,
     run_walk: Segmenter,
-):
+) -> None:
     version = backend.store.save(6, of_one_pair(run_walk))
     set_up_log("INFO", "json")
     client.post("/predict", json=recorded.body("predict_json_inline"))
@@ -151,7 +153,7 @@ def test_json_entries_of_a_request_tell_project_task_version_and_seconds(
 
 def test_nobody_writes_entries_of_their_own(
     set_up_log: Callable[..., None], capsys: pytest.CaptureFixture[str], client: FlaskClient
-):
+) -> None:
     set_up_log("INFO")
     client.post("/x%0a2026-11-22 10:00:00,000 INFO forged: entry%0d")
     config = '<View><TimeSeriesLabels name="a&#10;forged: b" toName="c"/></View>'

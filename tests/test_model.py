@@ -25,11 +25,11 @@ def make(
     return TimeSeriesSegmenter(project_id=project, label_config=config, backend=backend)
 
 
-def test_it_is_a_model_of_label_studio_ml():
+def test_it_is_a_model_of_label_studio_ml() -> None:
     assert issubclass(TimeSeriesSegmenter, LabelStudioMLBase)
 
 
-def test_predictions_are_plain_dicts_one_for_each_task(backend: Backend, run_walk: Segmenter):
+def test_predictions_are_plain_dicts_one_for_each_task(backend: Backend, run_walk: Segmenter) -> None:
     version = backend.store.save(6, of_one_pair(run_walk))
     predictions = make(backend).predict(TASKS)
     assert [type(prediction) for prediction in predictions] == [dict] * 3
@@ -38,21 +38,21 @@ def test_predictions_are_plain_dicts_one_for_each_task(backend: Backend, run_wal
 
 
 @pytest.mark.parametrize("context", [None, {}, {"result": [{"id": "x"}]}, [], "text"])
-def test_any_context_and_more_arguments_are_taken(backend: Backend, context: Any):
+def test_any_context_and_more_arguments_are_taken(backend: Backend, context: Any) -> None:
     predictions = make(backend).predict(TASKS, context=context, login=None, password=None, timeout=3)
     assert [prediction["model_version"] for prediction in predictions] == ["untrained"] * 3
 
 
-def test_no_tasks_get_no_predictions(backend: Backend):
+def test_no_tasks_get_no_predictions(backend: Backend) -> None:
     assert make(backend).predict([]) == []
 
 
-def test_a_prediction_without_a_config_says_what_is_missing(backend: Backend):
+def test_a_prediction_without_a_config_says_what_is_missing(backend: Backend) -> None:
     with pytest.raises(LabelConfigError, match="empty"):
         TimeSeriesSegmenter(project_id="6", backend=backend).predict(TASKS)
 
 
-def test_the_version_is_that_of_its_project(backend: Backend, run_walk: Segmenter):
+def test_the_version_is_that_of_its_project(backend: Backend, run_walk: Segmenter) -> None:
     versions = {project: backend.store.save(project, of_one_pair(run_walk)) for project in (0, 6)}
     assert make(backend).model_version == versions[6]
     assert make(backend).get("model_version") == versions[6]
@@ -62,17 +62,17 @@ def test_the_version_is_that_of_its_project(backend: Backend, run_walk: Segmente
     assert make(backend, 7).versions() == ["untrained"]
 
 
-def test_other_keys_of_the_cache_of_2_x_are_empty(backend: Backend):
+def test_other_keys_of_the_cache_of_2_x_are_empty(backend: Backend) -> None:
     assert make(backend).get("parsed_label_config") is None
     make(backend).set_extra_params({"any": "thing"})
 
 
-def test_the_label_config_is_the_requests(backend: Backend):
+def test_the_label_config_is_the_requests(backend: Backend) -> None:
     assert make(backend).label_config == CONFIG
 
 
 @pytest.mark.parametrize("name", recorded.WEBHOOKS)
-def test_fit_takes_every_recorded_event(backend: Backend, name: str):
+def test_fit_takes_every_recorded_event(backend: Backend, name: str) -> None:
     data = recorded.body(name)
     event = data.pop("action")
     answer = make(backend, data["project"]["id"]).fit(event, data, additional="argument")
@@ -80,13 +80,13 @@ def test_fit_takes_every_recorded_event(backend: Backend, name: str):
     assert ("job" in answer) is event.startswith(("ANNOTATION", "START"))
 
 
-def test_fit_counts_for_the_project_in_the_data(backend: Backend):
+def test_fit_counts_for_the_project_in_the_data(backend: Backend) -> None:
     make(backend, 6).fit("START_TRAINING", {"project": {"id": 9}})
     assert backend.queue.states.waiting() == [9]
 
 
 @pytest.mark.parametrize("project", ["three", "-1", "../3", [3]])
-def test_what_is_no_project_is_refused(backend: Backend, project: Any):
+def test_what_is_no_project_is_refused(backend: Backend, project: Any) -> None:
     with pytest.raises(ValueError, match=r"not a project number|should be a project's number"):
         make(backend, project)
 
@@ -95,7 +95,7 @@ def test_without_a_backend_the_environment_is_read(
     monkeypatch: pytest.MonkeyPatch,
     run_walk: Segmenter,
     backend: Backend,
-):
+) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     monkeypatch.setenv("MODEL_DIR", str(backend.store.path(6).parent))
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", TOKEN)
@@ -108,7 +108,7 @@ def test_without_a_backend_the_environment_is_read(
 
 def test_objects_are_cheap_and_share_the_models_in_memory(
     backend: Backend, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     make(backend).predict(TASKS[:1])
     monkeypatch.setattr("timeseries_segmenter.storage.model_store.load_model", pytest.fail)
@@ -117,7 +117,7 @@ def test_objects_are_cheap_and_share_the_models_in_memory(
 
 def test_setup_and_health_load_no_weights(
     backend: Backend, client: Any, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     version = backend.store.save(3, of_one_pair(run_walk))
     monkeypatch.setattr("timeseries_segmenter.storage.model_store.load_model", pytest.fail)
     monkeypatch.setattr(ModelStore, "load", pytest.fail)

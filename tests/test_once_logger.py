@@ -42,13 +42,13 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_an_unreadable_task_is_named_once_and_again_after_a_change(
     client: FlaskClient, studio: LabelStudioServer, body: dict[str, Any], caplog: pytest.LogCaptureFixture
-):
+) -> None:
     caplog.set_level(logging.INFO)
 
     def predict() -> list[bool]:
         caplog.clear()
         answer = client.post("/predict", json=body)
-        return [bool(result["result"]) for result in answer.json["results"]]
+        return [bool(result["result"]) for result in answer.get_json()["results"]]
 
     names = [task["id"] for task in body["tasks"]]
     assert predict() == [False] * 3
@@ -73,7 +73,7 @@ def test_an_unreadable_task_is_named_once_and_again_after_a_change(
 
 def test_channels_that_are_gone_are_named_once(
     client: FlaskClient, body: dict[str, Any], caplog: pytest.LogCaptureFixture
-):
+) -> None:
     body["label_config"] = body["label_config"].replace('column="value"', 'column="renamed"')
     assert "renamed" in body["label_config"]
     for _ in range(3):
@@ -81,7 +81,9 @@ def test_channels_that_are_gone_are_named_once(
     assert len([line for line in warnings(caplog) if "needs the channels value" in line]) == 1
 
 
-def test_what_was_logged_takes_no_more_room_than_it_should(caplog: pytest.LogCaptureFixture, tmp_path: Path):
+def test_what_was_logged_takes_no_more_room_than_it_should(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     once = OnceLogger(logging.getLogger("test"))
     for number in range(MOST + 1):
         assert once.is_news(number, "broken")

@@ -82,21 +82,21 @@ PROMISED = {
 }
 
 
-def test_the_defaults_are_the_promised_ones():
+def test_the_defaults_are_the_promised_ones() -> None:
     settings = read_settings()
     assert {name: getattr(settings, name) for name in PROMISED} == PROMISED
     assert settings.label_studio_api_key.get_secret_value() == ""
     assert settings.local_files_dir is None
 
 
-def test_every_setting_that_can_be_wrong_is_tried():
+def test_every_setting_that_can_be_wrong_is_tried() -> None:
     assert {name.lower() for name, _ in BAD} == set(Settings.model_fields) - FREE_TEXT | {"label_studio_url"}
 
 
 @pytest.mark.parametrize(("variable", "value"), BAD)
 def test_an_error_names_the_variable_and_its_value(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
-):
+) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError) as raised:
         read_settings()
@@ -104,7 +104,7 @@ def test_an_error_names_the_variable_and_its_value(
     assert f"{variable} is {shown}: " in str(raised.value)
 
 
-def test_all_errors_are_told_at_once(monkeypatch: pytest.MonkeyPatch):
+def test_all_errors_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "http")
     monkeypatch.setenv("WORKERS", "0")
     with pytest.raises(SettingsError, match=r"PORT is 'http': .*; WORKERS is '0': "):
@@ -112,7 +112,7 @@ def test_all_errors_are_told_at_once(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("variable", [name.upper() for name in Settings.model_fields] + ["LABEL_STUDIO_URL"])
-def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch, variable: str):
+def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "")
     assert read_settings() == Settings()
 
@@ -139,27 +139,27 @@ def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch, variable: s
 )
 def test_a_variable_is_read_as_its_type(
     monkeypatch: pytest.MonkeyPatch, variable: str, text: str, value: object
-):
+) -> None:
     monkeypatch.setenv(variable, text)
     name = "label_studio_host" if variable == "LABEL_STUDIO_URL" else variable.lower()
     read = getattr(read_settings(), name)
     assert (read, type(read)) == (value, type(value) if not isinstance(value, Path) else type(Path()))
 
 
-def test_label_studio_host_wins_over_label_studio_url(monkeypatch: pytest.MonkeyPatch):
+def test_label_studio_host_wins_over_label_studio_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABEL_STUDIO_URL", "http://url:1")
     monkeypatch.setenv("LABEL_STUDIO_HOST", "http://host:1")
     assert read_settings().label_studio_host == "http://host:1"
 
 
-def test_label_studio_url_counts_where_the_host_is_empty(monkeypatch: pytest.MonkeyPatch):
+def test_label_studio_url_counts_where_the_host_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABEL_STUDIO_URL", "http://url:1")
     monkeypatch.setenv("LABEL_STUDIO_HOST", "")
     assert read_settings().label_studio_host == "http://url:1"
 
 
 @pytest.mark.parametrize("variable", ["LABEL_STUDIO_HOST", "LABEL_STUDIO_URL"])
-def test_overrides_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, variable: str):
+def test_overrides_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "http://environment:1")
     monkeypatch.setenv("PORT", "1")
     settings = read_settings(label_studio_host="http://given:1", port=2)
@@ -194,7 +194,7 @@ def test_overrides_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, var
 )
 def test_a_value_of_label_studio_mls_example_is_taken_with_a_remark(
     monkeypatch: pytest.MonkeyPatch, variable: str, text: str, value: object, said: str
-):
+) -> None:
     monkeypatch.setenv(variable, text)
     settings = read_settings()
     assert getattr(settings, variable.lower()) == value
@@ -214,12 +214,12 @@ def test_a_value_of_label_studio_mls_example_is_taken_with_a_remark(
         ("ML_SERVER_BASIC_AUTH_USER", ""),
     ],
 )
-def test_nothing_is_said_of_other_values(monkeypatch: pytest.MonkeyPatch, variable: str, text: str):
+def test_nothing_is_said_of_other_values(monkeypatch: pytest.MonkeyPatch, variable: str, text: str) -> None:
     monkeypatch.setenv(variable, text)
     assert read_settings().remarks == ()
 
 
-def test_nothing_is_said_of_a_variable_that_an_option_wins_over(monkeypatch: pytest.MonkeyPatch):
+def test_nothing_is_said_of_a_variable_that_an_option_wins_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "WARN")
     assert (read_settings(log_level="ERROR").log_level, read_settings(log_level="ERROR").remarks) == (
         "ERROR",
@@ -229,7 +229,7 @@ def test_nothing_is_said_of_a_variable_that_an_option_wins_over(monkeypatch: pyt
 
 def test_user_and_password_have_the_names_of_label_studio_mls_command_line_too(
     monkeypatch: pytest.MonkeyPatch,
-):
+) -> None:
     monkeypatch.setenv("ML_SERVER_BASIC_AUTH_USER", "me")
     monkeypatch.setenv("ML_SERVER_BASIC_AUTH_PASS", "secret")
     settings = read_settings()
@@ -252,7 +252,7 @@ def test_user_and_password_have_the_names_of_label_studio_mls_command_line_too(
 )
 def test_another_name_of_a_setting_counts_unless_its_own_is_set(
     monkeypatch: pytest.MonkeyPatch, name: str, own: str, other: str, value: str
-):
+) -> None:
     given = {"basic_auth_user": "you", "basic_auth_pass": "and you"}
     given = {key: text for key, text in given.items() if name.startswith("basic") and key != name}
     monkeypatch.setenv(other, value)
@@ -266,13 +266,13 @@ def test_another_name_of_a_setting_counts_unless_its_own_is_set(
         assert value not in settings.remarks[0]
 
 
-def test_an_unknown_override_is_an_error():
+def test_an_unknown_override_is_an_error() -> None:
     with pytest.raises(SettingsError, match="EPOCHS"):
         read_settings(epochs=5)
 
 
 @pytest.mark.parametrize("key", [KEY, 5, ["a"]])
-def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch, key: object):
+def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch, key: object) -> None:
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", KEY)
     assert read_settings().label_studio_api_key.get_secret_value() == KEY
     shown = f"{read_settings()!r} {read_settings()} {read_settings().model_dump_json()}"
@@ -286,13 +286,13 @@ def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch, key: object):
 
 
 @pytest.mark.parametrize("given", [{"basic_auth_user": "me"}, {"basic_auth_pass": "secret"}])
-def test_a_user_needs_a_password_and_a_password_a_user(given: dict[str, str]):
+def test_a_user_needs_a_password_and_a_password_a_user(given: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="BASIC_AUTH_USER and BASIC_AUTH_PASS go together"):
         read_settings(**given)
 
 
 @pytest.mark.parametrize("name", ["redis_url", "basic_auth_pass", "webhook_secret"])
-def test_secrets_are_never_shown(name: str):
+def test_secrets_are_never_shown(name: str) -> None:
     secret = "redis://:s3cret@host/0"
     settings = read_settings(
         **{name: secret} | ({"basic_auth_user": "me"} if name == "basic_auth_pass" else {})
@@ -301,30 +301,30 @@ def test_secrets_are_never_shown(name: str):
     assert getattr(settings, name).get_secret_value() == secret
 
 
-def test_settings_are_frozen():
+def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        read_settings().port = 1
+        read_settings().port = 1  # type: ignore[misc]  # what must not be done
 
 
-def test_links_lead_to_the_public_address_of_label_studio_where_there_is_one():
+def test_links_lead_to_the_public_address_of_label_studio_where_there_is_one() -> None:
     inside = {"label_studio_host": "http://label-studio:8080"}
     assert read_settings(**inside).label_studio_link == "http://label-studio:8080"
     outside = read_settings(**inside, label_studio_public_url="https://studio.example.com/")
     assert outside.label_studio_link == "https://studio.example.com"
 
 
-def test_series_are_cached_beside_the_models_unless_told_otherwise():
+def test_series_are_cached_beside_the_models_unless_told_otherwise() -> None:
     assert read_settings(model_dir="/m").series_cache_dir == Path("/m/cache")
     assert read_settings(model_dir="/m", cache_dir="/c").series_cache_dir == Path("/c")
 
 
-def test_other_variables_of_the_environment_are_none_of_its_business(monkeypatch: pytest.MonkeyPatch):
+def test_other_variables_of_the_environment_are_none_of_its_business(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABEL_STUDIO_USERNAME", "admin")
     monkeypatch.setenv("EPOCHS", "x")
     assert read_settings() == Settings()
 
 
-def test_every_setting_is_described():
+def test_every_setting_is_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
 
 
@@ -335,7 +335,7 @@ def test_every_setting_is_described():
 )
 def test_an_address_with_a_password_is_refused_and_not_shown(
     monkeypatch: pytest.MonkeyPatch, name: str, address: str
-):
+) -> None:
     monkeypatch.setenv(name, address)
     with pytest.raises(SettingsError, match=f"{name} is '…@studio") as raised:
         read_settings()
@@ -345,7 +345,7 @@ def test_an_address_with_a_password_is_refused_and_not_shown(
 @pytest.mark.parametrize("around", ["{}", " {}\n", "'{}'", '"{}"', ' " {} "\r\n'])
 def test_blanks_and_quotation_marks_around_addresses_and_the_key_are_no_part_of_them(
     monkeypatch: pytest.MonkeyPatch, around: str
-):
+) -> None:
     monkeypatch.setenv("LABEL_STUDIO_HOST", around.format("http://studio:8080/"))
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", around.format(KEY))
     settings = read_settings()
@@ -354,7 +354,7 @@ def test_blanks_and_quotation_marks_around_addresses_and_the_key_are_no_part_of_
 
 
 @pytest.mark.parametrize("key", [f"Token {KEY}", f"{KEY[:20]}\n{KEY[20:]}", f"{KEY}\u00e4", f"{KEY}\x00"])
-def test_a_key_that_can_be_none_is_refused_and_not_shown(key: str):
+def test_a_key_that_can_be_none_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(SettingsError, match=r"_API_KEY is \(hidden\): .*copy the token") as raised:
         read_settings(label_studio_api_key=key)
     assert KEY[:10] not in str(raised.value)

@@ -36,7 +36,7 @@ def run(arguments: list[str], folder: Path = ROOT, **variables: str) -> subproce
     )
 
 
-def test_check_tells_that_the_service_would_start(tmp_path: Path):
+def test_check_tells_that_the_service_would_start(tmp_path: Path) -> None:
     ended = run(["_wsgi.py", "--check", "--port", "9191"], MODEL_DIR=str(tmp_path / "models"))
     assert ended.returncode == 0, ended.stderr
     assert "9191" in ended.stdout
@@ -44,7 +44,7 @@ def test_check_tells_that_the_service_would_start(tmp_path: Path):
     assert not (tmp_path / "models").exists()
 
 
-def test_a_start_without_label_studio_ml_ends_with_one_sentence(tmp_path: Path):
+def test_a_start_without_label_studio_ml_ends_with_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(BLOCKED)
     ended = run(["_wsgi.py"], PYTHONPATH=str(tmp_path))
     assert ended.returncode == 1
@@ -56,7 +56,7 @@ def test_a_start_without_label_studio_ml_ends_with_one_sentence(tmp_path: Path):
 
 
 @pytest.mark.parametrize("options", [[], ["--check-config"]])
-def test_gunicorn_without_label_studio_ml_ends_with_one_sentence(tmp_path: Path, options: list[str]):
+def test_gunicorn_without_label_studio_ml_ends_with_one_sentence(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "sitecustomize.py").write_text(BLOCKED)
     command = ["-m", "gunicorn", *options, "--bind", "127.0.0.1:0", "_wsgi:app"]
     ended = run(command, PYTHONPATH=str(tmp_path))
@@ -81,7 +81,7 @@ def test_a_bad_setting_ends_the_start_with_its_name(
     arguments: list[str],
     variables: dict[str, str],
     named: str,
-):
+) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["_wsgi.py", "--check", *arguments])
@@ -91,20 +91,20 @@ def test_a_bad_setting_ends_the_start_with_its_name(
     assert named in capsys.readouterr().err
 
 
-def test_gunicorns_app_ends_with_a_sentence_where_a_setting_is_bad(monkeypatch: pytest.MonkeyPatch):
+def test_gunicorns_app_ends_with_a_sentence_where_a_setting_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "http")
     with pytest.raises(SystemExit, match="PORT is 'http'"):
         _ = _wsgi.app
 
 
-def test_importing_starts_nothing_and_other_names_are_unknown():
+def test_importing_starts_nothing_and_other_names_are_unknown() -> None:
     assert "app" not in vars(_wsgi)
     with pytest.raises(AttributeError, match="application"):
         _ = _wsgi.application
 
 
 @pytest.mark.parametrize("variables", [{}, {"MODEL_DIR": "elsewhere", "BASIC_AUTH_USER": "you"}])
-def test_it_starts_by_the_command_line_of_label_studio_ml(tmp_path: Path, variables: dict[str, str]):
+def test_it_starts_by_the_command_line_of_label_studio_ml(tmp_path: Path, variables: dict[str, str]) -> None:
     options = ["--basic-auth-user", "me", "--basic-auth-pass", "secret", "--model-dir", "models", "--check"]
     options += ["-p", "9191", "--kwargs", "key=1", "other=x", "--log-level", "DEBUG"]
     ended = run(
@@ -117,7 +117,7 @@ def test_it_starts_by_the_command_line_of_label_studio_ml(tmp_path: Path, variab
     assert "--kwargs key=1 other=x is not used" in ended.stderr
 
 
-def test_user_and_password_given_as_options_are_asked_for(tmp_path: Path):
+def test_user_and_password_given_as_options_are_asked_for(tmp_path: Path) -> None:
     port = free_port()
     options = ["--host", "127.0.0.1", "--port", str(port), "--model-dir", str(tmp_path / "models")]
     options += ["--basic-auth-user", "me", "--basic-auth-pass", "secret"]
@@ -138,7 +138,7 @@ def test_user_and_password_given_as_options_are_asked_for(tmp_path: Path):
             service.terminate()
 
 
-def test_values_of_label_studio_mls_example_start_with_a_warning_each(tmp_path: Path):
+def test_values_of_label_studio_mls_example_start_with_a_warning_each(tmp_path: Path) -> None:
     ended = run(
         ["_wsgi.py", "--check"],
         MODEL_DIR=str(tmp_path),
@@ -155,7 +155,7 @@ def test_values_of_label_studio_mls_example_start_with_a_warning_each(tmp_path: 
         assert any(name in line for line in said)
 
 
-def test_a_model_dir_that_cannot_be_written_is_said_at_the_start(tmp_path: Path):
+def test_a_model_dir_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> None:
     with small_disk(tmp_path / "models"):
         ended = run(["_wsgi.py", "--check"], MODEL_DIR=str(tmp_path / "models"))
         assert "can't be written" not in ended.stderr
@@ -167,7 +167,7 @@ def test_a_model_dir_that_cannot_be_written_is_said_at_the_start(tmp_path: Path)
         assert "is read-only; mount it for writing" in line
 
 
-def test_a_model_dir_among_the_code_is_said_at_the_start(tmp_path: Path):
+def test_a_model_dir_among_the_code_is_said_at_the_start(tmp_path: Path) -> None:
     ended = run([str(ROOT / "_wsgi.py"), "--check"], folder=tmp_path, MODEL_DIR=".")
     assert ended.returncode == 0, ended.stderr
     assert "MODEL_DIR=. is the working directory" in ended.stderr
@@ -177,7 +177,7 @@ def test_options_win_over_the_environment(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-):
+) -> None:
     monkeypatch.setenv("PORT", "9191")
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["_wsgi.py", "--check", "--port", "9292"])
@@ -187,17 +187,17 @@ def test_options_win_over_the_environment(
 
 def test_an_app_may_be_made_again_with_other_settings(
     client: FlaskClient, settings: Settings, tmp_path: Path
-):
+) -> None:
     client.post("/webhook", json=recorded.body("webhook_start_training"))
     other = settings.model_copy(update={"model_dir": tmp_path / "other", "max_request_mb": 1})
     again = _wsgi.init_app(settings=other)
     assert again.config["MAX_CONTENT_LENGTH"] == 1_000_000
-    assert again.test_client().get("/projects/3/training").json["jobs"] == []
+    assert again.test_client().get("/projects/3/training").get_json()["jobs"] == []
     # checks and handlers are there once: a refused body is counted and logged once
     assert len(again.before_request_funcs[None]) == len(set(again.before_request_funcs[None]))
 
 
-def test_a_model_class_of_ones_own_is_served(settings: Settings):
+def test_a_model_class_of_ones_own_is_served(settings: Settings) -> None:
     class Own(TimeSeriesSegmenter):
         @property
         def model_version(self) -> str:

@@ -31,7 +31,7 @@ def links(page: Path) -> list[str]:
 
 def test_the_report_of_a_model_file_is_written(
     model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     save_model(tmp_path / "m.pt", named(model, "m-20261125"))
     assert main(["report", "--model", str(tmp_path / "m.pt"), "--output", str(tmp_path / "r.html")]) == 0
     assert "the report of m.pt" in capsys.readouterr().out
@@ -43,7 +43,7 @@ def test_the_report_of_a_model_file_is_written(
 
 def test_the_report_of_a_projects_current_model_leads_into_label_studio(
     model: Model, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setenv("MODEL_DIR", str(settings.model_dir))
     monkeypatch.setenv("LABEL_STUDIO_PUBLIC_URL", "https://studio.example")
     store = ModelStore(settings)
@@ -59,7 +59,7 @@ def test_the_report_of_a_projects_current_model_leads_into_label_studio(
 
 def test_a_model_without_a_report_or_with_one_of_another_form_says_what_to_do(
     run_walk: Segmenter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     path = tmp_path / "m.pt"
     arguments = ["report", "--model", str(path), "--output", str(tmp_path / "r.html")]
     save_model(path, of_one_pair(run_walk, version="old"))
@@ -81,7 +81,7 @@ def test_a_model_that_is_not_there_is_told(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-):
+) -> None:
     monkeypatch.setenv("MODEL_DIR", str(settings.model_dir))
     assert main(["report", *arguments, "--output", str(tmp_path / "r.html")]) == 1
     assert message in capsys.readouterr().err
@@ -89,7 +89,7 @@ def test_a_model_that_is_not_there_is_told(
 
 def test_a_page_that_cannot_be_written_is_told(
     model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     save_model(tmp_path / "m.pt", named(model, "m"))
     assert (
         main(["report", "--model", str(tmp_path / "m.pt"), "--output", str(tmp_path / "no" / "r.html")]) == 1

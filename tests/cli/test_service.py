@@ -26,7 +26,7 @@ def store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
 
 def test_versions_are_listed_newest_first_with_the_served_one_marked(
     store: ModelStore, run_walk: Segmenter, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     first, second = store.save(3, of_one_pair(run_walk, **METADATA)), store.save(3, of_one_pair(run_walk))
     assert main(["versions", "--project", "3"]) == 0
     head, newest, oldest = capsys.readouterr().out.splitlines()
@@ -37,7 +37,7 @@ def test_versions_are_listed_newest_first_with_the_served_one_marked(
 
 def test_figures_on_held_out_series_are_said_to_be_such(
     store: ModelStore, run_walk: Segmenter, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     pair = PairCard(training=Metrics(macro_f1=0.99), held_out=Metrics(macro_f1=0.81234))
     store.save(3, of_one_pair(run_walk, pairs={PAIR: pair}))
     assert main(["versions", "--project", "3"]) == 0
@@ -48,7 +48,7 @@ def test_figures_on_held_out_series_are_said_to_be_such(
 
 def test_a_version_that_is_only_the_current_file_is_listed_too(
     store: ModelStore, run_walk: Segmenter, settings: Settings, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     version = store.save(3, of_one_pair(run_walk, **METADATA))
     (settings.model_dir / "versions" / f"{version}.pt").unlink()
     assert main(["versions", "--project", "3"]) == 0
@@ -57,7 +57,7 @@ def test_a_version_that_is_only_the_current_file_is_listed_too(
 
 def test_a_rollback_is_told_and_served(
     store: ModelStore, run_walk: Segmenter, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     first, second = store.save(3, of_one_pair(run_walk)), store.save(3, of_one_pair(run_walk))
     assert main(["rollback", "--project", "3"]) == 0
     current = store.version(3)
@@ -88,7 +88,7 @@ def test_what_cannot_be_done_is_one_sentence(
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     message: str,
-):
+) -> None:
     store.save(3, of_one_pair(run_walk))
     assert main(arguments) == 1
     error = capsys.readouterr().err
@@ -97,7 +97,7 @@ def test_what_cannot_be_done_is_one_sentence(
 
 
 @pytest.mark.parametrize("project", ["x", "-1", "../3", "3; rm", ""])
-def test_a_project_is_a_number(project: str, capsys: pytest.CaptureFixture[str]):
+def test_a_project_is_a_number(project: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["versions", f"--project={project}"])
     assert ended.value.code == 2
@@ -106,7 +106,7 @@ def test_a_project_is_a_number(project: str, capsys: pytest.CaptureFixture[str])
 
 def test_versions_that_cannot_be_used_are_listed_with_the_reason(
     store: ModelStore, run_walk: Segmenter, settings: Settings, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     first, second = store.save(3, of_one_pair(run_walk)), store.save(3, of_one_pair(run_walk))
     for path in (store.path(3), settings.model_dir / "versions" / f"{second}.pt"):
         raise_format(path)
@@ -123,7 +123,7 @@ def test_versions_that_cannot_be_used_are_listed_with_the_reason(
 
 def test_a_file_of_the_reference_example_alone_is_explained(
     store: ModelStore, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     save_reference(store.path(3))
     for command in (["versions"], ["rollback"]):
         assert main([*command, "--project", "3"]) == 1
@@ -132,7 +132,7 @@ def test_a_file_of_the_reference_example_alone_is_explained(
 
 def test_a_folder_that_is_not_there_stays_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     monkeypatch.setenv("MODEL_DIR", str(tmp_path / "none"))
     assert main(["versions", "--project", "3"]) == 1
     assert "none" in capsys.readouterr().err

@@ -7,6 +7,7 @@ failed is made again by its name: `-k seed-11-example-42`. `known_differences.py
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def read_example(example: Example) -> Read | str:
     """What the service reads, or why it doesn't."""
     try:
         (pair,) = parse_label_config(example.config).pairs
-        value = pair.find_value(example.data)
+        value: Any = pair.find_value(example.data)
         in_task = pair.value_type == "json" or not isinstance(value, str)
         return pair, read_series(value if in_task else example.content, pair, 1)
     except (LabelConfigError, SeriesError) as error:

@@ -15,7 +15,7 @@ from label_studio_sdk.core.api_error import ApiError
 from tests.support.e2e.door import Door
 from tests.support.e2e.loop import ANNOTATED, TRAINING_SECONDS, Connect, Loop, started
 from tests.support.e2e.variants import INLINE, NUMERIC
-from tests.support.processes import children, kill, lives, wait_for
+from tests.support.processes import children, kill, wait_ended, wait_for
 from tests.support.redis_server import RedisServer
 from tools.studio.label_studio import LabelStudio
 from tools.studio.processes import ROOT, Child
@@ -74,10 +74,6 @@ def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
 def door(studio: LabelStudio) -> Iterator[Door]:
     with Door(studio.port) as door:
         yield door
-
-
-def wait_ended(processes: list[int]) -> None:
-    wait_for(lambda: not any(map(lives, processes)))
 
 
 def refused_events(service: Service) -> int:

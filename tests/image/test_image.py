@@ -59,7 +59,7 @@ def prediction_request() -> dict[str, Any]:
     return body | {"project": f"{PROJECT}.1"}
 
 
-def test_the_image_says_its_version_and_is_of_the_size_that_the_docs_name(engine: Engine, build: str):
+def test_the_image_says_its_version_and_is_of_the_size_that_the_docs_name(engine: Engine, build: str) -> None:
     del build
     image = engine.inspect(IMAGE)
     assert image["Config"]["Labels"]["org.opencontainers.image.version"] == __version__
@@ -67,7 +67,7 @@ def test_the_image_says_its_version_and_is_of_the_size_that_the_docs_name(engine
     assert image["Size"] < LARGEST
 
 
-def test_a_change_of_the_code_installs_no_package_again(engine: Engine, build: str, tmp_path: Path):
+def test_a_change_of_the_code_installs_no_package_again(engine: Engine, build: str, tmp_path: Path) -> None:
     del build
     changed = tmp_path / "changed"
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -83,26 +83,26 @@ def test_a_change_of_the_code_installs_no_package_again(engine: Engine, build: s
     assert "Successfully installed" not in output
 
 
-def test_the_version_of_the_label_must_be_that_of_the_code(engine: Engine, build: str):
+def test_the_version_of_the_label_must_be_that_of_the_code(engine: Engine, build: str) -> None:
     del build
     wrong = replace(engine, build=(*engine.build, "--build-arg", "VERSION=0.0.0"))
     with pytest.raises(AssertionError, match=f"AssertionError: {__version__}"):
         wrong.build_image(ROOT, "timeseries-segmenter:wrong")
 
 
-def test_the_health_check_of_the_image_holds(stack: Stack):
+def test_the_health_check_of_the_image_holds(stack: Stack) -> None:
     container = stack.engine.inspect(stack.container(SERVICE))
     how, *command = container["Config"]["Healthcheck"]["Test"]
     assert how == "CMD"
     stack.execute(*command)
 
 
-def test_the_service_has_no_rights_and_owns_its_volume(stack: Stack):
+def test_the_service_has_no_rights_and_owns_its_volume(stack: Stack) -> None:
     assert stack.execute("id", "-un").strip() == "segmenter"
     assert stack.execute("stat", "-c", "%U", "/data/models").strip() == "segmenter"
 
 
-def test_a_training_in_the_container_makes_a_model_that_a_restart_keeps(stack: Stack):
+def test_a_training_in_the_container_makes_a_model_that_a_restart_keeps(stack: Stack) -> None:
     job = wait_for_model(stack, start_training(stack))
     assert version(stack) == job["version"]
     answer = requests.post(f"{stack.url}/predict", json=prediction_request(), timeout=60).json()
@@ -115,7 +115,7 @@ def test_a_training_in_the_container_makes_a_model_that_a_restart_keeps(stack: S
     assert again == answer
 
 
-def test_the_command_line_works_in_the_container(stack: Stack):
+def test_the_command_line_works_in_the_container(stack: Stack) -> None:
     wait_for_model(stack, start_training(stack))
     listed = stack.execute("python", "-m", "timeseries_segmenter", "versions", "--project", str(PROJECT))
     assert version(stack) in listed
@@ -123,7 +123,7 @@ def test_the_command_line_works_in_the_container(stack: Stack):
 
 def test_the_service_ends_within_its_grace_period_and_takes_its_training_up_again(
     engine: Engine, build: str, tmp_path: Path
-):
+) -> None:
     del build
     endless = {"TRAIN_EPOCHS": "100000", "BALANCED_ACCURACY_THRESHOLD": "1", "MIN_CLASS_F1_THRESHOLD": "1"}
     with Stack(engine, tmp_path, "segmenter-stop-test", **endless) as stack:
@@ -140,7 +140,7 @@ def test_the_service_ends_within_its_grace_period_and_takes_its_training_up_agai
         assert job_of(stack, job)["attempts"] == 1
 
 
-def test_workers_train_what_redis_hands_out(engine: Engine, build: str, tmp_path: Path):
+def test_workers_train_what_redis_hands_out(engine: Engine, build: str, tmp_path: Path) -> None:
     del build
     redis = {"REDIS_URL": "redis://redis:6379/0"}
     with Stack(engine, tmp_path, "segmenter-workers-test", "workers", **redis) as stack:

@@ -2,6 +2,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from defusedxml.ElementTree import fromstring
@@ -37,36 +38,36 @@ def with_value(value: str, value_type: str = "url") -> LabelPair:
     return only_pair(view(LABELS, series(f'value="{value}" valueType="{value_type}"')))
 
 
-def test_reads_the_config_of_a_real_setup_request():
+def test_reads_the_config_of_a_real_setup_request() -> None:
     schema = json.loads((REQUESTS / "setup_request_index_time.json").read_text())["body"]["schema"]
     assert only_pair(schema) == LabelPair(
         "label", "ts", "$csv_url", "url", ",", None, None, ("value",), ("Run", "Walk")
     )
 
 
-def test_reads_the_config_of_every_real_predict_request():
+def test_reads_the_config_of_every_real_predict_request() -> None:
     for path in REQUESTS.glob("predict_*.json"):
         pair = only_pair(json.loads(path.read_text())["body"]["label_config"])
         assert (pair.from_name, pair.to_name, pair.labels) == ("label", "ts", ("Run", "Walk"))
 
 
-def test_reads_time_column_and_format():
+def test_reads_time_column_and_format() -> None:
     pair = only_pair(view(LABELS, series('value="$csv_url" timeColumn="time" timeFormat="%Y-%m-%d"')))
     assert (pair.time_column, pair.time_format) == ("time", "%Y-%m-%d")
 
 
-def test_a_format_without_a_time_column_means_nothing():
+def test_a_format_without_a_time_column_means_nothing() -> None:
     pair = only_pair(view(LABELS, series('value="$csv_url" timeFormat="%Y-%m-%d"')))
     assert (pair.time_column, pair.time_format) == (None, None)
 
 
-def test_a_format_without_a_time_column_is_kept_for_regions_if_it_is_one():
+def test_a_format_without_a_time_column_is_kept_for_regions_if_it_is_one() -> None:
     assert only_pair(view(LABELS, series('value="$x" timeFormat="%Y-%m-%d"'))).row_format == "%Y-%m-%d"
     assert only_pair(view(LABELS, series('value="$x" timeFormat="%k"'))).row_format is None
     assert only_pair(view(LABELS, series('value="$x" timeColumn="t" timeFormat="%Y"'))).row_format is None
 
 
-def test_each_pair_knows_all_tags_that_label_series():
+def test_each_pair_knows_all_tags_that_label_series() -> None:
     other = (
         '<TimeSeriesLabels name="other" toName="a, b" model_skip="true"><Label value="X"/></TimeSeriesLabels>'
     )
@@ -74,7 +75,7 @@ def test_each_pair_knows_all_tags_that_label_series():
     assert pair.label_tags == (("label", "ts"), ("other", "a"), ("other", "b"))
 
 
-def test_tags_that_can_not_be_learned_are_named_where_others_can():
+def test_tags_that_can_not_be_learned_are_named_where_others_can() -> None:
     empty = '<TimeSeriesLabels name="empty" toName="ts"></TimeSeriesLabels>'
     lost = '<TimeSeriesLabels name="lost" toName="wave"><Label value="X"/></TimeSeriesLabels>'
     both = LABELS.replace('toName="ts"', 'toName="ts,bare"')
@@ -94,7 +95,7 @@ REPEATED = (
 )
 
 
-def test_a_repeater_is_named_as_what_is_not_read():
+def test_a_repeater_is_named_as_what_is_not_read() -> None:
     with pytest.raises(LabelConfigError, match="is in a Repeater, which is not read"):
         parse_label_config(view(REPEATED))
     config = parse_label_config(view(REPEATED, LABELS, series()))
@@ -145,22 +146,22 @@ def test_a_repeater_is_named_as_what_is_not_read():
         ),
     ],
 )
-def test_what_is_missing_misspelt_or_too_much_is_named(xml, message):
+def test_what_is_missing_misspelt_or_too_much_is_named(xml: str, message: str) -> None:
     with pytest.raises(LabelConfigError, match=message):
         parse_label_config(xml)
 
 
-def test_of_a_tasks_own_labels_no_more_are_taken_than_can_be_learned():
+def test_of_a_tasks_own_labels_no_more_are_taken_than_can_be_learned() -> None:
     pair = replace(only_pair(view(LABELS, series())), labels_value="$labels")
     many = [{"value": f"l{number}"} for number in range(2000)]
     assert len(pair.of_task({"labels": many}).labels) == 1000
-    deep: dict = {"value": "deepest"}
+    deep: dict[str, Any] = {"value": "deepest"}
     for number in range(5000):
         deep = {"value": f"d{number}", "children": [None, deep]}
     assert len(pair.of_task({"labels": [deep, "text"]}).labels) == 1000
 
 
-def test_reads_tags_and_attributes_in_any_case_in_nested_views():
+def test_reads_tags_and_attributes_in_any_case_in_nested_views() -> None:
     pair = only_pair(
         "<View><View><timeserieslabels NAME='label' toname='ts'><View><label VALUE='Run'/></View>"
         "</timeserieslabels></View><View><TIMESERIES Name='ts' VALUE='$x' VALUETYPE='JSON' TimeColumn='t'>"
@@ -178,7 +179,7 @@ EVERYTHING = """<View>
   </TimeSeries>
   <TimeSeries name="other" value="$other"><Channel column="x"/></TimeSeries>
 </View>"""
-OTHERWISE = {
+OTHERWISE: dict[str, dict[str, str | None]] = {
     "TimeSeriesLabels": {"name": "l", "toName": "other", "value": "$more", "choice": "multiple"},
     "Label": {"value": None, "alias": "r", "predicted_values": "jog"},
     "TimeSeries": {
@@ -192,7 +193,7 @@ OTHERWISE = {
 @pytest.mark.parametrize(
     ("tag", "attribute"), [(kind.name, attribute) for kind in READ for attribute in kind.attributes]
 )
-def test_each_attribute_that_is_documented_is_read(tag, attribute):
+def test_each_attribute_that_is_documented_is_read(tag: str, attribute: str) -> None:
     written = OTHERWISE[tag][attribute]
     if written is None:  # an alias stands for it: what is read of it is seen without
         config = EVERYTHING.replace('alias="run" ', "")
@@ -203,12 +204,12 @@ def test_each_attribute_that_is_documented_is_read(tag, attribute):
     assert parse_label_config(changed) != parse_label_config(config)
 
 
-def test_an_attribute_that_its_tag_does_not_have_is_not_read():
+def test_an_attribute_that_its_tag_does_not_have_is_not_read() -> None:
     with pytest.raises(KeyError, match="alias"):
         next(find(fromstring(EVERYTHING), TIME_SERIES))["alias"]
 
 
-def test_labels_are_aliases_where_there_are_and_each_stands_once():
+def test_labels_are_aliases_where_there_are_and_each_stands_once() -> None:
     pair = only_pair(
         view(
             '<TimeSeriesLabels name="label" toName="ts"><Label value="Run" alias="r"/><Label value="Walk"/>'
@@ -219,7 +220,7 @@ def test_labels_are_aliases_where_there_are_and_each_stands_once():
     assert pair.labels == ("r", "Walk")
 
 
-def test_a_channel_that_stands_twice_counts_once():
+def test_a_channel_that_stands_twice_counts_once() -> None:
     channels = '<Channel column="Value"/><Channel column="b"/><Channel column="value"/>'
     assert only_pair(view(LABELS, series(channels=channels))).channels == ("Value", "b")
 
@@ -231,19 +232,19 @@ def test_a_channel_that_stands_twice_counts_once():
         *((";", ";"), ("", ","), ("||", "|"), (" ", " ")),
     ],
 )
-def test_names_of_separators_are_understood(written, separator):
+def test_names_of_separators_are_understood(written: str, separator: str) -> None:
     pair = only_pair(view(LABELS, series(f'value="$csv_url" sep="{written}"')))
     assert pair.separator == separator
 
 
-def test_takes_all_usable_pairs():
+def test_takes_all_usable_pairs() -> None:
     other = '<TimeSeriesLabels name="other" toName="b"><Label value="X"/></TimeSeriesLabels>'
     empty = '<TimeSeriesLabels name="empty" toName="ts"></TimeSeriesLabels>'
     config = parse_label_config(view(empty, other, LABELS, series(), series(name="b")))
     assert [pair.name for pair in config.pairs] == ["other:b", "label:ts"]
 
 
-def test_takes_the_time_series_of_several_names():
+def test_takes_the_time_series_of_several_names() -> None:
     labels = LABELS.replace('toName="ts"', 'toName="text, ts"')
     assert only_pair(view(labels, series(), '<Text name="text" value="$t"/>')).to_name == "ts"
 
@@ -265,7 +266,7 @@ def test_takes_the_time_series_of_several_names():
         (view(LABELS, series('value="$x" timeColumn="t" timeFormat="%Y-%k"')), 'unknown directive "%k"'),
     ],
 )
-def test_says_what_is_missing(xml, message):
+def test_says_what_is_missing(xml: str, message: str) -> None:
     with pytest.raises(LabelConfigError) as raised:
         parse_label_config(xml)
     assert message in str(raised.value)
@@ -282,24 +283,24 @@ def test_says_what_is_missing(xml, message):
         ("http://host/fixed.csv", {}, "http://host/fixed.csv"),
     ],
 )
-def test_finds_the_value_in_the_data(value, data, found):
+def test_finds_the_value_in_the_data(value: str, data: dict[str, Any], found: str) -> None:
     assert with_value(value).find_value(data) == found
 
 
-def test_without_a_value_the_whole_task_is_the_json_series():
+def test_without_a_value_the_whole_task_is_the_json_series() -> None:
     data = {"time": [0, 1], "value": [1, 2]}
     assert with_value("", "json").find_value(data) is data
 
 
 @pytest.mark.parametrize("data", [{"other": "a.csv"}, {"csv_url": None, "other": 1}])
-def test_a_missing_value_names_the_key_and_those_there_are(data):
+def test_a_missing_value_names_the_key_and_those_there_are(data: dict[str, Any]) -> None:
     with pytest.raises(SeriesError) as raised:
         with_value("$csv_url").find_value(data)
     assert '"csv_url"' in str(raised.value)
     assert '"other"' in str(raised.value)
 
 
-def test_labels_of_two_time_series_are_a_pair_with_each():
+def test_labels_of_two_time_series_are_a_pair_with_each() -> None:
     labels = LABELS.replace('toName="ts"', 'toName="ts,b,ts"')
     config = parse_label_config(view(labels, series(), series(name="b")))
     assert [(pair.from_name, pair.to_name) for pair in config.pairs] == [("label", "ts"), ("label", "b")]
@@ -311,7 +312,7 @@ def with_attributes(attributes: str, *more: str) -> LabelConfig:
     )
 
 
-def test_reads_what_is_set_about_the_model():
+def test_reads_what_is_set_about_the_model() -> None:
     config = with_attributes(
         'model_score_threshold="0.4" MODEL_EPOCHS="20" model_sequence_size=" 80 " model_hidden_size="" '
         'model_skip="false"'
@@ -320,7 +321,7 @@ def test_reads_what_is_set_about_the_model():
     assert config.unknown_settings == ()
 
 
-def test_settings_of_other_services_and_misspelt_ones_are_told():
+def test_settings_of_other_services_and_misspelt_ones_are_told() -> None:
     config = with_attributes('model_path="yolo.pt" model_epoch="20"')
     assert config.unknown_settings == ("model_path", "model_epoch")
     assert config.pairs[0].settings == PairSettings()
@@ -336,13 +337,13 @@ def test_settings_of_other_services_and_misspelt_ones_are_told():
         ("skip", "perhaps"),
     ],
 )
-def test_a_bad_setting_is_an_error_that_names_tag_attribute_and_value(attribute, value):
+def test_a_bad_setting_is_an_error_that_names_tag_attribute_and_value(attribute: str, value: str) -> None:
     with pytest.raises(LabelConfigError) as raised:
         with_attributes(f'model_{attribute}="{value}"')
     assert f'TimeSeriesLabels "label" has model_{attribute}="{value}": Input should be' in str(raised.value)
 
 
-def test_skipped_labels_are_left_alone():
+def test_skipped_labels_are_left_alone() -> None:
     other = '<TimeSeriesLabels name="other" toName="ts"><Label value="X"/></TimeSeriesLabels>'
     assert [pair.name for pair in with_attributes('model_skip="true"', other).pairs] == ["other:ts"]
     with pytest.raises(LabelConfigError, match='"label" has model_skip, and there is no other'):
@@ -352,12 +353,14 @@ def test_skipped_labels_are_left_alone():
 @pytest.mark.parametrize(
     ("choice", "labels"), [("multiple", ("Run", "Walk")), ("single", ("Walk",)), ("", ("Walk",))]
 )
-def test_a_region_may_have_several_labels_where_the_choice_is_multiple(choice, labels):
+def test_a_region_may_have_several_labels_where_the_choice_is_multiple(
+    choice: str, labels: tuple[str, ...]
+) -> None:
     (pair,) = with_attributes(f'choice="{choice}"').pairs
     assert pair.label_set(["Swim", "Walk", "Run", "Walk", None, 3]) == labels
 
 
-def test_predicted_values_are_other_names_of_a_label():
+def test_predicted_values_are_other_names_of_a_label() -> None:
     pair = only_pair(
         view(
             '<TimeSeriesLabels name="label" toName="ts"><Label value="Running" predicted_values="Run, jog,"/>'
@@ -373,7 +376,7 @@ def test_predicted_values_are_other_names_of_a_label():
 DYNAMIC = '<TimeSeriesLabels name="label" toName="ts" value="$labels">{}</TimeSeriesLabels>'
 
 
-def test_labels_come_from_the_task_too():
+def test_labels_come_from_the_task_too() -> None:
     pair = only_pair(view(DYNAMIC.format('<Label value="Run"/>'), series()))
     nested = {"value": "Sport", "children": [{"value": "Swim", "alias": "s"}, {"hint": "no name"}]}
     data = {"labels": [{"value": "Walk"}, nested, {"value": "Run"}, "text", None]}
@@ -382,7 +385,7 @@ def test_labels_come_from_the_task_too():
 
 
 @pytest.mark.parametrize("data", [{}, {"labels": None}, {"labels": "Run"}, {"labels": 3}, None, []])
-def test_a_task_without_labels_has_those_of_the_config(data):
+def test_a_task_without_labels_has_those_of_the_config(data: Any) -> None:
     pair = only_pair(view(DYNAMIC.format(""), series()))
     assert pair.labels == ()
     assert pair.of_task(data) == pair

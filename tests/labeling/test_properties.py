@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import LabelConfigError, SegmenterError, TimeFormatError
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
@@ -205,7 +206,7 @@ def written_configs(draw: st.DrawFn) -> tuple[str, LabelPair]:
 
 @tries(100)
 @given(written_configs())
-def test_a_config_is_read_as_what_it_was_made_from(written: tuple[str, LabelPair]):
+def test_a_config_is_read_as_what_it_was_made_from(written: tuple[str, LabelPair]) -> None:
     xml, config = written
     assert parse_label_config(xml) == LabelConfig((config,))
 
@@ -286,13 +287,13 @@ PIECES = st.sampled_from(
 
 @tries(120)
 @given(st.text() | st.lists(PIECES | st.text(max_size=3), max_size=12).map("".join) | odd_tags())
-def test_any_text_is_a_config_or_refused(xml: str):
+def test_any_text_is_a_config_or_refused(xml: str) -> None:
     is_config_or_refused(xml)
 
 
 @tries(60)
 @given(written_configs(), st.data())
-def test_a_damaged_config_is_a_config_or_refused(written: tuple[str, LabelPair], data: st.DataObject):
+def test_a_damaged_config_is_a_config_or_refused(written: tuple[str, LabelPair], data: st.DataObject) -> None:
     xml, _ = written
     start = data.draw(st.integers(0, len(xml)))
     end = data.draw(st.integers(start, min(len(xml), start + 20)))
@@ -331,7 +332,7 @@ MANY = 20_000
         "an attribute twice": ("<View name='a' name='b'/>", False),
     }.values(),
 )
-def test_an_outsized_or_hostile_config_is_a_config_or_refused(xml: str, usable: bool):
+def test_an_outsized_or_hostile_config_is_a_config_or_refused(xml: str, usable: bool) -> None:
     assert is_config_or_refused(xml) == usable
 
 
@@ -350,7 +351,7 @@ class Table:
 
     content: bytes
     config: LabelPair
-    columns: np.ndarray
+    columns: NDArray[np.float32]
     stamps: list[float]
 
 
@@ -442,7 +443,7 @@ def assert_usable(series: Series, config: LabelPair) -> None:
 
 @tries(150)
 @given(tables().filter(has_values))
-def test_a_table_is_read_back(table: Table):
+def test_a_table_is_read_back(table: Table) -> None:
     series = read_series(table.content, table.config, 1)
     assert_usable(series, table.config)
     assert series.time.stamps.tolist() == table.stamps
@@ -503,13 +504,13 @@ csv_lines = st.lists(csv_rows, max_size=6).map("\n".join)
 @example(b'a,time\n5,7\n""', LabelPair("l", "t", "$x", "url", ",", "time", None, ("a",), ("R",)))
 @example(b"a,time\n5,7\n1\r,", LabelPair("l", "t", "$x", "url", ",", "time", None, ("a",), ("R",)))
 @example("[" * 100_000, LabelPair("l", "t", "$x", "json", ",", None, None, ("a",), ("R",)))
-def test_any_content_is_a_series_or_refused(content: bytes | str, config: LabelPair):
+def test_any_content_is_a_series_or_refused(content: bytes | str, config: LabelPair) -> None:
     is_series_or_refused(content, config)
 
 
 @tries(100)
 @given(tables(), st.data())
-def test_a_damaged_table_is_a_series_or_refused(table: Table, data: st.DataObject):
+def test_a_damaged_table_is_a_series_or_refused(table: Table, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(table.content)))
     end = data.draw(st.integers(start, min(len(table.content), start + 5)))
     damaged = table.content[:start] + data.draw(csv_pieces) + table.content[end:]
@@ -544,14 +545,14 @@ column_names = st.sampled_from(["a", "A", "time", "0", "1", "\ud800", ""])
     odd_configs,
     st.booleans(),
 )
-def test_any_json_is_a_series_or_refused(columns: object, config: LabelPair, as_text: bool):
+def test_any_json_is_a_series_or_refused(columns: object, config: LabelPair, as_text: bool) -> None:
     is_series_or_refused(json.dumps(columns) if as_text else columns, config)
 
 
 @pytest.mark.parametrize("depth", [2, 31, 33, 64, 500, 800])
 @pytest.mark.parametrize("form", ["[{}]", '{{"a": {}}}', '{{"a": [{}]}}'])
 @pytest.mark.parametrize("time_column", [None, "a"])
-def test_deep_cells_are_refused(depth: int, form: str, time_column: str | None):
+def test_deep_cells_are_refused(depth: int, form: str, time_column: str | None) -> None:
     config = LabelPair("l", "t", "$x", "json", ",", time_column, "%Y", ("a",), ("R",))
     text = form.format("[" * depth + "1" + "]" * depth)
     assert not is_series_or_refused(text, config)
@@ -560,7 +561,7 @@ def test_deep_cells_are_refused(depth: int, form: str, time_column: str | None):
 
 @pytest.mark.parametrize("form", ["[{}]", '{{"a": {}}}', '{{"a": [{}]}}'])
 @pytest.mark.parametrize("time_column", [None, "a"])
-def test_cells_as_deep_as_a_reader_of_json_goes_are_refused(form: str, time_column: str | None):
+def test_cells_as_deep_as_a_reader_of_json_goes_are_refused(form: str, time_column: str | None) -> None:
     config = LabelPair("l", "t", "$x", "json", ",", time_column, "%Y", ("a",), ("R",))
     limit = sys.getrecursionlimit()
     for depth in range(limit - 150, limit):
@@ -572,7 +573,7 @@ def test_cells_as_deep_as_a_reader_of_json_goes_are_refused(form: str, time_colu
 
 @tries(300)
 @given(forms(), st.data())
-def test_what_a_format_prints_is_read_as_the_same_time(form: Form, data: st.DataObject):
+def test_what_a_format_prints_is_read_as_the_same_time(form: Form, data: st.DataObject) -> None:
     times = data.draw(st.lists(form.times(), min_size=1, max_size=8))
     format_ = TimeFormat(form.text)
     read = format_.parse([format_.format(time) for time in times])
@@ -581,7 +582,7 @@ def test_what_a_format_prints_is_read_as_the_same_time(form: Form, data: st.Data
 
 @tries(200)
 @given(forms().map(lambda form: form.text) | st.text(max_size=10), st.lists(st.text(max_size=12), max_size=4))
-def test_any_format_and_text_are_read_or_refused(text: str, written: list[str]):
+def test_any_format_and_text_are_read_or_refused(text: str, written: list[str]) -> None:
     try:
         read = TimeFormat(text).parse(written)
     except TimeFormatError:
@@ -591,7 +592,7 @@ def test_any_format_and_text_are_read_or_refused(text: str, written: list[str]):
 
 @tries(200)
 @given(st.text(max_size=10).map(lambda text: "%Y" + text), st.integers(-(10**17), 10**17))
-def test_any_time_is_printed_in_any_format(text: str, time: int):
+def test_any_time_is_printed_in_any_format(text: str, time: int) -> None:
     try:
         form = TimeFormat(text)
     except TimeFormatError:
@@ -627,7 +628,7 @@ def axes(draw: st.DrawFn) -> TimeAxis:
 
 @tries(150)
 @given(axes(), st.data())
-def test_segments_become_regions_and_the_same_segments_again(axis: TimeAxis, data: st.DataObject):
+def test_segments_become_regions_and_the_same_segments_again(axis: TimeAxis, data: st.DataObject) -> None:
     config = LabelPair("label", "ts", "$x", "url", ",", None, None, ("value",), LABELS)
     series = Series(np.zeros((len(axis), 1), np.float32), ("value",), axis)
     row = st.integers(0, len(axis) - 1)
@@ -645,7 +646,7 @@ def test_segments_become_regions_and_the_same_segments_again(axis: TimeAxis, dat
 @given(tables().filter(has_values), st.data())
 def test_regions_of_a_read_table_cover_their_rows_and_those_of_equal_stamps(
     table: Table, data: st.DataObject
-):
+) -> None:
     series = read_series(table.content, table.config, 1)
     row = st.integers(0, len(series) - 1)
     (segment,) = drawn([(data.draw(row), data.draw(row), "Run")])

@@ -2,10 +2,12 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support.need import need
 from timeseries_segmenter.errors import RegionError, SeriesError, TrainingError
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
@@ -18,21 +20,22 @@ from timeseries_segmenter.labeling.targets import (
     read_annotation,
 )
 from timeseries_segmenter.labeling.time.formats import TimeFormat
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.segment import LabelSet, Segment
 
 REQUESTS = Path(__file__).parents[1] / "data" / "label_studio" / "requests"
 PAIR = LabelPair("label", "ts", "$csv_url", "url", ",", None, None, ("value",), ("Run", "Walk"))
 
 
-def body(name: str) -> dict:
-    return json.loads((REQUESTS / f"{name}.json").read_text())["body"]
+def body(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((REQUESTS / f"{name}.json").read_text())["body"]
+    return content
 
 
 def index_series(length: int = 300) -> Series:
-    return Series(np.zeros((length, 1), np.float32), ("value",), TimeAxis(np.arange(float(length))))
+    return Series(np.zeros((length, 1), np.float32), ("value",), TimeAxis(np.arange(length, dtype=float)))
 
 
-def region(start, end, *labels, **more) -> dict:
+def region(start: object, end: object, *labels: str, **more: object) -> dict[str, Any]:
     value = {"start": start, "end": end, "instant": False, "timeserieslabels": list(labels)}
     return {
         "id": "r1",
@@ -43,7 +46,7 @@ def region(start, end, *labels, **more) -> dict:
     } | more
 
 
-def segments(*regions, length: int = 300) -> list[Segment]:
+def segments(*regions: Any, length: int = 300) -> list[Segment]:
     return annotation_segments({"result": list(regions)}, PAIR, index_series(length))
 
 
@@ -51,17 +54,17 @@ def segments(*regions, length: int = 300) -> list[Segment]:
 
 
 @pytest.mark.parametrize("annotations", [[], [{"id": 1, "was_cancelled": True}]])
-def test_no_submitted_annotation_counts_for_nothing(annotations):
+def test_no_submitted_annotation_counts_for_nothing(annotations: list[dict[str, Any]]) -> None:
     assert choose_annotation(annotations) is None
 
 
-def test_a_skipped_annotation_never_counts():
+def test_a_skipped_annotation_never_counts() -> None:
     kept = {"id": 1, "updated_at": "2024-01-01T00:00:00Z"}
     skipped = {"id": 2, "was_cancelled": True, "ground_truth": True, "updated_at": "2025-01-01T00:00:00Z"}
     assert choose_annotation([kept, skipped]) is kept
 
 
-def test_a_ground_truth_counts_before_a_newer_annotation():
+def test_a_ground_truth_counts_before_a_newer_annotation() -> None:
     old = {"id": 1, "ground_truth": True, "updated_at": "2024-01-01T00:00:00Z"}
     truth = {"id": 2, "ground_truth": True, "updated_at": "2024-02-01T00:00:00Z"}
     newer = {"id": 3, "ground_truth": False, "updated_at": "2025-01-01T00:00:00Z"}
@@ -78,26 +81,27 @@ def test_a_ground_truth_counts_before_a_newer_annotation():
         ({"updated_at": "never"}, {"updated_at": "1970-01-01T00:00:00"}),
     ],
 )
-def test_the_newest_annotation_counts(older, newer):
+def test_the_newest_annotation_counts(older: dict[str, Any], newer: dict[str, Any]) -> None:
     assert choose_annotation([newer, older]) is newer
     assert choose_annotation([older, newer]) is newer
 
 
-def test_an_annotation_submitted_empty_counts():
+def test_an_annotation_submitted_empty_counts() -> None:
     annotation = body("webhook_annotation_created_empty_result")["annotation"]
-    assert choose_annotation([annotation]) is annotation
-    assert annotation_segments(annotation, PAIR, index_series()) == []
+    chosen = choose_annotation([annotation])
+    assert chosen is annotation
+    assert annotation_segments(need(chosen), PAIR, index_series()) == []
 
 
 @pytest.mark.parametrize("name", ["skipped_empty", "skipped_with_region"])
-def test_real_skipped_annotations_teach_nothing(name):
+def test_real_skipped_annotations_teach_nothing(name: str) -> None:
     assert choose_annotation([body(f"webhook_annotation_created_{name}")["annotation"]]) is None
 
 
 # Regions to segments
 
 
-def test_real_range_and_instant_become_segments():
+def test_real_range_and_instant_become_segments() -> None:
     annotation = body("webhook_annotation_created_range_and_instant")["annotation"]
     drawn = [result["value"] for result in annotation["result"]]
     found = annotation_segments(annotation, PAIR, index_series())
@@ -107,7 +111,7 @@ def test_real_range_and_instant_become_segments():
     assert {segment.instant for segment in found} == {True, False}
 
 
-def test_real_relations_are_passed_over():
+def test_real_relations_are_passed_over() -> None:
     annotation = body("webhook_annotation_created_with_relation")["annotation"]
     kinds = [result["type"] for result in annotation["result"]]
     assert "relation" in kinds
@@ -115,26 +119,27 @@ def test_real_relations_are_passed_over():
     assert len(found) == kinds.count("timeserieslabels") > 0
 
 
-def test_real_inline_series_and_its_annotation_are_read_together():
+def test_real_inline_series_and_its_annotation_are_read_together() -> None:
     request = body("predict_json_inline")
     (pair,) = parse_label_config(request["label_config"]).pairs
     task = request["tasks"][0]
-    series = read_series(pair.find_value(task["data"]), pair, task["id"])
+    content: Any = pair.find_value(task["data"])
+    series = read_series(content, pair, task["id"])
     assert len(series) == 300
     found = annotation_segments(task["annotations"][0], pair, series)
     assert (found[0].first, found[0].last, found[0].labels) == (40, 89, ("Run",))
 
 
-def test_segments_come_in_the_order_of_their_rows():
+def test_segments_come_in_the_order_of_their_rows() -> None:
     found = segments(region(200, 210, "Run"), region(5, 9, "Walk"), region(5, 7, "Run"))
     assert [(s.first, s.last) for s in found] == [(5, 7), (5, 9), (200, 210)]
 
 
-def test_a_region_with_several_labels_has_its_first_known_one():
+def test_a_region_with_several_labels_has_its_first_known_one() -> None:
     assert [s.labels for s in segments(region(1, 2, "Swim", "Walk", "Run"))] == [("Walk",)]
 
 
-def test_a_region_has_all_its_known_labels_where_the_choice_is_multiple():
+def test_a_region_has_all_its_known_labels_where_the_choice_is_multiple() -> None:
     several = replace(PAIR, multiple=True)
     annotation = {"result": [region(1, 2, "Swim", "Walk", "Run"), region(4, 5, "Walk")]}
     found = annotation_segments(annotation, several, index_series())
@@ -159,7 +164,7 @@ CHOICE = {"id": "r1", "from_name": "mood", "to_name": "ts", "type": "choices"}
         CHOICE | {"to_name": "text", "type": "labels", "value": {"start": 1, "end": 2, "labels": ["Run"]}},
     ],
 )
-def test_what_is_no_region_of_ours_is_passed_over(passed_over):
+def test_what_is_no_region_of_ours_is_passed_over(passed_over: object) -> None:
     result = {"result": [passed_over, region(3, 4, "Run")]}
     assert [(s.first, s.last) for s in annotation_segments(result, KNOWN, index_series())] == [(3, 4)]
 
@@ -204,12 +209,14 @@ def test_what_is_no_region_of_ours_is_passed_over(passed_over):
         ([1, 2, "Run"], "Result [1, 2, 'Run'] is not a region"),
     ],
 )
-def test_a_region_that_can_not_be_learned_is_named_and_its_annotation_not_learned_from(bad, reason):
+def test_a_region_that_can_not_be_learned_is_named_and_its_annotation_not_learned_from(
+    bad: object, reason: str
+) -> None:
     with pytest.raises(RegionError, match=re.escape(reason)):
         annotation_segments({"result": [region(3, 4, "Run"), bad]}, KNOWN, index_series())
 
 
-def test_each_reason_is_given_once_with_the_regions_it_goes_for():
+def test_each_reason_is_given_once_with_the_regions_it_goes_for() -> None:
     bad = [region(None, 2, "Run", id=f"r{number}") for number in range(6)]
     with pytest.raises(RegionError) as raised:
         segments(*bad, region(4, 3, "Walk", id="late"))
@@ -221,7 +228,7 @@ def test_each_reason_is_given_once_with_the_regions_it_goes_for():
     )
 
 
-def test_a_region_of_a_tag_in_a_repeater_is_not_one_of_a_renamed_tag():
+def test_a_region_of_a_tag_in_a_repeater_is_not_one_of_a_renamed_tag() -> None:
     repeated = replace(PAIR, label_tags=(("label", "ts"), ("label_{{idx}}", "ts_{{idx}}")))
     of_repeater = region(1, 2, "Run", from_name="label_0", to_name="ts_0")
     assert annotation_segments({"result": [of_repeater]}, repeated, index_series()) == []
@@ -235,13 +242,14 @@ def test_a_region_of_a_tag_in_a_repeater_is_not_one_of_a_renamed_tag():
         ((17, 20.5), "to 1714550519; correct its times"),
     ],
 )
-def test_what_times_outside_the_series_may_be_is_guessed(times, guess):
-    seconds = Series(np.zeros((120, 1), np.float32), ("value",), TimeAxis(1714550400 + np.arange(120.0)))
+def test_what_times_outside_the_series_may_be_is_guessed(times: tuple[float, float], guess: str) -> None:
+    time = TimeAxis(1714550400 + np.arange(120, dtype=float))
+    seconds = Series(np.zeros((120, 1), np.float32), ("value",), time)
     with pytest.raises(RegionError, match=re.escape(guess)):
         annotation_segments({"result": [region(*times, "Run")]}, PAIR, seconds)
 
 
-def test_the_range_of_a_series_is_told_in_its_own_form():
+def test_the_range_of_a_series_is_told_in_its_own_form() -> None:
     form = TimeFormat("%M:%S")
     stamps = form.parse(["55:00", "55:10"]).astype(float)
     clock = Series(
@@ -251,7 +259,7 @@ def test_the_range_of_a_series_is_told_in_its_own_form():
         annotation_segments({"result": [region(-5, -3, "Run")]}, PAIR, clock)
 
 
-def test_a_region_that_reaches_beyond_the_series_is_cut_and_said_to_be():
+def test_a_region_that_reaches_beyond_the_series_is_cut_and_said_to_be() -> None:
     series = index_series(10)
     read = read_annotation({"result": [region(-4, 3, "Run"), region(7, 30, "Walk", id="r2")]}, PAIR, series)
     assert [(s.first, s.last) for s in read.segments] == [(0, 3), (7, 9)]
@@ -261,12 +269,12 @@ def test_a_region_that_reaches_beyond_the_series_is_cut_and_said_to_be():
     ]
 
 
-def test_a_region_that_ends_within_a_sample_of_the_series_is_not_worth_a_word():
+def test_a_region_that_ends_within_a_sample_of_the_series_is_not_worth_a_word() -> None:
     read = read_annotation({"result": [region(-0.5, 9.4, "Run")]}, PAIR, index_series(10))
     assert read.remarks == []
 
 
-def test_an_unknown_label_beside_a_known_one_is_named():
+def test_an_unknown_label_beside_a_known_one_is_named() -> None:
     read = read_annotation({"result": [region(1, 2, "Swim", "Run")]}, PAIR, index_series())
     assert [s.labels for s in read.segments] == [("Run",)]
     assert read.remarks == [
@@ -274,7 +282,7 @@ def test_an_unknown_label_beside_a_known_one_is_named():
     ]
 
 
-def test_a_label_that_the_tasks_own_list_no_longer_has_is_learned_where_lists_are_the_tasks():
+def test_a_label_that_the_tasks_own_list_no_longer_has_is_learned_where_lists_are_the_tasks() -> None:
     listed = replace(PAIR, labels=("Walk",), labels_value="$labels")
     found = annotation_segments(
         {"result": [region(1, 2, "Run"), region(3, 4, "Walk")]}, listed, index_series()
@@ -282,7 +290,7 @@ def test_a_label_that_the_tasks_own_list_no_longer_has_is_learned_where_lists_ar
     assert [s.labels for s in found] == [("Run",), ("Walk",)]
 
 
-def test_more_results_than_anybody_draws_are_refused(monkeypatch: pytest.MonkeyPatch):
+def test_more_results_than_anybody_draws_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("timeseries_segmenter.labeling.targets.MOST_REGIONS", 2)
     with pytest.raises(SeriesError, match="has 3 results, and at most 2 are read"):
         segments(*[region(1, 2, "Run")] * 3)
@@ -292,7 +300,7 @@ ROWS = "%Y-%m-%d %H:%M:%S.%L"
 
 
 @pytest.mark.parametrize("form", [ROWS, "%Q", "%Y-%m-%dT%H:%M:%S.%LZ"])
-def test_a_date_of_1970_is_the_row_that_the_editor_made_it_of(form):
+def test_a_date_of_1970_is_the_row_that_the_editor_made_it_of(form: str) -> None:
     """As the editor stores regions where timeFormat has no timeColumn."""
     times = [TimeFormat(form).format(row) for row in (20, 49, 1020)]
     pair = replace(PAIR, row_format=form)
@@ -311,7 +319,7 @@ def test_a_date_of_1970_is_the_row_that_the_editor_made_it_of(form):
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S", "%L", "%s", "%H:%M"])
-def test_a_date_of_1970_without_its_row_is_refused_with_the_reason(form):
+def test_a_date_of_1970_without_its_row_is_refused_with_the_reason(form: str) -> None:
     pair = replace(PAIR, row_format=form)
     time = TimeFormat(form).format(20)
     with pytest.raises(RegionError, match="timeFormat needs a timeColumn"):
@@ -323,10 +331,10 @@ def test_a_date_of_1970_without_its_row_is_refused_with_the_reason(form):
 
 def coarse_series(rows: int = 12) -> Series:
     """Four rows share each time."""
-    return Series(np.zeros((rows, 1), np.float32), ("value",), TimeAxis(np.arange(rows) // 4 * 1.0))
+    return Series(np.zeros((rows, 1), np.float32), ("value",), TimeAxis((np.arange(rows) // 4).astype(float)))
 
 
-def test_an_instant_among_rows_of_one_time_is_the_middle_one_of_them():
+def test_an_instant_among_rows_of_one_time_is_the_middle_one_of_them() -> None:
     (found,) = annotation_segments({"result": [region(1, 1, "Run") | {}]}, PAIR, coarse_series(6))
     assert (found.first, found.last) == (4, 5)
     instant = region(1, 1, "Run")
@@ -335,7 +343,7 @@ def test_an_instant_among_rows_of_one_time_is_the_middle_one_of_them():
     assert (found.first, found.last, found.instant) == (5, 5, True)
 
 
-def test_a_range_within_one_time_stays_a_range_where_it_says_so():
+def test_a_range_within_one_time_stays_a_range_where_it_says_so() -> None:
     (found,) = annotation_segments({"result": [region(2, 2, "Run")]}, PAIR, coarse_series())
     assert (found.first, found.last, found.instant) == (8, 11, False)
 
@@ -344,20 +352,22 @@ def test_a_range_within_one_time_stays_a_range_where_it_says_so():
     ("start", "end", "flag", "instant"),
     [(5, 5, False, True), ("5", 5.0, False, True), (5, 5, True, True), (5, 6, False, False)],
 )
-def test_an_instant_is_marked_or_starts_where_it_ends(start, end, flag, instant):
+def test_an_instant_is_marked_or_starts_where_it_ends(
+    start: int | str, end: float, flag: bool, instant: bool
+) -> None:
     drawn = region(start, end, "Run")
     drawn["value"]["instant"] = flag
     assert [s.instant for s in segments(drawn)] == [instant]
 
 
 @pytest.mark.parametrize(("start", "end"), [("soon", 3), (3, "soon"), (5, 3)])
-def test_a_region_with_unreadable_times_is_an_error_that_names_it(start, end):
+def test_a_region_with_unreadable_times_is_an_error_that_names_it(start: int | str, end: int | str) -> None:
     with pytest.raises(SeriesError, match='Region "r1"'):
         segments(region(start, end, "Run"))
 
 
 @pytest.mark.parametrize("result", [None, "text", {}])
-def test_an_annotation_without_a_list_of_results_is_not_taken_for_an_empty_one(result):
+def test_an_annotation_without_a_list_of_results_is_not_taken_for_an_empty_one(result: object) -> None:
     with pytest.raises(SeriesError, match="in place of a list of results"):
         annotation_segments({"result": result}, PAIR, index_series())
 
@@ -365,41 +375,41 @@ def test_an_annotation_without_a_list_of_results_is_not_taken_for_an_empty_one(r
 # Segments to classes
 
 
-def test_classes_number_the_labels_from_one():
+def test_classes_number_the_labels_from_one() -> None:
     classes = class_indices([Segment(1, 2, ("Walk",)), Segment(4, 4, ("Run",))], (("Run",), ("Walk",)), 6)
     assert classes.tolist() == [0, 2, 2, 0, 1, 0]
     assert classes.dtype == np.int64
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_shorter_segment_wins_its_rows(order):
+def test_the_shorter_segment_wins_its_rows(order: int) -> None:
     overlapping = [Segment(0, 5, ("Run",)), Segment(2, 3, ("Walk",)), Segment(3, 3, ("Run",))][::order]
     assert class_indices(overlapping, (("Run",), ("Walk",)), 7).tolist() == [1, 1, 2, 1, 1, 1, 0]
 
 
-def test_an_unknown_label_is_background():
+def test_an_unknown_label_is_background() -> None:
     assert class_indices([Segment(0, 1, ("Swim",))], (("Run",),), 3).tolist() == [0, 0, 0]
 
 
 # What there is to learn
 
 
-def drawn_sets(*label_sets):
+def drawn_sets(*label_sets: LabelSet) -> tuple[LabelSet, ...]:
     segments = [Segment(row, row, labels) for row, labels in enumerate(label_sets)]
     return annotated_label_sets(segments, ("Run", "Walk", "Swim"))
 
 
-def test_each_label_is_a_set_of_its_own_drawn_or_not():
+def test_each_label_is_a_set_of_its_own_drawn_or_not() -> None:
     assert drawn_sets(("Walk",)) == (("Run",), ("Walk",), ("Swim",))
 
 
-def test_each_drawn_combination_is_a_set_after_the_labels():
+def test_each_drawn_combination_is_a_set_after_the_labels() -> None:
     both, three = ("Run", "Swim"), ("Run", "Walk", "Swim")
     assert drawn_sets(both, ("Run",), both, three) == (("Run",), three, both)
     assert drawn_sets(both) == (("Walk",), both)
 
 
-def test_more_combinations_of_labels_than_can_be_learned_are_refused(monkeypatch: pytest.MonkeyPatch):
+def test_more_combinations_of_labels_than_can_be_learned_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("timeseries_segmenter.labeling.targets.MOST_LABEL_SETS", 3)
     with pytest.raises(TrainingError, match="there are 4 labels and combinations"):
         drawn_sets(("Run", "Walk"), ("Run",), ("Walk",))

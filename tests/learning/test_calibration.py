@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.calibration import (
     Calibration,
@@ -11,7 +12,7 @@ from timeseries_segmenter.learning.calibration import (
 
 def drawn(
     seed: int, rows: int = 5000, sharpness: float = 1.0, shift: float = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Probabilities of three classes and targets drawn from them; then the former are distorted."""
     random = np.random.default_rng(seed)
     logits = random.normal(scale=2, size=(rows, 3))

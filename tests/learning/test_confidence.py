@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.segmenter import confidence
 
 
-def rows(*highest: float) -> np.ndarray:
+def rows(*highest: float) -> NDArray[np.float32]:
     return np.array([[each, 1 - each] for each in highest], np.float32)
 
 

@@ -5,14 +5,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from tests.support.near import near
 from timeseries_segmenter.learning.decoding import LEAST_PROBABILITY, PRICE_PER_ROW, Decoding, run_starts
 from timeseries_segmenter.segment import Segment
 
 LABEL_SETS = (("Run",), ("Walk",))
 
 
-def probabilities_of(classes: list[int], surety: float = 0.8) -> np.ndarray:
+def probabilities_of(classes: list[int], surety: float = 0.8) -> NDArray[np.float32]:
     probabilities = np.full((len(classes), 3), (1 - surety) / 2, np.float32)
     probabilities[np.arange(len(classes)), classes] = surety
     return probabilities
@@ -49,7 +51,8 @@ def test_for_two_classes_no_path_is_better(firsts: list[float], price: float) ->
     logs = np.log(np.maximum(probabilities, LEAST_PROBABILITY)).astype(float)
 
     def gain(path: tuple[int, ...]) -> float:
-        return sum(logs[row, c] for row, c in enumerate(path)) - price * int(np.count_nonzero(np.diff(path)))
+        steps = int(np.count_nonzero(np.diff(path)))
+        return float(sum(logs[row, c] for row, c in enumerate(path)) - price * steps)
 
     best = max(gain(path) for path in itertools.product((0, 1), repeat=len(firsts)))
     found = Decoding((price, price)).path(probabilities)
@@ -61,8 +64,8 @@ def test_segments_leave_background_out_and_score_by_mean_probability() -> None:
     probabilities[2] = [0.2, 0.5, 0.3]
     segments = Decoding((0.0, 0.0, 0.0)).segments(probabilities, LABEL_SETS)
     assert segments == [
-        Segment(2, 4, ("Run",), pytest.approx((0.5 + 0.8 + 0.8) / 3), instant=False),
-        Segment(5, 5, ("Walk",), pytest.approx(0.8), instant=True),
+        Segment(2, 4, ("Run",), near((0.5 + 0.8 + 0.8) / 3), instant=False),
+        Segment(5, 5, ("Walk",), near(0.8), instant=True),
     ]
 
 

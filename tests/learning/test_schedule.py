@@ -8,6 +8,10 @@ def scores(reached: float) -> Scores:
     return Scores(reached, reached, (reached,), reached, reached)
 
 
+def fall(schedule: AdaptiveSchedule) -> tuple[int | None, int | None]:
+    return schedule.falls_from, schedule.ends_at
+
+
 def test_a_planned_schedule_warms_up_and_falls_to_zero() -> None:
     schedule = PlannedSchedule(0.1, 200)
     rates = [schedule.rate(step) for step in range(1, 201)]
@@ -25,7 +29,7 @@ def test_an_adaptive_schedule_falls_once_the_figures_stand_still() -> None:
     schedule.learn(4, 200, scores(0.75))
     assert schedule.ends_at is None  # patience
     schedule.learn(5, 250, scores(0.75))
-    assert (schedule.falls_from, schedule.ends_at) == (250, 500)
+    assert fall(schedule) == (250, 500)
 
 
 def test_an_adaptive_schedule_waits_longer_while_the_thresholds_are_not_met() -> None:
@@ -42,4 +46,4 @@ def test_few_epochs_leave_room_for_the_fall() -> None:
     schedule.learn(1, 50, scores(0.1))
     assert schedule.ends_at is None
     schedule.learn(2, 100, scores(0.5))
-    assert (schedule.falls_from, schedule.ends_at) == (100, 200)
+    assert fall(schedule) == (100, 200)

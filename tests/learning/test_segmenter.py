@@ -2,20 +2,23 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.support.synthetic import synthetic
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.training import Fitted
 
 
-def test_probabilities_sum_to_1_in_every_row(fitted: Fitted, real_values: np.ndarray) -> None:
+def test_probabilities_sum_to_1_in_every_row(fitted: Fitted, real_values: NDArray[np.float32]) -> None:
     probabilities = fitted.segmenter.probabilities(real_values)
     assert probabilities.shape == (len(real_values), 3)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-def test_segments_do_not_overlap_and_carry_learned_labels(fitted: Fitted, real_values: np.ndarray) -> None:
+def test_segments_do_not_overlap_and_carry_learned_labels(
+    fitted: Fitted, real_values: NDArray[np.float32]
+) -> None:
     segments = fitted.segmenter.segments(real_values)
     for before, after in pairwise(segments):
         assert before.last < after.first

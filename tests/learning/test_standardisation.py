@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.standardisation import LARGEST_INPUT, Standardisation
 
 
-def series(mean: float, deviation: float, seed: int = 0) -> np.ndarray:
+def series(mean: float, deviation: float, seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(mean, deviation, (500, 2)).astype(np.float32)
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.support.observers import Epochs
 from tests.support.synthetic import LABEL_SETS, events, mixed, synthetic
@@ -9,7 +10,7 @@ from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 
 
-def rows_of(fitted: Fitted, example: Example) -> np.ndarray:
+def rows_of(fitted: Fitted, example: Example) -> NDArray[np.int64]:
     classes = np.zeros(len(example.classes), np.int64)
     for segment in fitted.segmenter.segments(example.values):
         classes[segment.first : segment.last + 1] = LABEL_SETS.index(segment.labels) + 1

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,8 +31,12 @@ def test_a_model_of_other_labels_channels_or_dimensions_or_of_few_series_is_no_s
     examples = [synthetic(seed) for seed in range(4)]
     recipe = Recipe(epochs=2, hidden_size=16)
 
-    def is_warm(examples: list[Example], **changes: object) -> bool:
-        arguments = {"label_sets": LABEL_SETS, "channels": ("x", "y"), "recipe": recipe} | changes
+    def is_warm(examples: list[Example], **changes: Any) -> bool:
+        arguments: dict[str, Any] = {
+            "label_sets": LABEL_SETS,
+            "channels": ("x", "y"),
+            "recipe": recipe,
+        } | changes
         arguments["recipe"] = replace(
             arguments["recipe"], balanced_accuracy_threshold=0, min_class_f1_threshold=0
         )

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.windows import average_over_windows, window_starts
 
@@ -24,7 +25,7 @@ def test_average_is_the_mean_over_the_windows_that_hold_a_row() -> None:
     values = np.arange(10, dtype=np.float32)[:, None]
     calls = []
 
-    def window_number(windows: np.ndarray) -> np.ndarray:
+    def window_number(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         calls.append(windows.copy())
         numbers = windows[:, :1, :]  # a window's first value is its first row
         return np.repeat(numbers, windows.shape[1], axis=1)

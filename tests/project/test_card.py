@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.support.near import near
 from timeseries_segmenter.project.card import Card, ClassMetrics, Metrics, PairCard, Quality
 
 
@@ -19,29 +20,29 @@ def quality(*of_pairs: tuple[Metrics | None, Metrics | None]) -> Quality | None:
     return Card(pairs=pairs).quality
 
 
-def test_held_out_metrics_count_if_there_are_some():
+def test_held_out_metrics_count_if_there_are_some() -> None:
     found = quality((metrics(0.99, 0.98), metrics(0.8, 0.7)))
     assert found == Quality(True, 0.8, 0.7, None)
     assert found.measured_on == "held-out series"
 
 
-def test_a_model_of_several_pairs_has_their_mean():
+def test_a_model_of_several_pairs_has_their_mean() -> None:
     found = quality((None, metrics(0.8, 0.7)), (None, metrics(0.6, None, 0.9)))
-    assert found == Quality(True, pytest.approx(0.7), 0.7, 0.9)
+    assert found == Quality(True, near(0.7), 0.7, 0.9)
 
 
-def test_held_out_and_training_metrics_are_never_averaged():
+def test_held_out_and_training_metrics_are_never_averaged() -> None:
     found = quality((metrics(0.9), metrics(0.5)), (metrics(0.7), None))
-    assert found == Quality(False, pytest.approx(0.8), None, None)
+    assert found == Quality(False, near(0.8), None, None)
     assert found.measured_on == "training series"
 
 
-def test_no_metrics_are_no_quality():
+def test_no_metrics_are_no_quality() -> None:
     assert Card().quality is None
     assert quality((None, None)) is None
 
 
-def test_the_quality_of_instants_alone_is_that_of_instants_not_of_rows():
+def test_the_quality_of_instants_alone_is_that_of_instants_not_of_rows() -> None:
     classes = [
         ClassMetrics(name="background", kind="background", f1=0.99, support=900),
         ClassMetrics(name="N", kind="instant", f1=0.5, support=9),
@@ -49,16 +50,16 @@ def test_the_quality_of_instants_alone_is_that_of_instants_not_of_rows():
         ClassMetrics(name="X", kind="instant", f1=None, support=0),
     ]
     found = quality((None, Metrics(macro_f1=0.2, point_f1=0.55, classes=classes)))
-    assert found == Quality(True, pytest.approx(0.6), None, 0.55)
+    assert found == Quality(True, near(0.6), None, 0.55)
 
 
 @pytest.mark.parametrize("odd", [None, math.nan, math.inf, "high"])
-def test_a_metric_is_a_number(odd: Any):
+def test_a_metric_is_a_number(odd: Any) -> None:
     with pytest.raises(ValidationError):
         Metrics(macro_f1=odd)
 
 
-def test_a_card_is_plain_data_and_back_the_same():
+def test_a_card_is_plain_data_and_back_the_same() -> None:
     card = Card(version="v1", tasks=[1, "b"], left_out=[(2, "a:b")], pairs={"a:b": PairCard(folds={"1": 0})})
     assert Card.model_validate(card.dump()) == card
     assert card.dump()["left_out"] == [[2, "a:b"]]

@@ -7,7 +7,7 @@ from timeseries_segmenter.sources.task_series import TaskSeries
 (PAIR,) = parse_label_config(recorded.body("predict_json_inline")["label_config"]).pairs
 
 
-def test_instants_lie_beside_the_ranges_and_take_no_row_of_them(settings: Settings):
+def test_instants_lie_beside_the_ranges_and_take_no_row_of_them(settings: Settings) -> None:
     drawn = recorded.regions((40, 89, "Run"), (60, 60, "Walk"), (200, 200, "Run"), (200, 200, "Run"))
     for region in drawn[1:]:
         region["value"]["instant"] = True

@@ -50,7 +50,7 @@ def annotated(settings: Settings, regions: list[dict[str, object]]) -> dict[str,
 
 def test_each_moment_of_a_training_is_observed_and_a_pair_without_a_region_costs_the_others_nothing(
     settings: Settings,
-):
+) -> None:
     settings = settings.model_copy(update={"train_epochs": 2, "hidden_size": 4})
     moments = Moments()
     trained = train_model(annotated(settings, TRUTH), CONFIG, settings, observer=moments)
@@ -64,6 +64,6 @@ def test_each_moment_of_a_training_is_observed_and_a_pair_without_a_region_costs
     assert set(trained.folds["a:as"]) == {0, 1}
 
 
-def test_nothing_to_learn_for_any_pair_is_an_error_with_all_reasons(settings: Settings):
+def test_nothing_to_learn_for_any_pair_is_an_error_with_all_reasons(settings: Settings) -> None:
     with pytest.raises(TrainingError, match=r"no region .*; .*no region "):
         train_model(annotated(settings, []), CONFIG, settings)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.support import reports
+from tests.support.need import need
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.time.axis import TimeAxis
 from timeseries_segmenter.project.card import Card, PairCard
@@ -29,7 +30,7 @@ def series(rows: int, channels: int = 1) -> Series:
     )
 
 
-def test_a_report_tells_the_figures_that_an_evaluation_gives():
+def test_a_report_tells_the_figures_that_an_evaluation_gives() -> None:
     found = reports.part(checked=reports.checked()).held_out
     assert found is not None
     comparisons = [
@@ -45,7 +46,7 @@ def test_a_report_tells_the_figures_that_an_evaluation_gives():
     assert [each.support for each in found.classes] == [300, 300, 300, 300]
 
 
-def test_a_report_survives_being_saved_and_is_small():
+def test_a_report_survives_being_saved_and_is_small() -> None:
     report = reports.report(reports.part(checked=reports.checked()))
     (pair,) = report.pairs
     card = Card(
@@ -61,19 +62,19 @@ def test_a_report_survives_being_saved_and_is_small():
     assert len(text) < 150_000
 
 
-def test_what_the_card_holds_is_not_saved_in_the_report_once_more():
+def test_what_the_card_holds_is_not_saved_in_the_report_once_more() -> None:
     report = reports.report(reports.part(checked=reports.checked()))
     saved = json.loads(report.beside_card())
     assert saved.keys() == {"pairs", "next", "previous"}
     assert not saved["pairs"][0].keys() & PairCard.model_fields.keys()
 
 
-def test_a_report_that_is_whole_in_itself_wins():
+def test_a_report_that_is_whole_in_itself_wins() -> None:
     report = reports.report(reports.part(checked=reports.checked()))
     assert Report.from_saved(report.model_dump_json(), Card(title="another")) == report
 
 
-def test_held_out_series_are_shown_as_such_and_training_ones_where_there_are_no_others():
+def test_held_out_series_are_shown_as_such_and_training_ones_where_there_are_no_others() -> None:
     held_out, training = reports.part(checked=reports.checked()), reports.part()
     assert all(each.held_out for each in held_out.samples)
     assert held_out.samples[0].f1 >= held_out.samples[-1].f1
@@ -81,14 +82,14 @@ def test_held_out_series_are_shown_as_such_and_training_ones_where_there_are_no_
     assert not any(each.held_out for each in training.samples)
 
 
-def test_labels_with_too_few_regions_are_named_with_their_counts():
+def test_labels_with_too_few_regions_are_named_with_their_counts() -> None:
     few = reports.part().few
     assert [(each.name, each.regions, each.tasks) for each in few] == [
         ("Badminton", 3, 3), ("Running", 3, 3), ("Walking", 3, 3),
     ]  # fmt: skip
 
 
-def test_instants_count_within_the_tolerance_those_of_their_label_before_nearer_ones_of_another():
+def test_instants_count_within_the_tolerance_those_of_their_label_before_nearer_ones_of_another() -> None:
     true = [beat(100, "N"), beat(200, "V"), beat(300, "N")]
     predicted = [beat(103, "N"), beat(101, "V"), beat(205, "V"), beat(306, "N")]
     found = measure([Comparison(true, predicted, 400)], BEATS)
@@ -99,21 +100,21 @@ def test_instants_count_within_the_tolerance_those_of_their_label_before_nearer_
     n, v = found.classes[1:]
     assert (n.precision, n.recall, n.f1, n.support) == (0.5, 0.5, 0.5, 2)
     assert (v.precision, v.recall) == (0.5, 1)
-    assert found.mean_f1 == pytest.approx((n.f1 + v.f1) / 2, abs=1e-3)
+    assert found.mean_f1 == pytest.approx((need(n.f1) + need(v.f1)) / 2, abs=1e-3)
 
 
-def test_a_label_that_is_never_predicted_has_no_precision_and_f1_zero():
+def test_a_label_that_is_never_predicted_has_no_precision_and_f1_zero() -> None:
     found = measure([Comparison([Segment(0, 9, ("B",))], [], 20)], RANGES)
     assert (found.classes[2].precision, found.classes[2].recall, found.classes[2].f1) == (None, 0, 0)
     assert (found.classes[1].f1, found.classes[1].support) == (None, 0)
 
 
-def test_a_range_of_a_label_that_is_learned_as_instants_counts_as_one_in_its_middle():
+def test_a_range_of_a_label_that_is_learned_as_instants_counts_as_one_in_its_middle() -> None:
     found = measure([Comparison([Segment(40, 60, ("N",))], [beat(50, "N")], 100)], BEATS)
     assert found.confusions[0].counts[1][1] == 1
 
 
-def test_the_best_the_worst_and_typical_series_are_shown():
+def test_the_best_the_worst_and_typical_series_are_shown() -> None:
     tasks = [Predicted(number, series(10), [], [], number / 10) for number in range(10)]
     shown = chosen(tasks)
     assert [(each.task, why) for each, why in shown] == [
@@ -125,7 +126,7 @@ def test_the_best_the_worst_and_typical_series_are_shown():
     assert chosen([]) == []
 
 
-def test_a_thinned_out_series_keeps_its_peaks():
+def test_a_thinned_out_series_keeps_its_peaks() -> None:
     long = series(100_000)
     long.values[54_321] = 50
     shown = sample(Predicted(1, long, [], [], 1.0), "the best", RANGES, held_out=True, time_name="t")
@@ -136,7 +137,7 @@ def test_a_thinned_out_series_keeps_its_peaks():
     assert shown.positions[0] == 0
 
 
-def test_a_short_series_a_flat_one_and_one_without_values_can_be_shown():
+def test_a_short_series_a_flat_one_and_one_without_values_can_be_shown() -> None:
     one = sample(Predicted(1, series(1), [], [], 1.0), "the best", RANGES, held_out=True, time_name="t")
     assert len(one.channels[0].levels) == 2
     empty = series(30, channels=2)
@@ -147,13 +148,13 @@ def test_a_short_series_a_flat_one_and_one_without_values_can_be_shown():
     assert set(shown.channels[1].levels) == {LEVELS // 2}
 
 
-def test_of_many_channels_some_are_shown_and_the_others_counted():
+def test_of_many_channels_some_are_shown_and_the_others_counted() -> None:
     shown = sample(Predicted(1, series(5000, 40), [], [], 1.0), "", RANGES, held_out=True, time_name="t")
     assert (len(shown.channels), shown.more_channels) == (MOST_CHANNELS, 40 - MOST_CHANNELS)
     assert len(shown.model_dump_json()) < 70_000
 
 
-def test_of_a_series_with_a_thousand_instants_the_stretch_with_most_mistakes_is_shown():
+def test_of_a_series_with_a_thousand_instants_the_stretch_with_most_mistakes_is_shown() -> None:
     rows = 100_000
     true = [beat(row, "N") for row in range(50, rows, 100)]
     predicted = [beat(row, "V" if 70_000 < row < 71_000 else "N") for row in range(50, rows, 100)]
@@ -163,7 +164,7 @@ def test_of_a_series_with_a_thousand_instants_the_stretch_with_most_mistakes_is_
     assert len(shown.drawn) + len(shown.predicted) <= MOST_REGIONS + 4
 
 
-def test_the_version_before_is_known_by_its_card():
+def test_the_version_before_is_known_by_its_card() -> None:
     metrics = measure([Comparison([Segment(0, 9, ("A",))], [Segment(0, 8, ("A",))], 20)], RANGES, 0.1)
     pairs = {"label:ts": PairCard(held_out=metrics), "other:ts": PairCard()}
     created_at = datetime.fromisoformat("2026-11-25T10:15:00+00:00")

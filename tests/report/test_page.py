@@ -27,7 +27,7 @@ def part() -> PairReport:
     return reports.part([MISLABELLED], reports.checked())
 
 
-def page(report: Report, **options: str) -> html.HtmlElement:
+def page(report: Report, **options: str | None) -> html.HtmlElement:
     return html.fromstring(render(report, "p47-v3-x", **options))
 
 
@@ -43,7 +43,7 @@ def cells(within: html.HtmlElement) -> list[list[str]]:
     return [[text(cell) for cell in row.iter("th", "td")] for row in within.iter("tr")]
 
 
-def test_the_page_loads_nothing_and_runs_nothing(part: PairReport):
+def test_the_page_loads_nothing_and_runs_nothing(part: PairReport) -> None:
     whole = page(reports.report(part))
     assert not list(whole.iter("script", "link", "iframe", "object", "form"))
     assert not [key for each in whole.iter() for key in each.attrib if key.startswith("on") or key == "style"]
@@ -55,7 +55,7 @@ def test_the_page_loads_nothing_and_runs_nothing(part: PairReport):
     assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
-def test_tasks_that_were_left_out_are_named_above_all_metrics(part: PairReport):
+def test_tasks_that_were_left_out_are_named_above_all_metrics(part: PairReport) -> None:
     whole = page(reports.report(part, skipped=[f"Task {number}: {HOSTILE}" for number in range(12)]))
     headings = [text(heading) for heading in whole.iter("h2")]
     assert headings.index("Left out") < headings.index("What to do next")
@@ -68,12 +68,12 @@ def test_tasks_that_were_left_out_are_named_above_all_metrics(part: PairReport):
     assert "Left out" not in text(page(reports.report(part)))
 
 
-def test_what_was_guessed_of_a_task_is_named(part: PairReport):
+def test_what_was_guessed_of_a_task_is_named(part: PairReport) -> None:
     whole = page(reports.report(part, remarks=["Task 3: Region is cut"]))
     assert text(section(whole, "Worth a look").find("ul")) == "Task 3: Region is cut"
 
 
-def test_what_people_wrote_stands_there_as_text(part: PairReport):
+def test_what_people_wrote_stands_there_as_text(part: PairReport) -> None:
     names = ["background", HOSTILE, "Running", "Walking"]
     classes = [
         each.model_copy(update={"name": name})
@@ -101,7 +101,7 @@ def test_what_people_wrote_stands_there_as_text(part: PairReport):
 
 def test_metrics_on_the_page_are_those_of_the_report_and_said_to_be_held_out_or_of_the_training(
     part: PairReport,
-):
+) -> None:
     whole = page(reports.report(part))
     for heading, metrics, said in (
         ("Metrics", part.held_out, "Held-out: series it had never seen"),
@@ -127,7 +127,7 @@ def shown(value: float | None) -> str:
     return "\N{EN DASH}" if value is None else f"{value:.3f}"
 
 
-def test_with_one_task_nothing_is_called_held_out():
+def test_with_one_task_nothing_is_called_held_out() -> None:
     whole = page(reports.report(reports.part()))
     badges = {text(each) for each in whole.find_class("badge")}
     assert badges == {"On the training series"}
@@ -135,7 +135,7 @@ def test_with_one_task_nothing_is_called_held_out():
     assert "Annotate a second task" in text(section(whole, "What to do next"))
 
 
-def test_every_picture_is_described(part: PairReport):
+def test_every_picture_is_described(part: PairReport) -> None:
     whole = page(reports.report(part))
     alts = [each.get("alt") for each in whole.iter("img")]
     assert len(alts) == 3 + 4
@@ -143,7 +143,7 @@ def test_every_picture_is_described(part: PairReport):
     assert all(len(alt) > 30 for alt in alts)
 
 
-def test_tasks_and_disagreements_lead_into_label_studio(part: PairReport):
+def test_tasks_and_disagreements_lead_into_label_studio(part: PairReport) -> None:
     whole = page(reports.report(part), label_studio_url="https://studio.example/ls/", dashboard="/projects")
     row = section(whole, "Likely mislabelled").find(".//tbody/tr")
     assert row.find(".//a").get("href") == "https://studio.example/ls/projects/47/data?task=2"
@@ -155,7 +155,7 @@ def test_tasks_and_disagreements_lead_into_label_studio(part: PairReport):
     assert "/projects" in {each.get("href") for each in whole.iter("a")}
 
 
-def test_a_known_region_is_selected_by_its_link(part: PairReport):
+def test_a_known_region_is_selected_by_its_link(part: PairReport) -> None:
     known = MISLABELLED.model_copy(update={"annotation": 8, "region": "a b&c"})
     changed = part.model_copy(update={"disagreements": [known]})
     whole = page(reports.report(changed), label_studio_url="http://localhost:8080")
@@ -163,7 +163,7 @@ def test_a_known_region_is_selected_by_its_link(part: PairReport):
     assert link == "http://localhost:8080/projects/47/data?task=2&annotation=8&region=a+b%26c"
 
 
-def test_the_tasks_to_annotate_next_are_told_once_with_links_and_scores(part: PairReport):
+def test_the_tasks_to_annotate_next_are_told_once_with_links_and_scores(part: PairReport) -> None:
     following = [Unlabelled(task=41, score=0.3141), Unlabelled(task=7, score=0.6)]
     listed = reports.report(part, pairs=[part, part], next=following)
     whole = page(listed, label_studio_url="http://studio:8080")
@@ -177,11 +177,11 @@ def test_the_tasks_to_annotate_next_are_told_once_with_links_and_scores(part: Pa
 @pytest.mark.parametrize(("url", "project"), [(None, 47), ("http://localhost:8080", None)])
 def test_without_an_address_or_a_project_there_are_no_links(
     part: PairReport, url: str | None, project: int | None
-):
+) -> None:
     assert not list(page(reports.report(part, project=project), label_studio_url=url).iter("a"))
 
 
-def test_a_version_is_compared_with_the_one_before(part: PairReport):
+def test_a_version_is_compared_with_the_one_before(part: PairReport) -> None:
     classes = Classes(("background", "Running"), (("Running",),), frozenset())
     before = measure([Comparison([Segment(0, 9, ("Running",))], [Segment(3, 9, ("Running",))], 20)], classes)
     card = Card(
@@ -201,23 +201,23 @@ def test_a_version_is_compared_with_the_one_before(part: PairReport):
     assert "p47-v2-x, 24 November 2026, 09:00 UTC" in text(section(whole, "About"))
 
 
-def test_a_version_that_was_restored_says_so(part: PairReport):
+def test_a_version_that_was_restored_says_so(part: PairReport) -> None:
     assert "restored from p47-v1-x" in text(section(page(reports.report(part), restored="p47-v1-x"), "About"))
 
 
-def test_pairs_have_headings_where_there_are_several(part: PairReport):
+def test_pairs_have_headings_where_there_are_several(part: PairReport) -> None:
     other = part.model_copy(update={"name": "other:ts"})
     whole = page(reports.report(part, pairs=[part, other]))
     assert [text(each) for each in whole.find_class("pair")] == ["label:ts", "other:ts"]
 
 
-def test_the_page_is_small(part: PairReport):
+def test_the_page_is_small(part: PairReport) -> None:
     assert len(render(reports.report(part), "p47-v3-x")) < 600_000
 
 
 def test_the_service_serves_a_report_that_leads_to_its_project_and_to_the_dashboard(
     client: FlaskClient, backend: Backend, part: PairReport
-):
+) -> None:
     segmenter = reports.fitted().segmenter
     saved = Model(Card(), {PAIR: segmenter}, report=reports.report(part).model_dump_json())
     version = backend.store.save(47, saved)
@@ -241,14 +241,14 @@ def held_out(part: PairReport, **changes: object) -> PairReport:
 )
 def test_the_verdict_follows_the_weaker_of_rows_and_regions(
     part: PairReport, macro_f1: float, segment_f1: float, level: str
-):
+) -> None:
     found = verdict(held_out(part, macro_f1=macro_f1, segment_f1={"50": segment_f1}))
     assert found.level == level
     assert f"macro F1 {macro_f1:.2f} and segment F1@50 {segment_f1:.2f}" in found.reasons[0]
     assert "Measured on 3 tasks only" in found.reasons[-1]
 
 
-def test_what_is_confused_most_is_told_first(part: PairReport):
+def test_what_is_confused_most_is_told_first(part: PairReport) -> None:
     assert part.held_out is not None
     confusion = part.held_out.confusions[0].model_copy(
         update={"counts": [[280, 0, 20, 0], [0, 200, 100, 0], [0, 3, 297, 0], [0, 0, 0, 300]]}
@@ -263,7 +263,7 @@ def test_what_is_confused_most_is_told_first(part: PairReport):
     assert any("Badminton and Running, which get mixed up" in step for step in next_steps(confused, 0))
 
 
-def test_what_to_do_next_names_what_is_missing(part: PairReport):
+def test_what_to_do_next_names_what_is_missing(part: PairReport) -> None:
     steps = " ".join(next_steps(part.model_copy(update={"unlearned": ["Swim", "Dive"]}), skipped=1))
     assert "Mend 1 task" in steps
     assert "Swim and Dive" in steps

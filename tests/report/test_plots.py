@@ -65,7 +65,7 @@ def shown(length: int, drawn: list[Segment], channels: int = 1, time: TimeAxis |
 DRAWN = [Segment(100 * place, 100 * place + 79, labels) for place, labels in enumerate(SETS)]
 
 
-def test_names_stand_in_pictures_as_they_are_written():
+def test_names_stand_in_pictures_as_they_are_written() -> None:
     found = measure([Comparison(DRAWN, DRAWN[1:], 600)], CLASSES)
     for picture in (plots.confusion_matrix(found.confusions[0]), plots.class_bars(found)):
         given = texts(picture)
@@ -77,7 +77,7 @@ def test_names_stand_in_pictures_as_they_are_written():
     assert {"走る", "channel $0", "t$1"} <= set(given)
 
 
-def test_a_picture_is_the_same_each_time_and_leaves_matplotlibs_settings_alone():
+def test_a_picture_is_the_same_each_time_and_leaves_matplotlibs_settings_alone() -> None:
     before = dict(mpl.rcParams)
     of_sample = shown(600, DRAWN)
     with ThreadPoolExecutor(4) as threads:
@@ -99,7 +99,7 @@ for path in ("/health", "/projects", "/projects/47/report"):
 """
 
 
-def test_matplotlib_is_not_imported_before_a_report_is_asked_for(tmp_path: Path):
+def test_matplotlib_is_not_imported_before_a_report_is_asked_for(tmp_path: Path) -> None:
     unpack_former(3, tmp_path / "model_project_47.pt")
     served = subprocess.run(
         [sys.executable, "-c", SERVED, tmp_path], check=True, capture_output=True, text=True
@@ -112,7 +112,7 @@ def test_matplotlib_is_not_imported_before_a_report_is_asked_for(tmp_path: Path)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 12])
-def test_a_sample_has_its_channels_and_each_segment_in_its_labels_colour(channels: int):
+def test_a_sample_has_its_channels_and_each_segment_in_its_labels_colour(channels: int) -> None:
     picture = sample_plot(shown(600, DRAWN, channels), CLASSES.names)
     assert [text for text in texts(picture) if text.startswith("channel")] == [
         f"channel ${number}" for number in range(channels)
@@ -121,7 +121,7 @@ def test_a_sample_has_its_channels_and_each_segment_in_its_labels_colour(channel
     assert all(any(f"fill: {colour(number)}" in each for each in style) for number in range(1, 6))
 
 
-def test_a_series_of_one_row_one_without_values_and_one_of_a_million_rows_can_be_drawn():
+def test_a_series_of_one_row_one_without_values_and_one_of_a_million_rows_can_be_drawn() -> None:
     one = shown(1, [Segment(0, 0, SETS[0])])
     assert "annotated" in texts(sample_plot(one, CLASSES.names))
     empty = shown(50, [])
@@ -134,10 +134,10 @@ def test_a_series_of_one_row_one_without_values_and_one_of_a_million_rows_can_be
     assert len(large.address) < 250_000
 
 
-def test_instants_are_drawn_and_those_without_a_counterpart_are_told():
+def test_instants_are_drawn_and_those_without_a_counterpart_are_told() -> None:
     beats = [Segment(row, row, ("N",), instant=True) for row in range(0, 500, 50)]
     classes = Classes(("background", "N"), (("N",),), frozenset({1}))
-    series = Series(np.zeros((500, 1), np.float32), ("ecg",), TimeAxis(np.arange(500.0)))
+    series = Series(np.zeros((500, 1), np.float32), ("ecg",), TimeAxis(np.arange(500, dtype=float)))
     near = [Segment(each.first + 2, each.first + 2, ("N",), instant=True) for each in beats[:-1]]
     of_sample = sample(
         Predicted(7, series, beats, near, 0.9), "the best", classes, held_out=True, time_name="t"
@@ -148,21 +148,21 @@ def test_instants_are_drawn_and_those_without_a_counterpart_are_told():
     assert "background" not in texts(plots.class_bars(found))
 
 
-def test_dates_are_written_as_dates():
-    time = TimeAxis(1_704_067_200_000 + np.arange(600.0) * 60_000, TimeFormat("%Y-%m-%d %H:%M:%S"))
+def test_dates_are_written_as_dates() -> None:
+    time = TimeAxis(1_704_067_200_000 + np.arange(600, dtype=float) * 60_000, TimeFormat("%Y-%m-%d %H:%M:%S"))
     given = texts(sample_plot(shown(600, DRAWN, time=time), CLASSES.names))
     assert "02:00" in given
     assert not any("1704" in text for text in given)
 
 
-def test_curves_of_one_epoch_and_of_many_can_be_drawn():
+def test_curves_of_one_epoch_and_of_many_can_be_drawn() -> None:
     one = CurvePoint(epoch=1, loss=0.0, balanced_accuracy=0.5, min_f1=0.0)
     assert "over 1 epochs" in plots.learning_curve([one]).alt
     curve = [one.model_copy(update={"epoch": number, "loss": 1 / number}) for number in range(1, 200)]
     assert "the loss ends at 0.005" in plots.learning_curve(curve).alt
 
 
-def test_one_class_and_twenty_can_be_drawn():
+def test_one_class_and_twenty_can_be_drawn() -> None:
     for count in (1, 20):
         sets = tuple((f"Label {number}",) for number in range(count))
         classes = Classes(("background", *(labels[0] for labels in sets)), sets, frozenset())
@@ -179,7 +179,7 @@ def test_one_class_and_twenty_can_be_drawn():
         assert "Label 0 from 1.00 to 1.00" in plots.change(figures_by_name, figures_by_name).alt
 
 
-def test_colours_follow_the_readers_light_or_dark():
+def test_colours_follow_the_readers_light_or_dark() -> None:
     styles = "".join(
         each.text or ""
         for each in svg(plots.class_bars(reports.part().training)).iter()
@@ -189,7 +189,7 @@ def test_colours_follow_the_readers_light_or_dark():
     assert all(dark in styles for dark in DARK.values())
 
 
-def test_every_label_stands_out_from_light_and_dark_and_from_its_text():
+def test_every_label_stands_out_from_light_and_dark_and_from_its_text() -> None:
     for each in (*LABELS, BACKGROUND):
         assert contrast(each, "#fefefe") > 2.5
         assert contrast(each, DARK["#fefefe"]) > 2.5
@@ -215,7 +215,7 @@ def contrast(one: str, other: str) -> float:
     return luminances[1] / luminances[0]
 
 
-def test_names_are_cut_by_the_room_that_they_take():
+def test_names_are_cut_by_the_room_that_they_take() -> None:
     assert short("走る走る走る", 8) == "走る走…"
     assert columns("走る") == 4
     assert short("a\nb\x00c", 10) == "a b c"

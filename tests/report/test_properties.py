@@ -59,7 +59,7 @@ def columns(draw: st.DrawFn, rows: int, dates: bool) -> dict[str, list[Any]]:
 def tasks(draw: st.DrawFn, number: int, dates: bool) -> dict[str, Any]:
     rows = draw(st.sampled_from([1, 2, 3, 8, 25, 60]))
     series = draw(columns(rows, dates))
-    regions = []
+    regions: list[dict[str, Any]] = []
     for _ in range(draw(st.integers(0, 5))):
         first, last = sorted(draw(st.tuples(st.integers(0, rows - 1), st.integers(0, rows - 1))))
         labels = draw(st.lists(st.sampled_from(LABELS), min_size=1, max_size=2, unique=True))

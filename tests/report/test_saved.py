@@ -51,7 +51,7 @@ def kept(settings: Settings) -> list[str]:
 
 def test_a_page_is_made_once_however_many_ask_at_once(
     store: ModelStore, reports: ReportFiles, pages: Pages, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     version = store.save(3, of_one_pair(run_walk))
     found: list[str] = []
     readers = [threading.Thread(target=lambda: found.append(reports.page(3, version))) for _ in range(5)]
@@ -67,7 +67,7 @@ def test_a_page_is_made_once_however_many_ask_at_once(
 
 def test_a_page_goes_with_its_version(
     store: ModelStore, reports: ReportFiles, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     versions = [store.save(3, of_one_pair(run_walk)) for _ in range(2)]
     for version in versions:
         reports.page(3, version)
@@ -79,7 +79,7 @@ def test_a_page_goes_with_its_version(
 
 def test_a_page_of_a_model_whose_history_is_gone_is_not_kept(
     store: ModelStore, reports: ReportFiles, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     version = store.save(3, of_one_pair(run_walk))
     (settings.model_dir / "versions" / f"{version}.pt").unlink()
     assert "model_project_3" in reports.page(3, version)
@@ -88,7 +88,7 @@ def test_a_page_of_a_model_whose_history_is_gone_is_not_kept(
 
 def test_a_name_that_a_person_gave_leads_nowhere(
     store: ModelStore, reports: ReportFiles, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     settings.model_dir.mkdir()
     save_model(store.path(3), of_one_pair(run_walk, version="../model_project_3"))
     (settings.model_dir / "model_project_3.html").write_text("not a report")
@@ -98,7 +98,7 @@ def test_a_name_that_a_person_gave_leads_nowhere(
 
 def test_a_full_disk_costs_no_report(
     store: ModelStore, reports: ReportFiles, pages: Pages, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     import subprocess
 
     with small_disk(settings.model_dir):
@@ -111,7 +111,7 @@ def test_a_full_disk_costs_no_report(
 
 def test_a_report_is_served_with_what_it_needs_and_no_more(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     first, second = (
         backend.store.save(3, of_one_pair(run_walk)),
         backend.store.save(3, of_one_pair(run_walk)),
@@ -131,11 +131,11 @@ def test_a_report_is_served_with_what_it_needs_and_no_more(
 @pytest.mark.parametrize("version", ["p3-v9-20261122T100000Z", "../model_project_3", "p4-v1", "<script>"])
 def test_a_version_that_is_not_kept_has_no_report(
     client: FlaskClient, backend: Backend, run_walk: Segmenter, version: str
-):
+) -> None:
     backend.store.save(3, of_one_pair(run_walk))
     answer = client.get("/projects/3/report", query_string={"version": version})
     assert answer.status_code == 404
-    assert "is not kept" in answer.json["detail"]
+    assert "is not kept" in answer.get_json()["detail"]
     page = client.get(
         "/projects/3/report", query_string={"version": version}, headers={"Accept": "text/html"}
     )
@@ -143,29 +143,29 @@ def test_a_version_that_is_not_kept_has_no_report(
     assert "<script>" not in page.text
 
 
-def test_a_project_without_a_model_says_what_brings_a_report(client: FlaskClient, settings: Settings):
+def test_a_project_without_a_model_says_what_brings_a_report(client: FlaskClient, settings: Settings) -> None:
     page = client.get("/projects/3/report", headers={"Accept": "text/html"})
     assert (page.status_code, page.mimetype) == (404, "text/html")
     assert "not trained yet" in page.text
     assert "Annotate" in page.text
-    assert "not trained yet" in client.get("/projects/3/report").json["detail"]
+    assert "not trained yet" in client.get("/projects/3/report").get_json()["detail"]
     assert not settings.model_dir.exists()
 
 
 def test_a_model_from_before_there_were_reports_says_so(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     version = backend.store.save(3, of_one_pair(run_walk))
     page = client.get("/projects/3/report", headers={"Accept": "text/html"})
     assert (page.status_code, page.mimetype) == (404, "text/html")
     assert f"No report of {version}" in page.text
     assert "train once more" in page.text
-    assert "train once more" in client.get("/projects/3/report").json["detail"]
+    assert "train once more" in client.get("/projects/3/report").get_json()["detail"]
 
 
 def test_the_report_that_was_saved_with_a_model_is_rendered_once_with_links(
     client: FlaskClient, backend: Backend, settings: Settings
-):
+) -> None:
     given = reports_of_recordings.report(reports_of_recordings.part(), skipped=["Task 3: no file"])
     model = Model(Card(), {PAIR: reports_of_recordings.fitted().segmenter}, report=given.model_dump_json())
     version = backend.store.save(47, model)

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -49,7 +50,9 @@ def tokens(server: HttpServer) -> list[str | None]:
     return [request.headers["Authorization"] for request in server.requests]
 
 
-def test_a_file_on_any_host_is_fetched_without_the_token(downloader: Downloader, other_host: HttpServer):
+def test_a_file_on_any_host_is_fetched_without_the_token(
+    downloader: Downloader, other_host: HttpServer
+) -> None:
     assert downloader.fetch(other_host.serve("/series.csv", SERIES), 1) == SERIES
     assert tokens(other_host) == [None]
 
@@ -57,7 +60,7 @@ def test_a_file_on_any_host_is_fetched_without_the_token(downloader: Downloader,
 @pytest.mark.parametrize("path", ["/data/upload/3/series.csv", "/data/local-files/?d=folder/series.csv"])
 def test_files_of_label_studio_are_fetched_with_the_token(
     downloader: Downloader, studio: LabelStudioServer, path: str
-):
+) -> None:
     studio.files[path.partition("?")[0]] = SERIES
     assert downloader.fetch(path, 1) == SERIES
     assert downloader.fetch(studio.url + path, 1) == SERIES
@@ -67,14 +70,14 @@ def test_files_of_label_studio_are_fetched_with_the_token(
 
 def test_files_of_label_studio_are_fetched_with_a_personal_access_token(
     settings: Settings, studio: LabelStudioServer
-):
+) -> None:
     studio.files["/data/upload/3/series.csv"] = SERIES
     token = studio.issue_personal_access_token()
     own = Settings(**settings.model_dump() | {"label_studio_api_key": token})
     assert make(own).fetch("/data/upload/3/series.csv", 1) == SERIES
 
 
-def test_a_file_of_label_studio_without_a_token_says_what_to_set(settings: Settings):
+def test_a_file_of_label_studio_without_a_token_says_what_to_set(settings: Settings) -> None:
     own = Settings(**settings.model_dump() | {"label_studio_api_key": ""})
     with pytest.raises(LabelStudioError, match="LABEL_STUDIO_API_KEY is not set"):
         make(own).fetch("/data/upload/3/series.csv", 1)
@@ -83,7 +86,7 @@ def test_a_file_of_label_studio_without_a_token_says_what_to_set(settings: Setti
 @pytest.mark.parametrize("uri", ["s3://bucket/a b/é.csv", "gs://bucket/x.csv", "azure-blob://box/x.csv?v=1"])
 def test_storage_is_presigned_by_label_studio_and_the_token_stays_there(
     downloader: Downloader, studio: LabelStudioServer, other_host: HttpServer, uri: str
-):
+) -> None:
     studio.storage[uri] = other_host.serve("/bucket/signed.csv", SERIES) + "?signature=abc"
     assert downloader.fetch(uri, 42) == SERIES
     assert [request.path for request in studio.requests] == ["/tasks/42/presign/"]
@@ -94,7 +97,7 @@ def test_storage_is_presigned_by_label_studio_and_the_token_stays_there(
 
 def test_a_host_that_redirects_to_label_studio_gets_no_token_for_it(
     downloader: Downloader, studio: LabelStudioServer, other_host: HttpServer
-):
+) -> None:
     studio.files["/data/upload/3/series.csv"] = SERIES
     target = f"{studio.url}/data/upload/3/series.csv"
     other_host.routes["/x"] = lambda _: Reply(status=302, headers={"Location": target})
@@ -105,7 +108,7 @@ def test_a_host_that_redirects_to_label_studio_gets_no_token_for_it(
 
 def test_a_redirect_away_and_back_gets_no_token(
     downloader: Downloader, studio: LabelStudioServer, other_host: HttpServer
-):
+) -> None:
     studio.files["/data/upload/3/series.csv"] = SERIES
     studio.storage["s3://bucket/x.csv"] = f"{other_host.url}/x"
     target = f"{studio.url}/data/upload/3/series.csv"
@@ -116,7 +119,9 @@ def test_a_redirect_away_and_back_gets_no_token(
     assert tokens(other_host) == [None]
 
 
-def test_a_redirect_within_label_studio_keeps_the_token(downloader: Downloader, studio: LabelStudioServer):
+def test_a_redirect_within_label_studio_keeps_the_token(
+    downloader: Downloader, studio: LabelStudioServer
+) -> None:
     studio.files["/data/upload/3/series.csv"] = SERIES
     studio.storage["s3://bucket/x.csv"] = "/data/upload/3/series.csv"
     assert downloader.fetch("s3://bucket/x.csv", 42) == SERIES
@@ -137,7 +142,7 @@ def test_a_redirect_within_label_studio_keeps_the_token(downloader: Downloader, 
 )
 def test_the_token_goes_to_the_paths_of_label_studios_files(
     downloader: Downloader, studio: LabelStudioServer, path: str
-):
+) -> None:
     studio.files[path.partition("?")[0]] = SERIES
     assert downloader.fetch(path, 1) == SERIES
     assert downloader.fetch(studio.url + path, 1) == SERIES
@@ -149,20 +154,20 @@ def test_the_token_goes_to_the_paths_of_label_studios_files(
 )
 def test_every_path_of_label_studio_but_its_api_gets_the_token(
     downloader: Downloader, studio: LabelStudioServer, path: str
-):
+) -> None:
     assert downloader.fetch(studio.serve(path, SERIES), 1) == SERIES
     assert tokens(studio) == [f"Token {TOKEN}"]
 
 
 def test_a_sample_of_label_studio_is_understood_by_its_path(
     downloader: Downloader, studio: LabelStudioServer
-):
+) -> None:
     studio.serve("/samples/time-series.csv", SERIES)
     assert downloader.fetch("/samples/time-series.csv?time=t&values=a", 1) == SERIES
 
 
 @pytest.mark.parametrize("path", ["/api/projects/3/", "/api", "//api/x", "/API/x", "/%61pi/x", "/%2561pi/x"])
-def test_label_studios_api_is_no_series(downloader: Downloader, studio: LabelStudioServer, path: str):
+def test_label_studios_api_is_no_series(downloader: Downloader, studio: LabelStudioServer, path: str) -> None:
     with pytest.raises(DownloadError, match=r"Task 1: .*not an answer of the API"):
         downloader.fetch(studio.url + path, 1)
     assert studio.requests == []
@@ -190,7 +195,7 @@ def test_label_studios_api_is_no_series(downloader: Downloader, studio: LabelStu
 )
 def test_a_path_that_climbs_is_never_sent_to_label_studio(
     downloader: Downloader, studio: LabelStudioServer, other_host: HttpServer, path: str
-):
+) -> None:
     other_host.routes["/x"] = lambda _: Reply(status=302, headers={"Location": studio.url + path})
     for source in (path, studio.url + path, f"{other_host.url}/x"):
         with pytest.raises(DownloadError, match=r"Task 1: .*'\.\.'"):
@@ -201,20 +206,22 @@ def test_a_path_that_climbs_is_never_sent_to_label_studio(
 @pytest.mark.parametrize(
     "path", ["/data/upload/3/a..b.csv", "/data/upload/3/x.csv?v=../1", "/data/local-files/?d=./..x/y.csv"]
 )
-def test_dots_in_names_are_no_climbing(downloader: Downloader, studio: LabelStudioServer, path: str):
+def test_dots_in_names_are_no_climbing(downloader: Downloader, studio: LabelStudioServer, path: str) -> None:
     studio.files[path.partition("?")[0]] = SERIES
     assert downloader.fetch(path, 1) == SERIES
 
 
 def test_a_task_number_that_is_none_can_not_change_the_path(
     downloader: Downloader, studio: LabelStudioServer
-):
+) -> None:
     with pytest.raises(DownloadError):
         downloader.fetch("s3://bucket/x.csv", "../../api/projects/3/?x=")
     assert studio.requests == []
 
 
-def test_a_redirect_to_the_login_page_names_the_token(downloader: Downloader, studio: LabelStudioServer):
+def test_a_redirect_to_the_login_page_names_the_token(
+    downloader: Downloader, studio: LabelStudioServer
+) -> None:
     studio.routes["/data/upload/3/x.csv"] = lambda _: Reply(
         status=302, headers={"Location": "/user/login/?next=/data/upload/3/x.csv"}
     )
@@ -222,7 +229,7 @@ def test_a_redirect_to_the_login_page_names_the_token(downloader: Downloader, st
         downloader.fetch("/data/upload/3/x.csv", 1)
 
 
-def test_label_studio_below_a_path_is_asked_there(settings: Settings, studio: LabelStudioServer):
+def test_label_studio_below_a_path_is_asked_there(settings: Settings, studio: LabelStudioServer) -> None:
     downloader = make(settings, label_studio_host=f"{studio.url}/studio")
     for path in ("/data/upload/3/x.csv", "/tasks/42/presign/"):
         studio.files[f"/studio{path}"] = SERIES
@@ -238,7 +245,9 @@ def test_label_studio_below_a_path_is_asked_there(settings: Settings, studio: La
             downloader.fetch(studio.url + path, 1)
 
 
-def test_another_port_of_label_studios_host_gets_no_token(downloader: Downloader, other_host: HttpServer):
+def test_another_port_of_label_studios_host_gets_no_token(
+    downloader: Downloader, other_host: HttpServer
+) -> None:
     downloader.fetch(other_host.serve("/data/upload/3/series.csv", SERIES), 1)
     assert tokens(other_host) == [None]
 
@@ -259,7 +268,7 @@ def test_another_port_of_label_studios_host_gets_no_token(downloader: Downloader
 )
 def test_a_refusal_names_task_address_and_status(
     downloader: Downloader, other_host: HttpServer, status: int, advice: str
-):
+) -> None:
     other_host.routes["/x.csv"] = lambda _: failure(status, "no")
     with pytest.raises(DownloadError, match=rf"Task 7: {other_host.url}/x\.csv answered {status}.*{advice}"):
         downloader.fetch(f"{other_host.url}/x.csv", 7)
@@ -267,7 +276,7 @@ def test_a_refusal_names_task_address_and_status(
 
 def test_a_file_is_asked_for_again_with_another_access_token_where_one_is_refused(
     settings: Settings, studio: LabelStudioServer
-):
+) -> None:
     studio.access_lifetime = 25 * 60  # by this machine's clock, which is behind
     studio.files["/data/upload/3/x.csv"] = SERIES
     downloader = make(settings, label_studio_api_key=SecretStr(studio.issue_personal_access_token()))
@@ -288,9 +297,9 @@ def test_a_file_is_asked_for_again_with_another_access_token_where_one_is_refuse
 @pytest.mark.parametrize("validator", ["ETag", "Last-Modified"])
 def test_an_unchanged_file_is_sent_once_and_a_changed_one_is_noticed(
     settings: Settings, other_host: HttpServer, validator: str
-):
+) -> None:
     condition = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}[validator]
-    content = {"stamp": '"1"', "body": SERIES}
+    content: dict[str, Any] = {"stamp": '"1"', "body": SERIES}
     sent = []
 
     def answer(request: Request) -> Reply:
@@ -308,13 +317,15 @@ def test_an_unchanged_file_is_sent_once_and_a_changed_one_is_noticed(
     assert len(sent) == len(other_host.requests) - 1 == 2
 
 
-def test_a_file_without_a_validator_is_sent_each_time(downloader: Downloader, other_host: HttpServer):
+def test_a_file_without_a_validator_is_sent_each_time(downloader: Downloader, other_host: HttpServer) -> None:
     address = other_host.serve("/x.csv", SERIES)
     assert [downloader.fetch(address, 1), downloader.fetch(address, 1)] == [SERIES] * 2
     assert [request.headers["If-None-Match"] for request in other_host.requests] == [None, None]
 
 
-def test_a_kept_file_is_not_served_without_its_servers_leave(downloader: Downloader, other_host: HttpServer):
+def test_a_kept_file_is_not_served_without_its_servers_leave(
+    downloader: Downloader, other_host: HttpServer
+) -> None:
     address = other_host.serve("/x.csv", SERIES, ETag='"1"')
     downloader.fetch(address, 1)
     other_host.routes["/x.csv"] = lambda _: failure(403, "no longer")
@@ -322,7 +333,7 @@ def test_a_kept_file_is_not_served_without_its_servers_leave(downloader: Downloa
         downloader.fetch(address, 1)
 
 
-def test_another_token_asks_label_studio_again(settings: Settings, studio: LabelStudioServer):
+def test_another_token_asks_label_studio_again(settings: Settings, studio: LabelStudioServer) -> None:
     """What one person may read is not for the next."""
     studio.serve("/data/open.csv", SERIES, ETag='"1"')
     make(settings).fetch(f"{studio.url}/data/open.csv", 1)
@@ -334,7 +345,7 @@ def test_another_token_asks_label_studio_again(settings: Settings, studio: Label
         make(own).fetch(f"{studio.url}/data/open.csv", 1)
 
 
-def test_a_304_for_a_file_that_left_the_cache_is_fetched(settings: Settings, other_host: HttpServer):
+def test_a_304_for_a_file_that_left_the_cache_is_fetched(settings: Settings, other_host: HttpServer) -> None:
     downloader = make(settings)
     address = other_host.serve("/x.csv", SERIES, ETag='"1"')
     downloader.fetch(address, 1)
@@ -348,7 +359,7 @@ def test_a_304_for_a_file_that_left_the_cache_is_fetched(settings: Settings, oth
     assert downloader.fetch(address, 1) == SERIES
 
 
-def test_the_cache_stays_below_cache_mb(settings: Settings, other_host: HttpServer):
+def test_the_cache_stays_below_cache_mb(settings: Settings, other_host: HttpServer) -> None:
     downloader = make(settings, cache_mb=1)
     for number in range(5):
         downloader.fetch(other_host.serve(f"/{number}.csv", bytes(300_000), ETag='"1"'), 1)
@@ -357,26 +368,28 @@ def test_the_cache_stays_below_cache_mb(settings: Settings, other_host: HttpServ
     assert sum(path.stat().st_size for path in kept) <= 1_000_000
 
 
-def test_a_compressed_answer_is_unpacked(downloader: Downloader, other_host: HttpServer):
+def test_a_compressed_answer_is_unpacked(downloader: Downloader, other_host: HttpServer) -> None:
     address = other_host.serve("/x.csv", gzip.compress(SERIES), Content_Encoding="gzip")
     assert downloader.fetch(address, 1) == SERIES
 
 
 def test_a_file_of_exactly_the_limit_is_read_and_one_byte_more_is_not(
     downloader: Downloader, other_host: HttpServer
-):
+) -> None:
     assert len(downloader.fetch(other_host.serve("/x.csv", bytes(1_000_000)), 1)) == 1_000_000
     with pytest.raises(DownloadError, match=r"Task 5: .*/y\.csv is larger than MAX_SERIES_MB=1"):
         downloader.fetch(other_host.serve("/y.csv", bytes(1_000_001)), 5)
 
 
-def test_the_limit_holds_for_what_a_compressed_answer_becomes(downloader: Downloader, other_host: HttpServer):
+def test_the_limit_holds_for_what_a_compressed_answer_becomes(
+    downloader: Downloader, other_host: HttpServer
+) -> None:
     bomb = gzip.compress(bytes(50_000_000))
     with pytest.raises(DownloadError, match="MAX_SERIES_MB=1"):
         downloader.fetch(other_host.serve("/x.csv", bomb, Content_Encoding="gzip"), 1)
 
 
-def test_an_endless_answer_is_given_up_at_the_limit(downloader: Downloader, other_host: HttpServer):
+def test_an_endless_answer_is_given_up_at_the_limit(downloader: Downloader, other_host: HttpServer) -> None:
     sent = []
 
     def endless() -> Iterator[bytes]:
@@ -390,7 +403,9 @@ def test_an_endless_answer_is_given_up_at_the_limit(downloader: Downloader, othe
     assert sum(sent) < 50_000_000
 
 
-def test_a_silent_server_is_given_up_after_download_timeout(settings: Settings, other_host: HttpServer):
+def test_a_silent_server_is_given_up_after_download_timeout(
+    settings: Settings, other_host: HttpServer
+) -> None:
     other_host.routes["/x.csv"] = lambda _: Reply(SERIES if other_host.stopping.wait(120) else b"late")
     began = time.monotonic()
     with pytest.raises(DownloadError, match=r"Task 1: .*/x\.csv can't be fetched \(ReadTimeout\)"):
@@ -398,7 +413,9 @@ def test_a_silent_server_is_given_up_after_download_timeout(settings: Settings, 
     assert time.monotonic() - began < 60
 
 
-def test_a_server_that_stops_in_the_middle_is_given_up_too(settings: Settings, other_host: HttpServer):
+def test_a_server_that_stops_in_the_middle_is_given_up_too(
+    settings: Settings, other_host: HttpServer
+) -> None:
     def half() -> Iterator[bytes]:
         yield SERIES
         other_host.stopping.wait(120)
@@ -408,14 +425,16 @@ def test_a_server_that_stops_in_the_middle_is_given_up_too(settings: Settings, o
         make(settings, ONCE, download_timeout=0.2).fetch(f"{other_host.url}/x.csv", 1)
 
 
-def test_a_cut_off_answer_is_no_series(downloader: Downloader, other_host: HttpServer):
+def test_a_cut_off_answer_is_no_series(downloader: Downloader, other_host: HttpServer) -> None:
     other_host.routes["/x.csv"] = lambda _: Reply(iter([SERIES]), headers={"Content-Length": "1000"})
     with pytest.raises(DownloadError, match=r"Task 1: .*/x\.csv"):
         downloader.fetch(f"{other_host.url}/x.csv", 1)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Length": "900000"}])
-def test_a_trickle_is_given_up_in_time(settings: Settings, other_host: HttpServer, headers: dict[str, str]):
+def test_a_trickle_is_given_up_in_time(
+    settings: Settings, other_host: HttpServer, headers: dict[str, str]
+) -> None:
     """A byte now and then meets every time-out between two reads."""
     timeout = 0.05
     allowed = LONGEST_DOWNLOAD * timeout
@@ -432,9 +451,11 @@ def test_a_trickle_is_given_up_in_time(settings: Settings, other_host: HttpServe
     assert time.monotonic() - began < 100 * allowed
 
 
-def test_a_series_is_fetched_by_several_threads_at_once(downloader: Downloader, other_host: HttpServer):
+def test_a_series_is_fetched_by_several_threads_at_once(
+    downloader: Downloader, other_host: HttpServer
+) -> None:
     address = other_host.serve("/x.csv", SERIES, ETag='"1"')
-    bodies = []
+    bodies: list[bytes] = []
     threads = [
         threading.Thread(target=lambda: bodies.extend(downloader.fetch(address, 1) for _ in range(5)))
         for _ in range(4)
@@ -449,12 +470,12 @@ def test_a_series_is_fetched_by_several_threads_at_once(downloader: Downloader, 
 @pytest.mark.parametrize(
     "address", ["http://[broken", "http://host:99999/x", "http://", "http://a b/", "https:///x"]
 )
-def test_an_address_that_is_none_is_a_download_error(downloader: Downloader, address: str):
+def test_an_address_that_is_none_is_a_download_error(downloader: Downloader, address: str) -> None:
     with pytest.raises(DownloadError, match="Task 1"):
         downloader.fetch(address, 1)
 
 
-def test_a_name_that_does_not_resolve_or_a_closed_port_is_a_download_error(downloader: Downloader):
+def test_a_name_that_does_not_resolve_or_a_closed_port_is_a_download_error(downloader: Downloader) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{closed.getsockname()[1]}/x.csv"
@@ -462,13 +483,15 @@ def test_a_name_that_does_not_resolve_or_a_closed_port_is_a_download_error(downl
         downloader.fetch(address, 1)
 
 
-def test_redirects_without_end_are_a_download_error(downloader: Downloader, other_host: HttpServer):
+def test_redirects_without_end_are_a_download_error(downloader: Downloader, other_host: HttpServer) -> None:
     other_host.routes["/x"] = lambda _: Reply(status=302, headers={"Location": "/x"})
     with pytest.raises(DownloadError, match="TooManyRedirects"):
         downloader.fetch(f"{other_host.url}/x", 1)
 
 
-def test_messages_hold_neither_signatures_nor_passwords(downloader: Downloader, other_host: HttpServer):
+def test_messages_hold_neither_signatures_nor_passwords(
+    downloader: Downloader, other_host: HttpServer
+) -> None:
     host = other_host.url.removeprefix("http://")
     address = f"http://reader:s3cret@{host}/x.csv?X-Amz-Signature=abcdef#part"
     with pytest.raises(DownloadError) as raised:
@@ -477,7 +500,7 @@ def test_messages_hold_neither_signatures_nor_passwords(downloader: Downloader, 
         assert hidden not in str(raised.value)
 
 
-def test_a_file_in_the_allowed_folder_is_read_by_path(settings: Settings, tmp_path: Path):
+def test_a_file_in_the_allowed_folder_is_read_by_path(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "series.csv").write_bytes(SERIES)
     downloader = make(settings, local_files_dir=tmp_path)
@@ -488,7 +511,7 @@ def test_a_file_in_the_allowed_folder_is_read_by_path(settings: Settings, tmp_pa
 @pytest.mark.parametrize(
     "path", ["../outside.csv", "/etc/hostname", "sub/../../outside.csv", "link.csv", "folder/x"]
 )
-def test_nothing_outside_the_allowed_folder_is_read(settings: Settings, tmp_path: Path, path: str):
+def test_nothing_outside_the_allowed_folder_is_read(settings: Settings, tmp_path: Path, path: str) -> None:
     allowed = tmp_path / "allowed"
     allowed.mkdir()
     (tmp_path / "outside.csv").write_bytes(SERIES)
@@ -502,25 +525,27 @@ def test_nothing_outside_the_allowed_folder_is_read(settings: Settings, tmp_path
 @pytest.mark.parametrize(
     "path", ["series.csv", "/etc/passwd", "file:///etc/passwd", "ftp://host/x.csv", "C:\\x.csv"]
 )
-def test_without_the_setting_no_path_is_read(settings: Settings, path: str):
+def test_without_the_setting_no_path_is_read(settings: Settings, path: str) -> None:
     with pytest.raises(DownloadError, match="LOCAL_FILES_DIR, which is not set"):
         make(settings, local_files_dir=None).fetch(path, 1)
 
 
 @pytest.mark.parametrize("path", ["gone.csv", "", "x\0.csv", "x" * 5000, "file:///etc/passwd"])
-def test_a_path_that_cannot_be_read_is_a_download_error(settings: Settings, tmp_path: Path, path: str):
+def test_a_path_that_cannot_be_read_is_a_download_error(
+    settings: Settings, tmp_path: Path, path: str
+) -> None:
     with pytest.raises(DownloadError, match="Task 1"):
         make(settings, local_files_dir=tmp_path).fetch(path, 1)
 
 
-def test_what_has_no_end_is_no_file(settings: Settings, tmp_path: Path):
+def test_what_has_no_end_is_no_file(settings: Settings, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in ("pipe", "."):
         with pytest.raises(DownloadError, match=r"Task 1: .* is not a file"):
             make(settings, local_files_dir=tmp_path).fetch(path, 1)
 
 
-def test_the_size_limit_holds_for_files_too(settings: Settings, tmp_path: Path):
+def test_the_size_limit_holds_for_files_too(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "large.csv").write_bytes(bytes(1_000_001))
     with pytest.raises(DownloadError, match="MAX_SERIES_MB=1"):
         make(settings, local_files_dir=tmp_path).fetch("large.csv", 1)
@@ -532,7 +557,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     known: dict[str, list[str]] = {}
     real = socket.getaddrinfo
 
-    def resolve(host: str, port: int, *args: object, **kwargs: object) -> list[object]:
+    def resolve(host: str, port: int, *args: Any, **kwargs: Any) -> list[Any]:
         if host == PUBLIC and PUBLIC in known:
             host = known[PUBLIC][0]
         if host in known:
@@ -554,7 +579,7 @@ def public(url: str, name: str = "public.example") -> str:
 
 def test_a_public_host_is_asked_by_the_address_that_was_checked(
     settings: Settings, other_host: HttpServer, names: dict[str, list[str]]
-):
+) -> None:
     names["public.example"] = [PUBLIC, "127.0.0.1"]
     address = public(other_host.serve("/x.csv", SERIES))
     assert make(settings, data_allowed_hosts=()).fetch(address, 1) == SERIES
@@ -563,7 +588,7 @@ def test_a_public_host_is_asked_by_the_address_that_was_checked(
 
 def test_a_name_that_resolves_anew_after_the_check_is_not_followed(
     settings: Settings, other_host: HttpServer, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     asked = []
 
     def resolve(host: str, port: int, *_: object, **__: object) -> list[object]:
@@ -603,7 +628,7 @@ def test_a_name_that_resolves_anew_after_the_check_is_not_followed(
 )
 def test_a_name_that_resolves_to_no_public_address_is_refused(
     settings: Settings, other_host: HttpServer, names: dict[str, list[str]], addresses: list[str]
-):
+) -> None:
     names["inner.example"] = addresses
     address = public(other_host.serve("/x.csv", SERIES), "inner.example")
     with pytest.raises(DownloadError, match=r"Task 1: inner\.example:\d+ .*DATA_ALLOWED_HOSTS") as raised:
@@ -620,7 +645,7 @@ def test_a_public_host_can_not_redirect_to_this_machine(
     other_host: HttpServer,
     names: dict[str, list[str]],
     to_studio: bool,
-):
+) -> None:
     names["public.example"] = [PUBLIC]
     inner = other_host.serve("/secret", SERIES)
     target = studio.url + "/api/projects/" if to_studio else inner
@@ -634,13 +659,13 @@ def test_a_public_host_can_not_redirect_to_this_machine(
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "//[", "http://h:99999/", ""])
 def test_a_redirect_to_something_else_than_http_is_refused(
     downloader: Downloader, other_host: HttpServer, target: str
-):
+) -> None:
     other_host.routes["/x"] = lambda _: Reply(status=302, headers={"Location": target})
     with pytest.raises(DownloadError, match="Task 1"):
         downloader.fetch(f"{other_host.url}/x", 1)
 
 
-def test_what_a_redirect_says_besides_is_not_read(downloader: Downloader, other_host: HttpServer):
+def test_what_a_redirect_says_besides_is_not_read(downloader: Downloader, other_host: HttpServer) -> None:
     sent = []
 
     def endless() -> Iterator[bytes]:
@@ -656,7 +681,7 @@ def test_what_a_redirect_says_besides_is_not_read(downloader: Downloader, other_
 
 def test_neither_proxies_nor_netrc_of_the_environment_count(
     downloader: Downloader, other_host: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login reader password s3cret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -669,7 +694,7 @@ def test_neither_proxies_nor_netrc_of_the_environment_count(
     "address",
     ["http://reader:s3cret@h:port/x", "http://reader:s3cret@[::/x?key=s3cret", "http://reader:s3cret@/x"],
 )
-def test_an_address_that_is_none_does_not_show_its_password(downloader: Downloader, address: str):
+def test_an_address_that_is_none_does_not_show_its_password(downloader: Downloader, address: str) -> None:
     with pytest.raises(DownloadError) as raised:
         downloader.fetch(address, 1)
     assert "s3cret" not in str(raised.value)
@@ -698,20 +723,24 @@ def packed(body: bytes, *codings: str) -> bytes:
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_an_answer_is_unpacked_however_it_arrives(
     downloader: Downloader, other_host: HttpServer, codings: list[str], header: str, size: int
-):
+) -> None:
     body = packed(SERIES, *codings)
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     other_host.routes["/x.csv"] = lambda _: Reply(iter(pieces), headers={"Content-Encoding": header})
     assert downloader.fetch(f"{other_host.url}/x.csv", 1) == SERIES
 
 
-def test_gzip_files_one_after_the_other_are_one_series(downloader: Downloader, other_host: HttpServer):
+def test_gzip_files_one_after_the_other_are_one_series(
+    downloader: Downloader, other_host: HttpServer
+) -> None:
     body = gzip.compress(SERIES) + gzip.compress(b"3\n") + bytes(10)
     assert downloader.fetch(other_host.serve("/x.csv", body, Content_Encoding="gzip"), 1) == SERIES + b"3\n"
 
 
 @pytest.mark.parametrize("codings", [["gzip"], ["deflate"], ["raw"], ["gzip", "gzip"], ["gzip"] * 3])
-def test_a_bomb_is_given_up_at_the_limit(downloader: Downloader, other_host: HttpServer, codings: list[str]):
+def test_a_bomb_is_given_up_at_the_limit(
+    downloader: Downloader, other_host: HttpServer, codings: list[str]
+) -> None:
     header = ", ".join("deflate" if coding == "raw" else coding for coding in codings)
     bomb = packed(bytes(30_000_000), *codings)
     address = other_host.serve("/x.csv", bomb, Content_Encoding=header)
@@ -725,13 +754,17 @@ def test_a_bomb_is_given_up_at_the_limit(downloader: Downloader, other_host: Htt
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", ", ".join(["gzip"] * 4)])
-def test_a_packing_nobody_asked_for_is_an_error(downloader: Downloader, other_host: HttpServer, coding: str):
+def test_a_packing_nobody_asked_for_is_an_error(
+    downloader: Downloader, other_host: HttpServer, coding: str
+) -> None:
     with pytest.raises(DownloadError, match="DecodeError"):
         downloader.fetch(other_host.serve("/x.csv", SERIES, Content_Encoding=coding), 1)
 
 
 @pytest.mark.parametrize("codings", [["gzip"], ["deflate"], ["raw"], ["gzip", "gzip"]])
-def test_half_a_packed_file_is_no_series(downloader: Downloader, other_host: HttpServer, codings: list[str]):
+def test_half_a_packed_file_is_no_series(
+    downloader: Downloader, other_host: HttpServer, codings: list[str]
+) -> None:
     header = ", ".join("deflate" if coding == "raw" else coding for coding in codings)
     half = packed(b"1\n" * 1000, *codings)[:-5]
     with pytest.raises(DownloadError, match="ProtocolError"):
@@ -788,7 +821,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
     ],
     indirect=True,
 )
-def test_a_connection_that_ends_early_gives_no_series(settings: Settings, raw_server: str):
+def test_a_connection_that_ends_early_gives_no_series(settings: Settings, raw_server: str) -> None:
     with pytest.raises(DownloadError, match=r"Task 1: .*can't be fetched .*\(3 tries\)"):
         make(settings).fetch(raw_server, 1)
 
@@ -802,7 +835,7 @@ def test_a_connection_that_ends_early_gives_no_series(settings: Settings, raw_se
     ],
     indirect=True,
 )
-def test_a_trickle_outside_the_body_is_given_up_too(settings: Settings, raw_server: str):
+def test_a_trickle_outside_the_body_is_given_up_too(settings: Settings, raw_server: str) -> None:
     began = time.monotonic()
     with pytest.raises(DownloadError, match="Task 1"):
         make(settings, ONCE, download_timeout=0.06).fetch(raw_server, 1)
@@ -812,7 +845,7 @@ def test_a_trickle_outside_the_body_is_given_up_too(settings: Settings, raw_serv
 @pytest.mark.parametrize("failure", [408, 429, 500, 502, 503, 504, "cut off"])
 def test_a_failure_that_passes_is_tried_again(
     downloader: Downloader, other_host: HttpServer, failure: int | str
-):
+) -> None:
     def answer(_: Request) -> Reply:
         if len(other_host.requests) == 3:
             return Reply(SERIES)
@@ -826,21 +859,23 @@ def test_a_failure_that_passes_is_tried_again(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 501])
-def test_a_refusal_is_not_tried_again(downloader: Downloader, other_host: HttpServer, status: int):
+def test_a_refusal_is_not_tried_again(downloader: Downloader, other_host: HttpServer, status: int) -> None:
     other_host.routes["/x.csv"] = lambda _: Reply(b"", status)
     with pytest.raises(DownloadError, match=rf"answered {status}((?!tries).)*$"):
         downloader.fetch(f"{other_host.url}/x.csv", 1)
     assert len(other_host.requests) == 1
 
 
-def test_a_failure_that_stays_names_the_tries(downloader: Downloader, other_host: HttpServer):
+def test_a_failure_that_stays_names_the_tries(downloader: Downloader, other_host: HttpServer) -> None:
     other_host.routes["/x.csv"] = lambda _: Reply(b"", 503)
     with pytest.raises(DownloadError, match=r"Task 1: .*/x\.csv answered 503 .*\(3 tries\)"):
         downloader.fetch(f"{other_host.url}/x.csv", 1)
     assert len(other_host.requests) == 3
 
 
-def test_a_prediction_does_not_wait_long_for_a_batch_of_files(settings: Settings, other_host: HttpServer):
+def test_a_prediction_does_not_wait_long_for_a_batch_of_files(
+    settings: Settings, other_host: HttpServer
+) -> None:
     other_host.routes["/x.csv"] = lambda _: Reply(b"", 503, {"Retry-After": "60"})
     downloader = make(settings, RetryPolicy(tries=3, seconds=5, first_wait=0.1, longest_wait=0.3))
     for task in range(20):
@@ -849,7 +884,7 @@ def test_a_prediction_does_not_wait_long_for_a_batch_of_files(settings: Settings
     assert len(other_host.requests) == 3 + 19
 
 
-def test_hits_and_misses_of_the_cache_are_reported(settings: Settings, other_host: HttpServer):
+def test_hits_and_misses_of_the_cache_are_reported(settings: Settings, other_host: HttpServer) -> None:
     seen: list[bool] = []
     downloader = Downloader(settings, LabelStudioClient(settings), AT_ONCE, on_cache=seen.append)
     other_host.routes["/x.csv"] = lambda request: (
@@ -864,7 +899,7 @@ def test_hits_and_misses_of_the_cache_are_reported(settings: Settings, other_hos
 
 def test_a_cache_that_can_not_be_written_costs_no_series(
     settings: Settings, other_host: HttpServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     (tmp_path / "file").write_bytes(b"")
     downloader = make(settings, cache_dir=tmp_path / "file")
     address = other_host.serve("/x.csv", SERIES, ETag='"1"') + "?signature=abc"
@@ -874,7 +909,7 @@ def test_a_cache_that_can_not_be_written_costs_no_series(
     assert "abc" not in "".join(lines)
 
 
-def test_files_of_the_allowed_folder_are_neither_hit_nor_miss(settings: Settings, tmp_path: Path):
+def test_files_of_the_allowed_folder_are_neither_hit_nor_miss(settings: Settings, tmp_path: Path) -> None:
     seen: list[bool] = []
     (tmp_path / "x.csv").write_bytes(SERIES)
     own = settings.model_copy(update={"local_files_dir": tmp_path})

@@ -1,6 +1,7 @@
 import shutil
 import ssl
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def downloader(settings: Settings, *allowed: str) -> Downloader:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_an_address_that_is_not_public_is_refused_however_it_is_spelled(
     settings: Settings, host: str, scheme: str
-):
+) -> None:
     with pytest.raises(DownloadError, match="is not on the public internet") as raised:
         downloader(settings).fetch(f"{scheme}://{host}/x.csv?key=abc", 7)
     assert "Task 7: " in str(raised.value)
@@ -85,12 +86,12 @@ def test_an_address_that_is_not_public_is_refused_however_it_is_spelled(
         "http://127.0.0.1\t/x",
     ],
 )
-def test_an_address_that_hides_its_host_is_refused(settings: Settings, address: str):
+def test_an_address_that_hides_its_host_is_refused(settings: Settings, address: str) -> None:
     with pytest.raises(DownloadError, match=r"Task 1"):
         downloader(settings, "public.example").fetch(address, 1)
 
 
-def test_a_refusal_does_not_tell_whether_anybody_listens(settings: Settings, other_host: HttpServer):
+def test_a_refusal_does_not_tell_whether_anybody_listens(settings: Settings, other_host: HttpServer) -> None:
     messages = set()
     for port in (other_host.url.rpartition(":")[2], "65001"):
         with pytest.raises(DownloadError) as raised:
@@ -124,23 +125,27 @@ def test_a_refusal_does_not_tell_whether_anybody_listens(settings: Settings, oth
 )
 def test_label_studio_and_allowed_hosts_are_trusted(
     settings: Settings, entry: str, address: str, trusted: bool
-):
+) -> None:
     known = settings.model_copy(
         update={"label_studio_host": "http://Studio:8080", "data_allowed_hosts": (entry,)}
     )
     assert Hosts(known).trusts(prepare(address).url or "") is trusted
 
 
-def test_a_host_is_allowed_with_its_port_alone(settings: Settings, other_host: HttpServer):
+def test_a_host_is_allowed_with_its_port_alone(settings: Settings, other_host: HttpServer) -> None:
     address = other_host.serve("/x.csv", b"1\n")
     assert downloader(settings, other_host.url.removeprefix("http://")).fetch(address, 1) == b"1\n"
     with pytest.raises(DownloadError, match="DATA_ALLOWED_HOSTS"):
         downloader(settings, "127.0.0.1:1").fetch(address, 1)
 
 
-def test_a_redirect_to_a_host_that_is_not_allowed_is_refused(settings: Settings, other_host: HttpServer):
+def test_a_redirect_to_a_host_that_is_not_allowed_is_refused(
+    settings: Settings, other_host: HttpServer
+) -> None:
     for target in ("http://169.254.169.254/latest/meta-data/", "http://127.0.0.1:2/", "//localhost/x"):
-        other_host.routes["/x"] = lambda _, target=target: Reply(status=302, headers={"Location": target})
+        other_host.routes["/x"] = partial(
+            lambda reply, _: reply, Reply(status=302, headers={"Location": target})
+        )
         with pytest.raises(DownloadError, match=r"Task 1: .*DATA_ALLOWED_HOSTS"):
             downloader(settings, other_host.url.removeprefix("http://")).fetch(f"{other_host.url}/x", 1)
 
@@ -148,7 +153,7 @@ def test_a_redirect_to_a_host_that_is_not_allowed_is_refused(settings: Settings,
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
 def test_a_certificate_counts_where_requests_ca_bundle_names_it(
     settings: Settings, other_host: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     files = ["-keyout", str(key), "-out", str(certificate)]
@@ -158,7 +163,7 @@ def test_a_certificate_counts_where_requests_ca_bundle_names_it(
     context.load_cert_chain(certificate, key)
     server = other_host._server
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # of this server only
     other_host.serve("/x.csv", b"1\n")
     address = other_host.url.replace("http://127.0.0.1", "https://localhost") + "/x.csv"
     with pytest.raises(DownloadError, match="SSLError"):

@@ -71,7 +71,7 @@ def ask(client: FlaskClient, addresses: list[Any]) -> list[bool]:
         auth=(USER, PASSWORD),
     )
     assert answer.status_code == 200, answer.text
-    results = answer.json["results"]
+    results = answer.get_json()["results"]
     assert len(results) == len(tasks)
     return [bool(result["result"]) for result in results]
 
@@ -82,7 +82,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_a_host_that_hung_is_not_asked_again_in_the_same_request(
     client: FlaskClient, other_host: HttpServer, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     hung = other_host.hang("/hung.csv")
     with HttpServer() as healthy:
         good = healthy.serve("/x.csv", SERIES)
@@ -99,7 +99,7 @@ def test_downloads_of_one_request_share_a_time_and_what_did_not_fit_is_one_line(
     settings: Settings,
     other_host: HttpServer,
     caplog: pytest.LogCaptureFixture,
-):
+) -> None:
     series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
     backend.sources = replace(backend.sources, series=series, seconds=1.0)
     inline = {"value": recorded.values()}
@@ -138,7 +138,7 @@ def test_a_host_that_is_slow_in_another_way_costs_no_more(
     other_host: HttpServer,
     slow: Callable[[HttpServer, str], str],
     caplog: pytest.LogCaptureFixture,
-):
+) -> None:
     series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
     backend.sources = replace(backend.sources, series=series, seconds=0.5)
     assert ask(app.test_client(), [slow(other_host, "/x.csv")]) == [False]
@@ -147,7 +147,7 @@ def test_a_host_that_is_slow_in_another_way_costs_no_more(
 
 def test_a_body_of_a_byte_now_and_then_is_too_slow_long_before_the_longest_download(
     settings: Settings, other_host: HttpServer
-):
+) -> None:
     downloader = Downloader(settings, LabelStudioClient(settings), ONCE)
     patience = Patience()
     with pytest.raises(DownloadError, match="too slow"):
@@ -156,7 +156,7 @@ def test_a_body_of_a_byte_now_and_then_is_too_slow_long_before_the_longest_downl
     assert "did not answer in time" in (patience.objection(host) or "")
 
 
-def test_redirects_share_the_time_of_one_answer(settings: Settings, other_host: HttpServer):
+def test_redirects_share_the_time_of_one_answer(settings: Settings, other_host: HttpServer) -> None:
     own = settings.model_copy(update={"download_timeout": 0.5})
     own_hosts = pytest.MonkeyPatch()
     with own_hosts.context() as patch:
@@ -168,7 +168,7 @@ def test_redirects_share_the_time_of_one_answer(settings: Settings, other_host: 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_a_name_that_is_never_resolved_counts_like_a_host_that_hangs(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, trusted: bool
-):
+) -> None:
     released = threading.Event()
     real = socket.getaddrinfo
 
@@ -192,7 +192,7 @@ def test_a_name_that_is_never_resolved_counts_like_a_host_that_hangs(
     assert patience.objection("hung.example")
 
 
-def test_a_handshake_that_never_ends_is_given_up(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+def test_a_handshake_that_never_ends_is_given_up(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte of it now and then meets every time-out between two reads."""
     monkeypatch.setattr("timeseries_segmenter.sources.downloads.CONNECT_TIMEOUT", 0.2)
     stopping = threading.Event()
@@ -227,7 +227,7 @@ def test_nothing_is_fetched_any_more_for_a_client_that_has_left(
     settings: Settings,
     other_host: HttpServer,
     caplog: pytest.LogCaptureFixture,
-):
+) -> None:
     series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
     backend.sources = replace(backend.sources, series=series)
     tasks = [{"id": n, "data": {"csv_url": other_host.hang(f"/{n}.csv")}} for n in range(1, 9)]
@@ -254,7 +254,7 @@ def test_nothing_is_fetched_any_more_for_a_client_that_has_left(
 
 def test_half_of_the_threads_at_most_wait_for_silent_hosts(
     app: Flask, backend: Backend, settings: Settings, other_host: HttpServer
-):
+) -> None:
     """The others answer meanwhile: here to requests that need no host, as `/health` does."""
     series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
     backend.sources = replace(backend.sources, series=series)
@@ -270,7 +270,7 @@ def test_half_of_the_threads_at_most_wait_for_silent_hosts(
 
 def test_series_of_a_request_are_downloaded_side_by_side_and_come_in_their_order(
     settings: Settings, other_host: HttpServer
-):
+) -> None:
     together = threading.Barrier(AHEAD)
 
     def answer(request: Request) -> Reply:
@@ -291,7 +291,7 @@ def test_series_of_a_request_are_downloaded_side_by_side_and_come_in_their_order
 
 def test_a_series_too_large_to_be_fetched_ahead_is_fetched_when_it_is_read(
     settings: Settings, other_host: HttpServer, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr(side_by_side, "AHEAD_BYTES", 20)
     large = b"value\n" + b"1\n" * 100
     other_host.serve("/large", large, ETag='"1"')
@@ -309,7 +309,7 @@ def test_a_series_too_large_to_be_fetched_ahead_is_fetched_when_it_is_read(
 
 def test_what_is_fetched_ahead_and_never_read_leaves_room_for_others(
     settings: Settings, other_host: HttpServer
-):
+) -> None:
     address = other_host.serve("/x", b"value\n1\n")
     config = parse_label_config(CONFIG)
     tasks = [{"id": number, "data": {"csv_url": address}} for number in range(20)]
@@ -321,7 +321,7 @@ def test_what_is_fetched_ahead_and_never_read_leaves_room_for_others(
 
 def test_hanging_hosts_cost_a_training_run_one_wait_each_and_the_others_are_read_in_order(
     settings: Settings, other_host: HttpServer
-):
+) -> None:
     hung = other_host.hang("/hung.csv")
     config = parse_label_config(CONFIG)
     left_out: list[LeftOut] = []
@@ -349,7 +349,7 @@ def test_hanging_hosts_cost_a_training_run_one_wait_each_and_the_others_are_read
     assert left_out[-1].reason.endswith("did not answer in time before, and is asked no more this time")
 
 
-def test_hosts_that_answer_are_asked_on_after_many_others_hung():
+def test_hosts_that_answer_are_asked_on_after_many_others_hung() -> None:
     patience = Patience(lost_seconds=0.0)
     patience.answered("good")
     assert patience.objection("new") is not None  # a limit of nothing is reached at once
@@ -360,7 +360,7 @@ def test_hosts_that_answer_are_asked_on_after_many_others_hung():
     assert "bad did not answer" in (patience.objection("new") or "")
 
 
-def test_one_slow_file_is_no_hanging_host_but_some_are():
+def test_one_slow_file_is_no_hanging_host_but_some_are() -> None:
     patience = Patience()
     for _ in range(MOST_STALLS - 1):
         patience.answered("host:80")
@@ -371,7 +371,7 @@ def test_one_slow_file_is_no_hanging_host_but_some_are():
     assert patience.objection("HOST:80") is not None
 
 
-def test_without_time_left_what_is_there_already_is_taken():
+def test_without_time_left_what_is_there_already_is_taken() -> None:
     patience = Patience(0.05)
     never: Future[bytes] = Future()
     with pytest.raises(OutOfTimeError, match="Task 7"):
@@ -382,7 +382,7 @@ def test_without_time_left_what_is_there_already_is_taken():
     assert patience.late == [7]
 
 
-def test_those_who_came_first_may_wait():
+def test_those_who_came_first_may_wait() -> None:
     crowd = Crowd(2)
     places = [crowd.join() for _ in range(4)]
     assert [crowd.is_full_before(place) for place in places] == [False, False, True, True]

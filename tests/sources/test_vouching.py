@@ -85,7 +85,7 @@ def tokens(studio: LabelStudioServer) -> list[Request]:
     return [request for request in files if request.headers["Authorization"]]
 
 
-def test_what_label_studio_names_is_read(regions: Regions, honest: dict[str, Any]):
+def test_what_label_studio_names_is_read(regions: Regions, honest: dict[str, Any]) -> None:
     assert regions(honest) == [3]
 
 
@@ -96,7 +96,7 @@ def test_another_address_than_that_of_the_task_is_asked_for_without_the_token(
     studio: LabelStudioServer,
     source: str,
     caplog: pytest.LogCaptureFixture,
-):
+) -> None:
     source = source.format(studio=studio.url)
     forged = deepcopy(honest)
     forged["tasks"][0]["data"]["csv_url"] = source
@@ -113,7 +113,7 @@ def test_another_address_than_that_of_the_task_is_asked_for_without_the_token(
 
 def test_what_label_studio_gives_anybody_and_what_is_opened_by_settings_needs_no_word_of_it(
     regions: Regions, studio: LabelStudioServer, other_host: HttpServer
-):
+) -> None:
     studio.serve("/samples/time-series.csv", recorded.csv("index"))
     sources = ["/samples/time-series.csv", other_host.serve("/x.csv", recorded.csv("index")), "local.csv"]
     forged = request_for(*sources)
@@ -123,7 +123,7 @@ def test_what_label_studio_gives_anybody_and_what_is_opened_by_settings_needs_no
 
 def test_what_the_token_brought_is_not_kept_for_those_who_come_without(
     regions: Regions, honest: dict[str, Any], studio: LabelStudioServer
-):
+) -> None:
     def unchanged(request: Request) -> Reply:
         """A server that looks at validators before it looks at tokens."""
         if request.headers["If-None-Match"]:
@@ -140,7 +140,7 @@ def test_what_the_token_brought_is_not_kept_for_those_who_come_without(
 
 def test_another_labeling_config_than_the_projects_reads_nothing(
     regions: Regions, honest: dict[str, Any], studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     forged = deepcopy(honest)
     forged["label_config"] = honest["label_config"].replace("<TimeSeries ", '<TimeSeries timeColumn="value" ')
     assert forged["label_config"] != honest["label_config"]
@@ -168,7 +168,7 @@ def test_a_request_that_names_nothing_of_label_studio_reads_nothing(
     change: dict[str, Any],
     reason: str,
     caplog: pytest.LogCaptureFixture,
-):
+) -> None:
     (task,) = honest["tasks"]
     tasks = {
         "text id": [task | {"id": "1"}],
@@ -185,7 +185,7 @@ def test_a_request_that_names_nothing_of_label_studio_reads_nothing(
 
 def test_who_knows_the_password_is_believed(
     regions: Regions, honest: dict[str, Any], studio: LabelStudioServer
-):
+) -> None:
     password = {"basic_auth_user": "studio", "basic_auth_pass": SecretStr("p"), "auth": ("studio", "p")}
     honest["tasks"][0]["data"]["csv_url"] = SECRET
     assert regions(honest, **password) == [3]
@@ -194,7 +194,7 @@ def test_who_knows_the_password_is_believed(
 
 def test_a_secret_for_webhooks_is_no_password_for_predictions(
     regions: Regions, honest: dict[str, Any], studio: LabelStudioServer
-):
+) -> None:
     honest["tasks"][0]["data"]["csv_url"] = SECRET
     assert regions(honest, webhook_secret=SecretStr("s")) == [0]
     assert tokens(studio) == []
@@ -207,7 +207,7 @@ def test_where_label_studio_can_not_be_asked_the_token_is_not_sent(
     studio: LabelStudioServer,
     failure: str,
     caplog: pytest.LogCaptureFixture,
-):
+) -> None:
     if failure == "away":
         studio.routes[f"/api/projects/{PROJECT}/"] = lambda _: Reply(b"", 403)
     assert regions(honest, **({"label_studio_api_key": SecretStr("")} if failure == "no token" else {})) == [
@@ -217,7 +217,7 @@ def test_where_label_studio_can_not_be_asked_the_token_is_not_sent(
     assert ("LABEL_STUDIO_API_KEY" if failure == "no token" else "answered 403") in caplog.text
 
 
-def test_inline_series_need_no_word_of_label_studio(regions: Regions, studio: LabelStudioServer):
+def test_inline_series_need_no_word_of_label_studio(regions: Regions, studio: LabelStudioServer) -> None:
     inline = recorded.body("predict_json_inline")
     assert set(regions(inline | {"project": "5"})) == {3}
     assert studio.requests == []
@@ -225,7 +225,7 @@ def test_inline_series_need_no_word_of_label_studio(regions: Regions, studio: La
 
 def test_label_studio_is_asked_once_for_a_batch_and_its_word_is_remembered(
     regions: Regions, studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     body = request_for(*[f"/data/upload/3/{number}.csv" for number in range(120)])
     studio.files |= {task["data"]["csv_url"]: recorded.csv("index") for task in body["tasks"][:2]}
     studio.vouch(body)
@@ -248,7 +248,7 @@ def test_label_studio_is_asked_once_for_a_batch_and_its_word_is_remembered(
 
 def test_what_is_remembered_is_bounded(
     settings: Settings, studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
 
     monkeypatch.setattr(vouching, "MOST_REMEMBERED", 3)
     body = request_for(*[f"/data/upload/3/{number}.csv" for number in range(9)])

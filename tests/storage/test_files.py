@@ -77,7 +77,7 @@ def writers(settings: Settings) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
 
 def test_what_killed_writers_left_is_removed_when_the_service_starts(
     backend: Backend, settings: Settings, writers: dict[str, subprocess.Popen[bytes]]
-):
+) -> None:
     backend.remove_unfinished()
     assert len(unfinished(settings.model_dir)) == 2  # their writers live
     kill(writers["save"].pid)
@@ -91,7 +91,9 @@ def test_what_killed_writers_left_is_removed_when_the_service_starts(
     assert unfinished(settings.model_dir) == []
 
 
-def test_a_version_of_a_killed_writer_is_removed_by_the_next_one(settings: Settings, run_walk: Segmenter):
+def test_a_version_of_a_killed_writer_is_removed_by_the_next_one(
+    settings: Settings, run_walk: Segmenter
+) -> None:
     store = ModelStore(settings)
     first = store.save(3, of_one_pair(run_walk))
     for what in ("save", "keep_report"):
@@ -108,7 +110,7 @@ def test_a_version_of_a_killed_writer_is_removed_by_the_next_one(settings: Setti
         first = second
 
 
-def test_the_file_before_is_kept_under_the_name_that_is_asked_for(tmp_path: Path):
+def test_the_file_before_is_kept_under_the_name_that_is_asked_for(tmp_path: Path) -> None:
     path, before = tmp_path / "file", tmp_path / "before"
     replace_file(path, lambda new: new.write_text("one"), before)
     assert (path.read_text(), before.exists()) == ("one", False)
@@ -140,7 +142,7 @@ def owners(folder: Path) -> dict[str, int]:
 @needs_root
 def test_what_root_makes_belongs_to_the_owner_of_the_folder(
     model_dir: Path, settings: Settings, run_walk: Segmenter, endings: list[TrainingPolicy]
-):
+) -> None:
     settings = settings.model_copy(update={"model_dir": model_dir})
     store = ModelStore(settings)
     for _ in range(2):
@@ -183,15 +185,16 @@ except SegmenterError as error:
 @needs_root
 def test_a_lock_of_root_from_before_is_named_with_what_to_do(
     model_dir: Path, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     store = ModelStore(settings.model_copy(update={"model_dir": model_dir}))
     for _ in range(3):
         store.save(3, of_one_pair(run_walk))
     lock = model_dir / "versions" / "project_3.lock"
 
     def roll_back() -> str:
-        command = [sys.executable, "-c", AS_NOBODY, model_dir]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        command = [sys.executable, "-c", AS_NOBODY, str(model_dir)]
+        printed: str = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return printed
 
     assert roll_back().startswith("p3-v4-")
     os.chown(lock, 0, 0)
@@ -203,7 +206,7 @@ def test_a_lock_of_root_from_before_is_named_with_what_to_do(
 
 def test_the_service_starts_where_nothing_can_be_removed(
     client: FlaskClient, backend: Backend, settings: Settings
-):
+) -> None:
     settings.model_dir.mkdir(parents=True)
     (settings.model_dir / ".model_project_3.pt.unfinished").mkdir()  # no file
     backend.remove_unfinished()

@@ -20,7 +20,7 @@ USER = 12345
 
 
 @pytest.mark.parametrize("part", ["", "training", "versions"])
-def test_a_folder_of_another_user_is_named_with_what_to_do(part: str):
+def test_a_folder_of_another_user_is_named_with_what_to_do(part: str) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can become another user")
     with TemporaryDirectory(dir="/tmp") as folder:
@@ -41,12 +41,12 @@ def test_a_folder_of_another_user_is_named_with_what_to_do(part: str):
         assert asked_by(USER, lambda: readiness(model_dir)) == OK
 
 
-def test_a_folder_that_is_not_there_yet_can_be_made(tmp_path: Path):
+def test_a_folder_that_is_not_there_yet_can_be_made(tmp_path: Path) -> None:
     assert folder_remarks(tmp_path / "new" / "models") == []
     assert not (tmp_path / "new").exists()
 
 
-def test_a_full_disk_is_told_at_the_start(tmp_path: Path):
+def test_a_full_disk_is_told_at_the_start(tmp_path: Path) -> None:
     with small_disk(tmp_path / "models"):
         filling = fill(tmp_path / "models")
         (remark,) = folder_remarks(tmp_path / "models")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.models import DATA, PAIR, unpack_former
+from tests.support.near import near
 from timeseries_segmenter.cli import main
 from timeseries_segmenter.errors import ReportError
 from timeseries_segmenter.project.card import Metrics, Quality
@@ -23,7 +24,7 @@ KNOWN: dict[str, Any] = json.loads((DATA / "predicted.json").read_text())
 
 @pytest.mark.parametrize("number", [2, 3])
 @pytest.mark.parametrize("copied", [False, True])
-def test_a_former_model_predicts_what_it_did(number: int, copied: bool, tmp_path: Path):
+def test_a_former_model_predicts_what_it_did(number: int, copied: bool, tmp_path: Path) -> None:
     model, tasks, output = (
         unpack_former(number, tmp_path / "m.pt"),
         tmp_path / "t.json",
@@ -45,7 +46,7 @@ def test_a_former_model_predicts_what_it_did(number: int, copied: bool, tmp_path
     assert expected.items() <= prediction.items()
 
 
-def test_metadata_of_format_3_are_a_card(tmp_path: Path):
+def test_metadata_of_format_3_are_a_card(tmp_path: Path) -> None:
     card = read_card(unpack_former(3, tmp_path / "m.pt"))
     assert (card.version, card.made_by) == ("p47-v3-20261125T101500Z", "p47-v1-20261124T101500Z")
     assert (card.project, card.title, card.tasks) == (47, "Basic motions", [1, 2])
@@ -66,16 +67,16 @@ def test_metadata_of_format_3_are_a_card(tmp_path: Path):
     assert {name: set(folds) for name, folds in load_folds(tmp_path / "m.pt").items()} == {PAIR: {0, 1}}
 
 
-def test_metadata_of_format_2_are_a_card(tmp_path: Path):
+def test_metadata_of_format_2_are_a_card(tmp_path: Path) -> None:
     card = read_card(unpack_former(2, tmp_path / "m.pt"))
     assert (card.version, card.left_out) == ("p47-v2-20261125T101500Z", None)
-    assert card.quality == Quality(False, pytest.approx(0.9954, abs=1e-4), None, None)
+    assert card.quality == Quality(False, near(0.9954, abs=1e-4), None, None)
     assert load_folds(tmp_path / "m.pt") == {"": {}}
     with pytest.raises(ReportError, match="without a report"):
         saved_report(tmp_path / "m.pt")
 
 
-def test_a_report_of_format_3_is_shown_with_all_that_is_in_it(tmp_path: Path):
+def test_a_report_of_format_3_is_shown_with_all_that_is_in_it(tmp_path: Path) -> None:
     path = unpack_former(3, tmp_path / "m.pt")
     _, report = load_report(path)
     (pair,) = report.pairs
@@ -87,7 +88,7 @@ def test_a_report_of_format_3_is_shown_with_all_that_is_in_it(tmp_path: Path):
     assert "macro F1 0.99 and segment F1@50 1.00" in page
 
 
-def test_a_former_version_is_served_and_rolled_back_to(settings: Settings):
+def test_a_former_version_is_served_and_rolled_back_to(settings: Settings) -> None:
     store = ModelStore(settings)
     kept = settings.model_dir / "versions" / "p47-v3-20261125T101500Z.pt"
     kept.parent.mkdir(parents=True)
@@ -112,11 +113,11 @@ def test_a_former_version_is_served_and_rolled_back_to(settings: Settings):
         {"created_at": "yesterday", "tasks": None, "skipped": None, "title": None, "version": 4},
     ],
 )
-def test_odd_metadata_are_a_card_of_what_is_known(metadata: dict[str, Any]):
+def test_odd_metadata_are_a_card_of_what_is_known(metadata: dict[str, Any]) -> None:
     card = card_from_metadata({"project": 47, **metadata})
     assert (card.project, card.version, card.created_at, card.tasks, card.quality) == (47, "", None, [], None)
 
 
-def test_metrics_of_which_little_is_known_are_those():
+def test_metrics_of_which_little_is_known_are_those() -> None:
     card = card_from_metadata({"pairs": {PAIR: {"held_out": {"macro_f1": 0.5}}}})
     assert card.pairs[PAIR].held_out == Metrics(macro_f1=0.5)

@@ -2,11 +2,13 @@ import threading
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 import torch
 
 from tests.support.models import PAIR, of_one_pair
+from tests.support.need import need
 from timeseries_segmenter.errors import ModelFileError, VersionError
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import PairCard
@@ -21,7 +23,7 @@ def store(settings: Settings) -> ModelStore:
     return ModelStore(settings)
 
 
-def test_a_project_without_a_model_is_untrained(store: ModelStore):
+def test_a_project_without_a_model_is_untrained(store: ModelStore) -> None:
     assert store.version(3) == "untrained"
     assert store.load(3) is None
     assert store.versions(3) == store.versions() == []
@@ -29,7 +31,7 @@ def test_a_project_without_a_model_is_untrained(store: ModelStore):
 
 def test_what_is_saved_is_loaded_with_its_metadata(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     version = store.save(3, of_one_pair(run_walk, tasks=[1, 2], pairs={PAIR: PairCard(unlearned=["Sit"])}))
     model = ModelStore(settings).load(3)
     assert model is not None
@@ -40,7 +42,7 @@ def test_what_is_saved_is_loaded_with_its_metadata(
     assert (settings.model_dir / "model_project_3.pt").is_file()
 
 
-def test_every_training_makes_another_version(store: ModelStore, run_walk: Segmenter):
+def test_every_training_makes_another_version(store: ModelStore, run_walk: Segmenter) -> None:
     versions = [store.save(3, of_one_pair(run_walk)) for _ in range(4)]
     assert len(set(versions)) == 4
     assert all(VERSION.fullmatch(version) for version in versions)
@@ -48,7 +50,7 @@ def test_every_training_makes_another_version(store: ModelStore, run_walk: Segme
     assert store.versions(3) == versions[::-1]
 
 
-def test_versions_of_projects_are_kept_apart(store: ModelStore, run_walk: Segmenter):
+def test_versions_of_projects_are_kept_apart(store: ModelStore, run_walk: Segmenter) -> None:
     first, second, third = (store.save(project, of_one_pair(run_walk)) for project in (1, 11, 0))
     assert [store.version(project) for project in (1, 11, 0)] == [first, second, third]
     assert store.versions(1) == [first]
@@ -58,7 +60,7 @@ def test_versions_of_projects_are_kept_apart(store: ModelStore, run_walk: Segmen
 @pytest.mark.parametrize("kept", [1, 3])
 def test_history_keeps_the_newest_versions_of_each_project(
     settings: Settings, run_walk: Segmenter, kept: int
-):
+) -> None:
     store = ModelStore(settings.model_copy(update={"model_history": kept}))
     other = store.save(4, of_one_pair(run_walk))
     saved = [store.save(3, of_one_pair(run_walk)) for _ in range(12)]
@@ -67,14 +69,14 @@ def test_history_keeps_the_newest_versions_of_each_project(
     assert store.version(3) == saved[-1]
 
 
-def test_the_current_model_and_its_version_file_are_the_same(settings: Settings, run_walk: Segmenter):
+def test_the_current_model_and_its_version_file_are_the_same(settings: Settings, run_walk: Segmenter) -> None:
     store = ModelStore(settings)
     version = store.save(3, of_one_pair(run_walk))
     kept = settings.model_dir / "versions" / f"{version}.pt"
     assert kept.read_bytes() == store.path(3).read_bytes()
 
 
-def test_nothing_but_models_is_left_behind(settings: Settings, run_walk: Segmenter):
+def test_nothing_but_models_is_left_behind(settings: Settings, run_walk: Segmenter) -> None:
     version = ModelStore(settings).save(3, of_one_pair(run_walk))
     names = {str(path.relative_to(settings.model_dir)) for path in settings.model_dir.rglob("*.*")}
     assert {name for name in names if not name.endswith(".lock")} == {
@@ -85,7 +87,7 @@ def test_nothing_but_models_is_left_behind(settings: Settings, run_walk: Segment
 
 def test_a_current_model_stays_in_memory_until_its_file_changes(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     store.save(3, of_one_pair(run_walk))
     first = store.load(3)
     assert store.load(3) is first
@@ -96,7 +98,7 @@ def test_a_current_model_stays_in_memory_until_its_file_changes(
     assert second.version == store.version(3) == version
 
 
-def test_a_model_that_was_removed_is_served_no_longer(store: ModelStore, run_walk: Segmenter):
+def test_a_model_that_was_removed_is_served_no_longer(store: ModelStore, run_walk: Segmenter) -> None:
     store.save(3, of_one_pair(run_walk))
     assert store.load(3)
     store.path(3).unlink()
@@ -106,7 +108,7 @@ def test_a_model_that_was_removed_is_served_no_longer(store: ModelStore, run_wal
 
 def test_an_earlier_version_copied_over_the_current_one_is_served(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     first, second = store.save(3, of_one_pair(run_walk)), store.save(3, of_one_pair(run_walk))
     assert store.version(3) == second
     store.path(3).write_bytes((settings.model_dir / "versions" / f"{first}.pt").read_bytes())
@@ -116,7 +118,7 @@ def test_an_earlier_version_copied_over_the_current_one_is_served(
     assert model.version == first
 
 
-def test_memory_holds_at_most_models_in_memory(settings: Settings, run_walk: Segmenter):
+def test_memory_holds_at_most_models_in_memory(settings: Settings, run_walk: Segmenter) -> None:
     store = ModelStore(settings.model_copy(update={"models_in_memory": 2}))
     for project in (1, 2, 3):
         store.save(project, of_one_pair(run_walk))
@@ -149,13 +151,13 @@ def aside(settings: Settings) -> list[Path]:
 @pytest.mark.parametrize("first_look", ["version", "load"])
 def test_a_damaged_file_is_set_aside_and_its_copy_among_the_versions_serves(
     settings: Settings, run_walk: Segmenter, caplog: pytest.LogCaptureFixture, kind: str, first_look: str
-):
+) -> None:
     store = ModelStore(settings)
     version = store.save(3, of_one_pair(run_walk))
     damage_in(store.path(3).read_bytes(), kind, store.path(3))
     damaged = store.path(3).read_bytes()
     getattr(store, first_look)(3)
-    assert (store.version(3), store.load(3).version) == (version, version)
+    assert (store.version(3), need(store.load(3)).version) == (version, version)
     (kept,) = aside(settings)
     assert kept.read_bytes() == damaged
     assert kept.name in caplog.text
@@ -165,12 +167,12 @@ def test_a_damaged_file_is_set_aside_and_its_copy_among_the_versions_serves(
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_where_a_version_is_damaged_altogether_the_one_before_serves(
     settings: Settings, run_walk: Segmenter, kind: str
-):
+) -> None:
     store = ModelStore(settings)
     first, second = store.save(3, of_one_pair(run_walk)), store.save(3, of_one_pair(run_walk))
     for path in (store.path(3), settings.model_dir / "versions" / f"{second}.pt"):
         damage_in(path.read_bytes(), kind, path)
-    assert ModelStore(settings).load(3).version == store.version(3) == first
+    assert need(ModelStore(settings).load(3)).version == store.version(3) == first
     assert store.versions(3) == [first]
     assert len(aside(settings)) == 2
     third = store.save(3, of_one_pair(run_walk))
@@ -180,7 +182,7 @@ def test_where_a_version_is_damaged_altogether_the_one_before_serves(
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_without_a_version_that_is_whole_a_project_is_untrained(
     settings: Settings, run_walk: Segmenter, kind: str
-):
+) -> None:
     store = ModelStore(settings)
     version = store.save(3, of_one_pair(run_walk))
     for path in (store.path(3), settings.model_dir / "versions" / f"{version}.pt"):
@@ -190,7 +192,7 @@ def test_without_a_version_that_is_whole_a_project_is_untrained(
     assert store.save(3, of_one_pair(run_walk)) == store.version(3)  # the next training repairs it
 
 
-def test_a_flipped_byte_never_serves_a_wrong_model(settings: Settings, run_walk: Segmenter):
+def test_a_flipped_byte_never_serves_a_wrong_model(settings: Settings, run_walk: Segmenter) -> None:
     store = ModelStore(settings)
     version = store.save(3, of_one_pair(run_walk))
     path, content = store.path(3), store.path(3).read_bytes()
@@ -208,7 +210,7 @@ def test_a_flipped_byte_never_serves_a_wrong_model(settings: Settings, run_walk:
 
 def test_a_file_that_cannot_be_opened_is_no_damage(
     settings: Settings, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     store = ModelStore(settings)
     store.save(3, of_one_pair(run_walk))
 
@@ -224,7 +226,7 @@ def test_a_file_that_cannot_be_opened_is_no_damage(
     assert aside(settings) == []
 
 
-def test_two_processes_that_see_the_damage_set_it_aside_once(settings: Settings, run_walk: Segmenter):
+def test_two_processes_that_see_the_damage_set_it_aside_once(settings: Settings, run_walk: Segmenter) -> None:
     stores = [ModelStore(settings) for _ in range(4)]
     version = stores[0].save(3, of_one_pair(run_walk))
     stores[0].path(3).write_bytes(b"no model")
@@ -240,33 +242,35 @@ def test_two_processes_that_see_the_damage_set_it_aside_once(settings: Settings,
     assert len(aside(settings)) == 1
 
 
-def test_a_rollback_brings_an_earlier_model_back_under_a_new_name(settings: Settings, run_walk: Segmenter):
+def test_a_rollback_brings_an_earlier_model_back_under_a_new_name(
+    settings: Settings, run_walk: Segmenter
+) -> None:
     store = ModelStore(settings)
     other = replace(run_walk, label_sets=(("Sit",), ("Lie",)))
     first = store.save(3, of_one_pair(run_walk, tasks=[1]))
     second = store.save(3, of_one_pair(other, tasks=[1, 2]))
-    assert store.load(3).segmenters[PAIR].label_sets == (("Sit",), ("Lie",))
+    assert need(store.load(3)).segmenters[PAIR].label_sets == (("Sit",), ("Lie",))
     third = store.roll_back(3)
-    model = store.load(3)
+    model = need(store.load(3))
     assert (model.version, model.segmenters[PAIR].label_sets) == (third, (("Run",), ("Walk",)))
     assert (model.card.tasks, model.card.restored) == ([1], first)
     assert store.versions(3) == [third, second, first]
     assert ModelStore(settings).version(3) == third
 
 
-def test_rollbacks_go_further_back_each_time(settings: Settings, run_walk: Segmenter):
+def test_rollbacks_go_further_back_each_time(settings: Settings, run_walk: Segmenter) -> None:
     store = ModelStore(settings)
     first, second, _ = (store.save(3, of_one_pair(run_walk)) for _ in range(3))
-    restored = [store.load(3).card.restored for _ in range(2) if store.roll_back(3)]
+    restored = [need(store.load(3)).card.restored for _ in range(2) if store.roll_back(3)]
     assert restored == [second, first]
     with pytest.raises(VersionError, match=f"project 3 has no version before {first}"):
         store.roll_back(3)
     again = store.roll_back(3, second)
-    assert store.load(3).card.restored == second
+    assert need(store.load(3)).card.restored == second
     assert store.version(3) == again
 
 
-def test_a_rollback_to_what_is_not_there_says_what_is(settings: Settings, run_walk: Segmenter):
+def test_a_rollback_to_what_is_not_there_says_what_is(settings: Settings, run_walk: Segmenter) -> None:
     store = ModelStore(settings)
     with pytest.raises(VersionError, match="project 3 has no model"):
         store.roll_back(3)
@@ -280,26 +284,26 @@ def test_a_rollback_to_what_is_not_there_says_what_is(settings: Settings, run_wa
 
 def test_a_clock_that_is_set_back_makes_no_old_version_the_newest(
     settings: Settings, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     store = ModelStore(settings.model_copy(update={"model_history": 2}))
     first = store.save(3, of_one_pair(run_walk))
 
     class Earlier(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:
-            return datetime(2001, 1, 1, tzinfo=tz)
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls(2001, 1, 1, tzinfo=tz)
 
     monkeypatch.setattr("timeseries_segmenter.storage.model_files.datetime", Earlier)
     second, third = store.save(3, of_one_pair(run_walk)), store.save(3, of_one_pair(run_walk))
     assert (second, third) == ("p3-v2-20010101T000000Z", "p3-v3-20010101T000000Z")
     assert store.versions(3) == [third, second]
-    assert store.load(3).version == ModelStore(settings).version(3) == third
+    assert need(store.load(3)).version == ModelStore(settings).version(3) == third
     assert first not in store.versions(3)
 
 
 def test_readers_see_whole_models_of_one_version_while_others_are_saved(
     settings: Settings, run_walk: Segmenter
-):
+) -> None:
     writer = ModelStore(settings)
     other = replace(run_walk, label_sets=(("Sit",), ("Lie",)))
     writer.save(3, of_one_pair(run_walk, title="Run"))
@@ -330,7 +334,7 @@ def test_readers_see_whole_models_of_one_version_while_others_are_saved(
 
 def test_a_save_that_breaks_leaves_the_former_model_and_no_rest(
     store: ModelStore, settings: Settings, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     version = store.save(3, of_one_pair(run_walk))
 
     def fill_the_disk(path: Path, _: Model) -> None:

@@ -21,6 +21,7 @@ from tests.support.foreign_models import (
     widen_weights,
 )
 from tests.support.models import PAIR, of_one_pair
+from tests.support.need import need
 from tests.support.processes import fill, small_disk
 from timeseries_segmenter.errors import ModelFileError
 from timeseries_segmenter.learning.network import Dimensions, Network
@@ -66,37 +67,37 @@ def test_a_whole_file_that_is_not_for_this_release_stays_and_the_one_before_serv
     caplog: pytest.LogCaptureFixture,
     change: Callable[[Path], None],
     first_look: str,
-):
+) -> None:
     first, second = two_versions(store, run_walk)
     make_foreign(settings, second, change)
     before = {path.name: path.read_bytes() for path in settings.model_dir.rglob("*.pt")}
     store = ModelStore(settings)
     getattr(store, first_look)(3)
     for _ in range(3):
-        assert (store.version(3), store.load(3).version) == (first, first)
+        assert (store.version(3), need(store.load(3)).version) == (first, first)
         assert f"{second}.pt" in before
     assert {path.name: path.read_bytes() for path in settings.model_dir.rglob("*.pt")} == before
     assert aside(settings) == []
     assert store.versions(3) == [second, first]
     assert caplog.text.count("model_project_3.pt ") == 1
     assert caplog.text.count(f"project 3: model {first} is served in place of the newest one") == 1
-    assert store.trouble(3).startswith("model_project_3.pt ")
+    assert need(store.trouble(3)).startswith("model_project_3.pt ")
 
 
 def test_with_the_release_that_a_file_is_for_it_is_served_again(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     first, second = two_versions(store, run_walk)
     make_foreign(settings, second, raise_format)
     assert ModelStore(settings).version(3) == first
     make_foreign(settings, second, lower_format)
     again = ModelStore(settings)
-    assert (again.version(3), again.load(3).version, again.trouble(3)) == (second, second, None)
+    assert (again.version(3), need(again.load(3)).version, again.trouble(3)) == (second, second, None)
 
 
 def test_setup_and_predictions_agree_on_the_version_that_stands_in(
     client: FlaskClient, backend: Backend, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     body = recorded.body(INLINE)
     project = int(str(body["project"]).split(".")[0])
     first = backend.store.save(project, of_one_pair(run_walk))
@@ -104,17 +105,17 @@ def test_setup_and_predictions_agree_on_the_version_that_stands_in(
     for path in (backend.store.path(project), kept(settings, second)):
         widen_weights(path)
     setup = {"project": body["project"], "schema": body["label_config"]}
-    assert client.post("/setup", json=setup).json["model_version"] == first
-    results = client.post("/predict", json=body).json["results"]
+    assert client.post("/setup", json=setup).get_json()["model_version"] == first
+    results = client.post("/predict", json=body).get_json()["results"]
     assert {result["model_version"] for result in results} == {first}
     assert all(result["result"] for result in results)
-    assert client.post("/setup", json=setup).json["model_version"] == first
+    assert client.post("/setup", json=setup).get_json()["model_version"] == first
     assert backend.knows(project)
 
 
 def test_a_new_version_loses_no_file_of_a_newer_release(
     settings: Settings, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     settings = settings.model_copy(update={"model_history": 3})
     store = ModelStore(settings)
     saved = [store.save(3, of_one_pair(run_walk)) for _ in range(3)]
@@ -137,7 +138,7 @@ def test_a_new_version_loses_no_file_of_a_newer_release(
 
 def test_numbers_go_on_after_a_file_of_a_newer_release_that_no_version_keeps(
     store: ModelStore, settings: Settings, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     versions = [store.save(3, of_one_pair(run_walk)) for _ in range(4)]
     raise_format(store.path(3))
     content = store.path(3).read_bytes()
@@ -154,7 +155,7 @@ def test_numbers_go_on_after_a_file_of_a_newer_release_that_no_version_keeps(
 
 def test_a_model_that_a_person_put_there_is_not_lost_either(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     other = ModelStore(settings.model_copy(update={"model_dir": settings.model_dir / "other"}))
     other.save(3, of_one_pair(run_walk, note="by hand"))
     content = other.path(3).read_bytes()
@@ -168,7 +169,7 @@ def test_a_model_that_a_person_put_there_is_not_lost_either(
 
 def test_a_file_of_the_reference_example_is_kept_and_explained(
     client: FlaskClient, backend: Backend, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     path = backend.store.path(3)
     save_reference(path)
     content = path.read_bytes()
@@ -176,25 +177,25 @@ def test_a_file_of_the_reference_example_is_kept_and_explained(
         answer = client.post(
             "/setup", json={"project": "3.1", "schema": recorded.body(INLINE)["label_config"]}
         )
-        assert answer.json["model_version"] == "untrained"
+        assert answer.get_json()["model_version"] == "untrained"
     assert path.read_bytes() == content
     assert caplog.text.count("is a model of the time series example of label-studio-ml-backend") == 1
     assert "choose Start Training" in caplog.text
-    (given,) = client.get("/projects").json["projects"]
+    (given,) = client.get("/projects").get_json()["projects"]
     assert "choose Start Training" in given["trouble"]
     page = client.get("/projects", headers={"Accept": "text/html"}).text
     assert "time series example of label-studio-ml-backend" in page
-    assert "choose Start Training" in client.get("/projects/3/report").json["detail"]
+    assert "choose Start Training" in client.get("/projects/3/report").get_json()["detail"]
     version = backend.store.save(3, of_one_pair(run_walk))
     before = path.with_name(f"{path.name}.before-{version}")
     assert before.read_bytes() == content
     assert before.name in caplog.text
-    assert client.get("/projects").json["projects"][0]["trouble"] is None
+    assert client.get("/projects").get_json()["projects"][0]["trouble"] is None
 
 
 def test_a_rollback_to_a_file_of_a_newer_release_is_a_sentence(
     client: FlaskClient, backend: Backend, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     first, second = two_versions(backend.store, run_walk)
     third = backend.store.save(3, of_one_pair(run_walk))
     raise_format(kept(settings, second))
@@ -202,15 +203,15 @@ def test_a_rollback_to_a_file_of_a_newer_release_is_a_sentence(
         backend.store.roll_back(3)
     answer = client.post("/projects/3/rollback", json={"version": second})
     assert answer.status_code == 409
-    assert answer.json["detail"].startswith(f"{second}.pt has format 5, of a newer release")
+    assert answer.get_json()["detail"].startswith(f"{second}.pt has format 5, of a newer release")
     assert backend.store.version(3) == third
     again = backend.store.roll_back(3, first)
-    assert (backend.store.version(3), backend.store.load(3).version) == (again, again)
+    assert (backend.store.version(3), need(backend.store.load(3)).version) == (again, again)
 
 
 def test_a_rollback_ends_the_trouble_with_the_newest_version(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     first, second = two_versions(store, run_walk)
     make_foreign(settings, second, raise_format)
     store = ModelStore(settings)
@@ -222,10 +223,10 @@ def test_a_rollback_ends_the_trouble_with_the_newest_version(
 
 def test_the_dashboard_shows_which_versions_cannot_be_read(
     client: FlaskClient, backend: Backend, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     first, second = two_versions(backend.store, run_walk)
     make_foreign(settings, second, raise_format)
-    (given,) = client.get("/projects").json["projects"]
+    (given,) = client.get("/projects").get_json()["projects"]
     assert given["version"] == first
     assert given["trouble"].startswith("model_project_3.pt has format 5, of a newer release")
     assert [version["version"] for version in given["versions"]] == [second, first]
@@ -238,26 +239,26 @@ def test_the_dashboard_shows_which_versions_cannot_be_read(
 
 def test_damaged_versions_are_passed_over_and_named_once(
     store: ModelStore, settings: Settings, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     first, second = two_versions(store, run_walk)
     third = store.save(3, of_one_pair(run_walk))
     make_foreign(settings, third, raise_format)
     kept(settings, second).write_bytes(b"no model")
     store = ModelStore(settings)
     for _ in range(3):
-        assert (store.version(3), store.load(3).version) == (first, first)
+        assert (store.version(3), need(store.load(3)).version) == (first, first)
     assert caplog.text.count(f"{second}.pt is not a model file") == 1
     assert kept(settings, second).read_bytes() == b"no model"
 
 
 def test_a_folder_in_place_of_the_model_is_no_damage(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     first = store.save(3, of_one_pair(run_walk))
     store.path(3).unlink()
     store.path(3).mkdir()
     (store.path(3) / "notes").write_text("mine")
-    assert (store.version(3), store.load(3).version) == (first, first)
+    assert (store.version(3), need(store.load(3)).version) == (first, first)
     second = store.save(3, of_one_pair(run_walk))
     assert store.version(3) == second
     assert (settings.model_dir / f"model_project_3.pt.before-{second}" / "notes").read_text() == "mine"
@@ -333,7 +334,7 @@ def run(script: str, *arguments: object, privileged: bool = True) -> tuple[Any, 
 
 def test_without_file_descriptors_nothing_is_set_aside_and_later_all_is_served(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     store.save(4, of_one_pair(run_walk))
     _, second = two_versions(store, run_walk)
     without, later, log = run(NO_DESCRIPTORS, settings.model_dir)
@@ -348,7 +349,7 @@ def test_without_file_descriptors_nothing_is_set_aside_and_later_all_is_served(
 @pytest.mark.parametrize("room", [1_000_000, 8_000_000, 20_000_000, 60_000_000])
 def test_without_memory_nothing_is_set_aside_and_later_the_newest_is_served(
     store: ModelStore, settings: Settings, run_walk: Segmenter, room: int
-):
+) -> None:
     store.save(4, of_one_pair(run_walk))
     first = store.save(3, of_one_pair(run_walk))
     dimensions = Dimensions(run_walk.network.dimensions.inputs, 3, hidden_size=900)
@@ -371,7 +372,7 @@ def test_without_memory_nothing_is_set_aside_and_later_the_newest_is_served(
 
 def test_without_permission_the_copy_among_the_versions_serves(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     store.save(4, of_one_pair(run_walk))
     _, second = two_versions(store, run_walk)
     without, later, _ = run(NO_PERMISSION, settings.model_dir, privileged=False)
@@ -386,7 +387,7 @@ def test_without_permission_the_copy_among_the_versions_serves(
 
 def test_a_damaged_file_on_a_full_disk_stays_and_a_whole_version_serves(
     settings: Settings, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     with small_disk(settings.model_dir, "size=2m"):
         store = ModelStore(settings)
         first, second = two_versions(store, run_walk)
@@ -394,20 +395,20 @@ def test_a_damaged_file_on_a_full_disk_stays_and_a_whole_version_serves(
         kept(settings, second).write_bytes(b"no model")
         filling = fill(settings.model_dir)
         for _ in range(3):
-            assert (store.version(3), store.load(3).version) == (first, first)
+            assert (store.version(3), need(store.load(3)).version) == (first, first)
         assert caplog.text.count("No space left on device") == 1
         assert store.path(3).exists()
-        assert "No space left on device" in store.trouble(3)
+        assert "No space left on device" in need(store.trouble(3))
         assert not list(settings.model_dir.rglob("*.unfinished"))
         filling.unlink()
-        assert (store.version(3), store.load(3).version, store.trouble(3)) == (first, first, None)
+        assert (store.version(3), need(store.load(3)).version, store.trouble(3)) == (first, first, None)
         assert ModelStore(settings).version(3) == first
         assert len(aside(settings)) == 2
 
 
 def test_a_damaged_file_on_a_disk_that_is_read_only_stays_and_a_whole_version_serves(
     settings: Settings, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     with small_disk(settings.model_dir, "size=2m"):
         store = ModelStore(settings)
         first, second = two_versions(store, run_walk)
@@ -416,40 +417,40 @@ def test_a_damaged_file_on_a_disk_that_is_read_only_stays_and_a_whole_version_se
             path.write_bytes(content)
         subprocess.run(["mount", "-o", "remount,ro", settings.model_dir], check=True)
         for _ in range(3):
-            assert (store.version(3), store.load(3).version) == (first, first)
+            assert (store.version(3), need(store.load(3)).version) == (first, first)
         assert caplog.text.count("Read-only file system") == 1
         assert store.path(3).read_bytes() == content
         subprocess.run(["mount", "-o", "remount,rw", settings.model_dir], check=True)
-        assert (store.load(3).version, store.version(3), store.trouble(3)) == (first, first, None)
+        assert (need(store.load(3)).version, store.version(3), store.trouble(3)) == (first, first, None)
         assert len(aside(settings)) == 2
 
 
 def test_a_lock_that_somebody_else_holds_keeps_no_request_waiting(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     first, second = two_versions(store, run_walk)
     for path in (store.path(3), kept(settings, second)):
         path.write_bytes(b"no model")
     lock = settings.model_dir / "versions" / "project_3.lock"
     with FileLock(lock):
-        assert (store.version(3), store.load(3).version) == (first, first)
-        assert f"another process holds {lock}" in store.trouble(3)
+        assert (store.version(3), need(store.load(3)).version) == (first, first)
+        assert f"another process holds {lock}" in need(store.trouble(3))
         assert aside(settings) == []
-    assert (store.version(3), store.load(3).version, store.trouble(3)) == (first, first, None)
+    assert (store.version(3), need(store.load(3)).version, store.trouble(3)) == (first, first, None)
     assert len(aside(settings)) == 2
 
 
 def test_a_damaged_file_waits_for_the_newest_version_where_that_cannot_be_judged_yet(
     store: ModelStore, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     first, second = two_versions(store, run_walk)
     store.path(3).write_bytes(b"no model")
     hidden = kept(settings, second).rename(settings.model_dir / "hidden")
     kept(settings, second).mkdir()  # can't be read: not known to be damaged
-    assert (store.version(3), store.load(3).version) == (first, first)
+    assert (store.version(3), need(store.load(3)).version) == (first, first)
     assert store.path(3).read_bytes() == b"no model"
     kept(settings, second).rmdir()
     hidden.rename(kept(settings, second))
-    assert (store.version(3), store.load(3).version) == (second, second)
-    assert store.load(3).segmenters[PAIR].label_sets == run_walk.label_sets
+    assert (store.version(3), need(store.load(3)).version) == (second, second)
+    assert need(store.load(3)).segmenters[PAIR].label_sets == run_walk.label_sets
     assert len(aside(settings)) == 1

@@ -5,10 +5,10 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pytest
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 WORKER = "timeseries_segmenter.trainings.worker"
 
 
-def wait_for(look: Callable[[], T | None], seconds: float = 180) -> T:
+def wait_for(look: Callable[[], T | Literal[False] | None], seconds: float = 180) -> T:
     """The first answer of `look` that counts as true. Fails after `seconds`."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -30,6 +30,11 @@ def wait_for(look: Callable[[], T | None], seconds: float = 180) -> T:
 def workers(parent: int) -> list[int]:
     """Training workers that `parent` started and that live."""
     return [process for process in children(parent) if WORKER.encode() in _arguments(process)]
+
+
+def wait_ended(processes: Collection[int]) -> None:
+    """Waits until none of them lives."""
+    wait_for(lambda: not any(map(lives, processes)))
 
 
 def lives(process: int) -> bool:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pydantic import SecretStr
@@ -15,7 +16,8 @@ from rq import Callback
 from tests.support import recorded
 from tests.support.http_server import Reply, Request
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
-from tests.support.processes import children, kill, lives, wait_for
+from tests.support.need import need
+from tests.support.processes import children, kill, wait_ended, wait_for
 from tests.support.redis_server import RedisServer
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.settings import Settings
@@ -90,7 +92,7 @@ def start_worker(settings: Settings, tmp_path: Path) -> Iterator[StartWorker]:
         left = children(worker.pid)
         worker.send_signal(signal.SIGTERM)
         worker.wait(180)
-        wait_for(lambda left=left: not any(map(lives, left)))
+        wait_ended(left)
 
 
 def newest(queue: TrainingPolicy, project: int = 3) -> Job:
@@ -103,7 +105,7 @@ def in_state(queue: TrainingPolicy, state: State, project: int = 3) -> Job:
 
 def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
     queue: TrainingPolicy, start_worker: StartWorker, settings: Settings, studio: LabelStudioServer
-):
+) -> None:
     for _ in range(3):
         start_worker()
     for project in (3, 4):
@@ -112,7 +114,7 @@ def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
         queue.count(project, CREATED)
     first, other = (in_state(queue, State.STARTED, project) for project in (3, 4))
     assert first.worker != other.worker
-    behind = {queue.count(3, CREATED).id for _ in range(5)}
+    behind = {need(queue.count(3, CREATED)).id for _ in range(5)}
     assert len(behind) == 1  # events during a training run become one further job
     time.sleep(7)  # a third worker is idle, and has looked for work by now
     assert [job.state for job in queue.states.read(3).jobs] == [State.STARTED, State.QUEUED]
@@ -120,29 +122,29 @@ def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
         queue.cancel(project)
     for project in (3, 4):
         assert in_state(queue, State.FAILED, project).error == "cancelled"
-        wait_for(lambda project=project: not queue.states.read(project).job_in(State.STARTED))
+    wait_for(lambda: not any(queue.states.read(project).job_in(State.STARTED) for project in (3, 4)))
     assert ModelStore(settings).projects() == []
 
 
 def test_the_training_behind_another_follows_it_at_once(
     queue: TrainingPolicy, start_worker: StartWorker, settings: Settings
-):
+) -> None:
     start_worker()
     queue.count(3, CREATED)
     in_state(queue, State.STARTED)
-    second = queue.count(3, CREATED)
+    second = need(queue.count(3, CREATED))
     finished = in_state(queue, State.FINISHED)
     assert finished.id == second.id
     first = queue.states.read(3).jobs[0]
     assert first.version != finished.version == ModelStore(settings).version(3)
-    assert first.ended_at <= finished.started_at
+    assert need(first.ended_at) <= need(finished.started_at)
 
 
 def test_the_job_of_a_worker_that_is_killed_is_taken_up_by_another(
     queue: TrainingPolicy, start_worker: StartWorker
-):
+) -> None:
     doomed = start_worker(**ENDLESS)
-    job = queue.count(3, CREATED)
+    job = need(queue.count(3, CREATED))
     in_state(queue, State.STARTED)
     horses = children(doomed.pid)
     assert horses
@@ -158,7 +160,7 @@ def test_the_job_of_a_worker_that_is_killed_is_taken_up_by_another(
 
 def test_a_training_whose_process_is_killed_is_tried_again_by_its_own_worker(
     queue: TrainingPolicy, start_worker: StartWorker
-):
+) -> None:
     worker = start_worker(**ENDLESS)
     queue.count(3, CREATED)
     in_state(queue, State.STARTED)
@@ -169,15 +171,15 @@ def test_a_training_whose_process_is_killed_is_tried_again_by_its_own_worker(
     (second,) = wait_for(lambda: children(worker.pid))
     assert second != horse
     kill(second)
-    waiting = wait_for(lambda: (found := newest(queue)).not_before and found)
+    waiting = wait_for(lambda: found if (found := newest(queue)).not_before else None)
     assert (waiting.state, waiting.attempts) == (State.QUEUED, 2)
-    assert "short of memory" in waiting.error
+    assert "short of memory" in need(waiting.error)
     assert worker.poll() is None
 
 
 def test_a_project_that_kills_its_process_each_time_keeps_no_other_waiting(
     queue: TrainingPolicy, start_worker: StartWorker, studio: LabelStudioServer
-):
+) -> None:
     worker = start_worker()
     killed = []
 
@@ -196,9 +198,11 @@ def test_a_project_that_kills_its_process_each_time_keeps_no_other_waiting(
     assert len(killed) <= 5  # and no hot loop
 
 
-def test_sigterm_puts_a_training_back_and_ends_the_worker(queue: TrainingPolicy, start_worker: StartWorker):
+def test_sigterm_puts_a_training_back_and_ends_the_worker(
+    queue: TrainingPolicy, start_worker: StartWorker
+) -> None:
     worker = start_worker(**ENDLESS)
-    job = queue.count(3, CREATED)
+    job = need(queue.count(3, CREATED))
     in_state(queue, State.STARTED)
     wait_for(lambda: newest(queue).progress)
     worker.send_signal(signal.SIGTERM)
@@ -210,21 +214,21 @@ def test_sigterm_puts_a_training_back_and_ends_the_worker(queue: TrainingPolicy,
 
 def test_a_training_over_its_time_waits_and_says_so(
     queue: TrainingPolicy, start_worker: StartWorker, studio: LabelStudioServer
-):
+) -> None:
     studio.hang("/api/projects/3/")
     start_worker(TRAINING_TIMEOUT="4")
     queue.count(3, CREATED)
-    waiting = wait_for(lambda: (found := newest(queue)).failed_at and found)
+    waiting = wait_for(lambda: found if (found := newest(queue)).failed_at else None)
     assert waiting.state is State.QUEUED
-    assert "longer than TRAINING_TIMEOUT=4" in waiting.error
+    assert "longer than TRAINING_TIMEOUT=4" in need(waiting.error)
 
 
 def test_what_waits_is_trained_although_redis_was_away_and_forgot_everything(
     queue: TrainingPolicy, start_worker: StartWorker, redis: RedisServer, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     queue.count(4, CREATED)  # Redis knows of it, and forgets
     redis.stop()
-    job = queue.count(3, CREATED)
+    job = need(queue.count(3, CREATED))
     assert "project 3: Redis can't be reached" in caplog.text
     assert newest(queue).state is State.QUEUED
     with pytest.raises(QueueError, match="Redis can't be reached"):
@@ -240,7 +244,7 @@ def test_what_waits_is_trained_although_redis_was_away_and_forgot_everything(
 
 def test_a_web_process_tells_redis_again_of_what_waits_and_of_nothing_twice(
     queue: TrainingPolicy, settings: Settings
-):
+) -> None:
     rq = RedisBell.for_web(settings).rq
     queue.count(3, CREATED)
     queue.count(4, CREATED)
@@ -257,7 +261,7 @@ def test_a_web_process_tells_redis_again_of_what_waits_and_of_nothing_twice(
 
 def test_a_worker_outlives_a_redis_that_goes_away(
     queue: TrainingPolicy, start_worker: StartWorker, redis: RedisServer
-):
+) -> None:
     worker = start_worker()
     queue.count(3, CREATED)
     in_state(queue, State.FINISHED)
@@ -269,7 +273,7 @@ def test_a_worker_outlives_a_redis_that_goes_away(
     assert worker.poll() is None
 
 
-def test_a_worker_without_redis_ends_with_a_sentence(start_worker: StartWorker, tmp_path: Path):
+def test_a_worker_without_redis_ends_with_a_sentence(start_worker: StartWorker, tmp_path: Path) -> None:
     worker = start_worker(REDIS_URL="redis://:s3cret@127.0.0.1:1/0")
     assert worker.wait(180) == 1
     log = (tmp_path / "worker.log").read_text()
@@ -280,7 +284,7 @@ def test_a_worker_without_redis_ends_with_a_sentence(start_worker: StartWorker, 
 
 def test_a_worker_runs_nothing_but_trainings(
     queue: TrainingPolicy, settings: Settings, start_worker: StartWorker, tmp_path: Path
-):
+) -> None:
     rq = RedisBell.for_web(settings).rq
     made = tmp_path / "made"
     rq.enqueue("os.system", f"touch {made}")
@@ -299,12 +303,14 @@ def test_a_worker_runs_nothing_but_trainings(
     assert rq.failed_job_registry.get_job_ids() == []
 
 
-def test_redis_holds_no_token_and_nothing_that_is_run_when_read(queue: TrainingPolicy, settings: Settings):
+def test_redis_holds_no_token_and_nothing_that_is_run_when_read(
+    queue: TrainingPolicy, settings: Settings
+) -> None:
     queue.count(3, CREATED)
     rq = RedisBell.for_web(settings).rq
     try:
         (job,) = rq.jobs
-        stored = b" ".join(value for value in rq.connection.hgetall(job.key).values())
+        stored = b" ".join(cast(dict[bytes, bytes], rq.connection.hgetall(job.key)).values())
         assert TOKEN.encode() not in stored
         assert job.args == [3]
         assert job.data.startswith(b"[")  # JSON
@@ -314,7 +320,7 @@ def test_redis_holds_no_token_and_nothing_that_is_run_when_read(queue: TrainingP
 
 def test_made_up_projects_are_forgotten_and_hold_up_no_real_one(
     queue: TrainingPolicy, start_worker: StartWorker, tmp_path: Path
-):
+) -> None:
     for project in range(1000, 1150):
         queue.count(project, CREATED)
     queue.count(3, CREATED)

@@ -71,7 +71,7 @@ def answers(url: str) -> bool:
 
 def test_no_event_is_lost_however_often_the_training_process_is_killed(
     service: tuple[subprocess.Popen[bytes], str], settings: Settings, studio: LabelStudioServer
-):
+) -> None:
     process, url = service
     states, store, chance = JobQueue(settings.model_dir), ModelStore(settings), random.Random(11)
     drawn = recorded.regions((40, 89, "Run"))
@@ -90,7 +90,7 @@ def test_no_event_is_lost_however_often_the_training_process_is_killed(
         for kills in range(KILLS):
             # while the process gets ready, and while it trains
             begun = trains if kills % 2 else partial(workers, process.pid)
-            wait_for(lambda begun=begun: begun() or not unknown())
+            wait_for(partial(lambda begun: begun() or not unknown(), begun))
             time.sleep(chance.uniform(0, 2))
             for worker in workers(process.pid) if unknown() else []:
                 with suppress(ProcessLookupError):
@@ -98,6 +98,6 @@ def test_no_event_is_lost_however_often_the_training_process_is_killed(
         wait_for(lambda: not unknown(), 600)
 
 
-def learned(store: ModelStore, project: int) -> list[int]:
+def learned(store: ModelStore, project: int) -> list[int | str]:
     version = store.version(project)
     return [] if version == UNTRAINED else store.card(project, version).tasks

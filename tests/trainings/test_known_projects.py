@@ -12,6 +12,7 @@ from tests.support import recorded
 from tests.support.http_server import Reply, Request
 from tests.support.label_studio_server import LabelStudioServer, failure, ok
 from tests.support.models import of_one_pair
+from tests.support.need import need
 from tests.support.processes import wait_for
 from timeseries_segmenter.errors import LabelStudioError
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -59,19 +60,23 @@ def asked(studio: LabelStudioServer) -> Iterator[Request]:
     return (request for request in studio.requests if request.path.startswith("/api/projects"))
 
 
-def test_one_request_tells_which_of_many_projects_exist(studio: LabelStudioServer, settings: Settings):
+def test_one_request_tells_which_of_many_projects_exist(
+    studio: LabelStudioServer, settings: Settings
+) -> None:
     assert LabelStudioClient(settings).existing([*range(80), 900]) == {3, 900}
     assert len(list(asked(studio))) == 1
 
 
-def test_a_version_that_lists_all_projects_is_asked_for_each(studio: LabelStudioServer, settings: Settings):
+def test_a_version_that_lists_all_projects_is_asked_for_each(
+    studio: LabelStudioServer, settings: Settings
+) -> None:
     studio.routes[LIST] = lambda _: ok({"count": 1, "next": None, "results": [{"id": 55}]})
     assert LabelStudioClient(settings).existing([3, 4, 900]) == {3, 900}
 
 
 def test_a_404_that_is_not_label_studios_says_nothing_of_a_project(
     studio: LabelStudioServer, settings: Settings
-):
+) -> None:
     for path in (LIST, "/api/projects/4/"):
         studio.routes[path] = lambda _: Reply(b"<h1>Not found</h1>", 404)
     with pytest.raises(LabelStudioError, match="answered 404"):
@@ -80,7 +85,7 @@ def test_a_404_that_is_not_label_studios_says_nothing_of_a_project(
 
 def test_a_project_out_of_the_tokens_reach_is_not_taken_for_unknown(
     studio: LabelStudioServer, settings: Settings
-):
+) -> None:
     studio.routes[LIST] = lambda _: failure(403, "no")
     studio.routes["/api/projects/4/"] = lambda _: failure(403, "no")
     assert LabelStudioClient(settings).existing([4, 5]) == {4}
@@ -88,7 +93,7 @@ def test_a_project_out_of_the_tokens_reach_is_not_taken_for_unknown(
 
 def test_made_up_projects_leave_nothing_behind_and_hold_up_no_real_one(
     queue: TrainingPolicy, known: KnownProjects, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     made_up = range(1000, 1300)
     for project in made_up:
         queue.count(project, CREATED)
@@ -108,7 +113,7 @@ def test_made_up_projects_leave_nothing_behind_and_hold_up_no_real_one(
 
 def test_made_up_projects_that_wait_for_further_events_are_found_out_as_well(
     queue: TrainingPolicy, known: KnownProjects, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     with queue.states.change(77) as trainings:
         trainings.updates = 1
     monkeypatch.setattr(known_projects, "SWEEP", 0)
@@ -118,7 +123,7 @@ def test_made_up_projects_that_wait_for_further_events_are_found_out_as_well(
 
 def test_projects_with_a_model_go_first_and_nothing_is_forgotten_while_label_studio_is_away(
     queue: TrainingPolicy, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
-):
+) -> None:
     ModelStore(settings).save(8, of_one_pair(run_walk))
     for project in (1000, 1001, 8):
         queue.count(project, CREATED)
@@ -134,7 +139,7 @@ def test_projects_with_a_model_go_first_and_nothing_is_forgotten_while_label_stu
 
 def test_a_project_with_a_model_is_never_forgotten(
     queue: TrainingPolicy, known: KnownProjects, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     ModelStore(settings).save(1000, of_one_pair(run_walk))
     queue.count(1000, CREATED)
     assert known.first(queue.states.waiting()) == [1000]
@@ -143,7 +148,7 @@ def test_a_project_with_a_model_is_never_forgotten(
 
 def test_an_event_that_comes_while_label_studio_answers_is_not_forgotten(
     queue: TrainingPolicy, known: KnownProjects, studio: LabelStudioServer
-):
+) -> None:
     queue.count(1000, CREATED)
 
     def create_meanwhile(_: Request) -> Reply:
@@ -155,7 +160,7 @@ def test_an_event_that_comes_while_label_studio_answers_is_not_forgotten(
     studio.routes[LIST] = create_meanwhile
     assert known.first(queue.states.waiting()) == []
     assert known.first(queue.states.waiting()) == [1000]
-    assert queue.states.read(1000).job_in(State.QUEUED).updates == 2
+    assert need(queue.states.read(1000).job_in(State.QUEUED)).updates == 2
 
 
 HOLDER = """
@@ -173,8 +178,8 @@ for _ in range(400):
 
 def test_no_two_hold_a_lock_whose_project_is_forgotten_meanwhile(
     known: KnownProjects, settings: Settings, tmp_path: Path
-):
-    command = [sys.executable, "-c", HOLDER, settings.model_dir, tmp_path / "held"]
+) -> None:
+    command = [sys.executable, "-c", HOLDER, str(settings.model_dir), str(tmp_path / "held")]
     holders = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     forgotten = 0
     while any(holder.poll() is None for holder in holders):
@@ -186,7 +191,7 @@ def test_no_two_hold_a_lock_whose_project_is_forgotten_meanwhile(
 
 def test_an_unknown_project_whose_files_cannot_be_removed_costs_itself_alone(
     queue: TrainingPolicy, known: KnownProjects, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     for project in (1000, 1001, 3):
         queue.count(project, CREATED)
     marker = queue.states.folder / "waiting" / "1000"
@@ -199,7 +204,7 @@ def test_an_unknown_project_whose_files_cannot_be_removed_costs_itself_alone(
 
 def test_events_of_too_many_unknown_projects_are_refused_and_those_of_known_ones_kept(
     client: FlaskClient, backend: Backend, monkeypatch: pytest.MonkeyPatch, run_walk: Segmenter
-):
+) -> None:
     monkeypatch.setattr(known_projects, "MOST_UNKNOWN", 3)
     monkeypatch.setattr(known_projects, "RECOUNT", -1)
     backend.store.save(8, of_one_pair(run_walk))
@@ -214,7 +219,7 @@ def test_events_of_too_many_unknown_projects_are_refused_and_those_of_known_ones
         4: 503,
         8: 201,
     }
-    assert "WEBHOOK_SECRET" in answers[4].json["detail"]
+    assert "WEBHOOK_SECRET" in answers[4].get_json()["detail"]
     assert files_of(backend.queue.states, 4) == []
 
 
@@ -223,7 +228,7 @@ def test_the_process_that_trains_forgets_made_up_projects_and_trains_the_real_on
     studio: LabelStudioServer,
     monkeypatch: pytest.MonkeyPatch,
     endings: list[TrainingPolicy],
-):
+) -> None:
     studio.add_task(3, BODY["tasks"][0]["data"], recorded.regions((40, 89, "Run")))
     wake = WorkerProcess.wake
     monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
@@ -235,12 +240,12 @@ def test_the_process_that_trains_forgets_made_up_projects_and_trains_the_real_on
     monkeypatch.setattr(WorkerProcess, "wake", wake)
     queue.workers.wake(3)
     states = queue.states
-    wait_for(lambda: states.read(3).newest.ended_at)
-    assert states.read(3).newest.state is State.FINISHED, states.read(3).newest.error
+    wait_for(lambda: need(states.read(3).newest).ended_at)
+    assert need(states.read(3).newest).state is State.FINISHED, need(states.read(3).newest).error
     wait_for(lambda: states.projects() == [3])
 
 
-def test_the_recorded_list_of_projects_is_understood(studio: LabelStudioServer, settings: Settings):
+def test_the_recorded_list_of_projects_is_understood(studio: LabelStudioServer, settings: Settings) -> None:
     """As Label Studio 1.23.2 answers it, much of it left out."""
     project = {"id": 3, "title": "a", "created_by": {"id": 1}, "label_config": "<View/>", "task_number": 2}
     content = {"count": 1, "next": None, "previous": None, "results": [project]}
@@ -248,7 +253,7 @@ def test_the_recorded_list_of_projects_is_understood(studio: LabelStudioServer, 
     assert LabelStudioClient(settings).existing([2, 3]) == {3}
 
 
-def test_the_models_folder_is_where_models_are(tmp_path: Path, run_walk: Segmenter):
+def test_the_models_folder_is_where_models_are(tmp_path: Path, run_walk: Segmenter) -> None:
     settings = Settings(model_dir=tmp_path)
     ModelStore(settings).save(5, of_one_pair(run_walk))
     known = KnownProjects(settings, JobQueue(tmp_path))

@@ -66,10 +66,9 @@ def train(settings: Settings, states: JobQueue) -> ProjectTrainings:
     return states.read(3)
 
 
-def learned(settings: Settings) -> list[int]:
+def learned(settings: Settings) -> list[int | str]:
     store = ModelStore(settings)
-    tasks: list[int] = store.card(3, store.version(3)).tasks
-    return tasks
+    return store.card(3, store.version(3)).tasks
 
 
 def pause(job: Job) -> float:
@@ -104,7 +103,7 @@ def test_a_task_whose_host_is_away_is_learned_once_it_answers_without_another_ev
     studio: LabelStudioServer,
     other_host: HttpServer,
     away: Callable[[HttpServer, LabelStudioServer], str],
-):
+) -> None:
     here = annotate(studio, "/data/upload/3/here.csv")
     address = away(other_host, studio)
     there = annotate(studio, address)
@@ -125,7 +124,7 @@ def test_a_task_whose_host_is_away_is_learned_once_it_answers_without_another_ev
 
 def test_while_the_same_tasks_are_away_pauses_grow_and_no_version_is_made(
     settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
-):
+) -> None:
     annotate(studio, "/data/upload/3/here.csv")
     there = annotate(studio, overload(other_host, studio))
     happen(states)
@@ -152,7 +151,7 @@ def test_while_the_same_tasks_are_away_pauses_grow_and_no_version_is_made(
 
 def test_a_new_event_is_trained_at_once_and_only_further_tasks_make_the_pauses_short_again(
     settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
-):
+) -> None:
     here = annotate(studio, "/data/upload/3/here.csv")
     annotate(studio, overload(other_host, studio))
     happen(states)
@@ -174,7 +173,7 @@ def test_a_new_event_is_trained_at_once_and_only_further_tasks_make_the_pauses_s
 
 def test_where_nothing_that_can_be_read_is_left_the_job_is_tried_again(
     settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
-):
+) -> None:
     there = annotate(studio, overload(other_host, studio))
     happen(states)
     (job,) = train(settings, states).jobs
@@ -188,7 +187,7 @@ def test_where_nothing_that_can_be_read_is_left_the_job_is_tried_again(
 
 def test_where_the_only_regions_are_on_tasks_that_are_away_the_job_is_tried_again(
     settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
-):
+) -> None:
     here = annotate(studio, "/data/upload/3/here.csv", [])
     there = annotate(studio, overload(other_host, studio))
     happen(states)
@@ -204,7 +203,7 @@ def test_where_the_only_regions_are_on_tasks_that_are_away_the_job_is_tried_agai
 @pytest.mark.parametrize("address", ["/data/upload/3/gone.csv", "http://10.0.0.1/x.csv", "gone.csv"])
 def test_a_task_that_only_a_person_can_mend_is_not_tried_again(
     settings: Settings, states: JobQueue, studio: LabelStudioServer, address: str
-):
+) -> None:
     annotate(studio, "/data/upload/3/here.csv")
     annotate(studio, address)
     happen(states)
@@ -218,7 +217,7 @@ def test_the_dashboard_shows_which_tasks_the_model_lacks_and_why(
     studio: LabelStudioServer,
     other_host: HttpServer,
     client: FlaskClient,
-):
+) -> None:
     annotate(studio, "/data/upload/3/here.csv")
     there = annotate(studio, overload(other_host, studio))
     happen(states)
@@ -226,13 +225,13 @@ def test_the_dashboard_shows_which_tasks_the_model_lacks_and_why(
     page = client.get("/projects", headers={"Accept": "text/html"}).text
     assert "The model lacks tasks" in page
     assert f"Task {there}: {other_host.url}{PATH} answered 503" in page
-    answer = client.get("/projects/3/training").json
+    answer = client.get("/projects/3/training").get_json()
     assert (answer["state"], answer["last_error"]) == ("queued", later.error)
 
 
 def test_a_job_that_waits_for_tasks_can_be_cancelled(
     settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
-):
+) -> None:
     annotate(studio, "/data/upload/3/here.csv")
     annotate(studio, overload(other_host, studio))
     happen(states)
@@ -242,7 +241,7 @@ def test_a_job_that_waits_for_tasks_can_be_cancelled(
     assert states.queued() == []
 
 
-def test_a_name_that_is_not_resolved_may_be_later(settings: Settings):
+def test_a_name_that_is_not_resolved_may_be_later(settings: Settings) -> None:
     downloader = Downloader(settings, LabelStudioClient(settings), policy=retries.ONE_TRY)
     with pytest.raises(DownloadError) as failure:
         downloader.fetch("http://nowhere.invalid/x.csv", 1)
@@ -254,7 +253,7 @@ def test_a_name_that_is_not_resolved_may_be_later(settings: Settings):
 )
 def test_a_network_disk_may_come_back_and_a_missing_right_does_not(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, number: int, passing: bool
-):
+) -> None:
     def fail(_: Path) -> bytes:
         raise OSError(number, "odd")
 
@@ -267,7 +266,7 @@ def test_a_network_disk_may_come_back_and_a_missing_right_does_not(
 
 def test_a_label_studio_that_gives_no_access_token_for_a_file_may_do_so_later(
     settings: Settings, studio: LabelStudioServer
-):
+) -> None:
     token = studio.issue_personal_access_token()
     studio.routes["/api/token/refresh/"] = lambda _: Reply(status=503)
     settings = Settings.model_validate(settings.model_dump() | {"label_studio_api_key": token})

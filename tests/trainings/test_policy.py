@@ -12,7 +12,8 @@ from filelock import FileLock
 from tests.support import recorded
 from tests.support.http_server import Reply, Request
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
-from tests.support.processes import fill, kill, lives, small_disk, wait_for, workers
+from tests.support.need import need
+from tests.support.processes import fill, kill, lives, small_disk, wait_ended, wait_for, workers
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources import retries
 from timeseries_segmenter.storage.model_store import ModelStore
@@ -58,7 +59,7 @@ def take(queue: TrainingPolicy, project: int) -> None:
 
 
 @pytest.mark.usefixtures("without_worker")
-def test_a_training_is_queued_at_every_nth_event(settings: Settings):
+def test_a_training_is_queued_at_every_nth_event(settings: Settings) -> None:
     queue = every(3, settings)
     jobs = []
     for _ in range(9):
@@ -67,42 +68,42 @@ def test_a_training_is_queued_at_every_nth_event(settings: Settings):
         if job:
             take(queue, 3)
             with queue.states.change(3) as trainings:
-                trainings.finish(trainings.job_in(State.STARTED), "p3-v1", [], 1.5)
+                trainings.finish(need(trainings.job_in(State.STARTED)), "p3-v1", [], 1.5)
     assert [bool(job) for job in jobs] == [False, False, True] * 3
     assert len(set(jobs) - {None}) == 3
 
 
 @pytest.mark.usefixtures("without_worker")
-def test_start_training_queues_at_once_and_counts_from_zero_after_it(settings: Settings):
+def test_start_training_queues_at_once_and_counts_from_zero_after_it(settings: Settings) -> None:
     queue = every(5, settings)
     assert [queue.count(3, CREATED) for _ in range(4)] == [None] * 4
-    assert queue.count(3, START).event == START
+    assert need(queue.count(3, START)).event == START
     take(queue, 3)
     assert [queue.count(3, CREATED) for _ in range(4)] == [None] * 4
     assert queue.count(3, CREATED) is not None
 
 
 @pytest.mark.usefixtures("without_worker")
-def test_counts_are_kept_across_restarts(settings: Settings):
+def test_counts_are_kept_across_restarts(settings: Settings) -> None:
     assert [every(4, settings).count(3, CREATED) for _ in range(3)] == [None] * 3
     assert every(4, settings).count(3, CREATED) is not None
 
 
 @pytest.mark.usefixtures("without_worker")
-def test_counts_of_projects_are_apart(settings: Settings):
+def test_counts_of_projects_are_apart(settings: Settings) -> None:
     queue = every(2, settings)
     assert [queue.count(project, CREATED) for project in (3, 4)] == [None, None]
-    assert queue.count(3, CREATED).id.startswith("3-")
+    assert need(queue.count(3, CREATED)).id.startswith("3-")
     assert queue.states.waiting() == [3]
 
 
 @pytest.mark.usefixtures("without_worker")
-def test_events_during_a_training_become_one_further_training(settings: Settings):
+def test_events_during_a_training_become_one_further_training(settings: Settings) -> None:
     queue = every(1, settings)
-    first = queue.count(3, CREATED)
-    assert queue.count(3, CREATED).id == first.id
+    first = need(queue.count(3, CREATED))
+    assert need(queue.count(3, CREATED)).id == first.id
     take(queue, 3)
-    behind = {queue.count(3, event).id for event in (CREATED, START, "ANNOTATIONS_DELETED", CREATED)}
+    behind = {need(queue.count(3, event)).id for event in (CREATED, START, "ANNOTATIONS_DELETED", CREATED)}
     assert len(behind) == 1
     assert behind != {first.id}
     assert [job.state for job in queue.states.read(3).jobs] == [State.STARTED, State.QUEUED]
@@ -127,11 +128,11 @@ def only_worker() -> int:
 
 def test_a_training_whose_process_is_killed_is_tried_again_within_seconds(
     settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]
-):
+) -> None:
     annotate(studio)
     queue = TrainingPolicy(settings.model_copy(update=ENDLESS))
     endings.append(queue)
-    job = queue.count(3, CREATED)
+    job = need(queue.count(3, CREATED))
     first = only_worker()
     arguments = Path(f"/proc/{first}/cmdline").read_bytes() + Path(f"/proc/{first}/environ").read_bytes()
     assert TOKEN.encode() not in arguments
@@ -139,10 +140,10 @@ def test_a_training_whose_process_is_killed_is_tried_again_within_seconds(
     progress = wait_for(lambda: newest(queue).progress)
     assert progress.epochs == 1_000_000
     kill(first)
-    waiting = wait_for(lambda: newest(queue).not_before and newest(queue))
+    waiting = wait_for(lambda: newest(queue) if newest(queue).not_before else None)
     assert (waiting.id, waiting.state, waiting.attempts) == (job.id, State.QUEUED, 1)
-    assert "signal 9" in waiting.error
-    assert (waiting.not_before - waiting.failed_at).total_seconds() <= 5
+    assert "signal 9" in need(waiting.error)
+    assert (need(waiting.not_before) - need(waiting.failed_at)).total_seconds() <= 5
     again = wait_for(lambda: newest(queue).attempts == 2 and newest(queue))
     assert (again.id, again.error) == (job.id, None)
     assert not lives(first)
@@ -152,7 +153,7 @@ def test_a_training_whose_process_is_killed_is_tried_again_within_seconds(
 
 def test_a_training_that_kills_its_process_each_time_keeps_no_other_project_waiting(
     settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]
-):
+) -> None:
     studio.configs[4] = CONFIG
     annotate(studio, 4)
     seen: list[int] = []
@@ -168,7 +169,7 @@ def test_a_training_that_kills_its_process_each_time_keeps_no_other_project_wait
     endings.append(queue)
     queue.count(3, CREATED)
     wait_for(lambda: len(seen) >= 2)
-    began = queue.count(4, CREATED)
+    began = need(queue.count(4, CREATED))
     finished = in_state(queue, State.FINISHED, 4)
     assert finished.id == began.id
     in_state(queue, State.QUEUED)
@@ -182,7 +183,7 @@ def test_a_training_that_fails_in_passing_waits_with_its_reason_and_ends_in_a_mo
     endings: list[TrainingPolicy],
     monkeypatch: pytest.MonkeyPatch,
     status: int,
-):
+) -> None:
     monkeypatch.setattr(retries, "LONG", retries.ONE_TRY)
     annotate(studio)
     states = JobQueue(settings.model_dir)
@@ -193,7 +194,7 @@ def test_a_training_that_fails_in_passing_waits_with_its_reason_and_ends_in_a_mo
     JobRunner(settings, states).run(3)
     (waiting,) = states.read(3).jobs
     assert (waiting.state, waiting.attempts, states.waiting()) == (State.QUEUED, 1, [])
-    assert f"answered {status}" in waiting.error
+    assert f"answered {status}" in need(waiting.error)
     JobRunner(settings, states).run(3)
     assert states.read(3).jobs == [waiting]  # not before its time
     del studio.routes["/api/projects/3/"]
@@ -227,7 +228,7 @@ def annotate_nothing(studio: LabelStudioServer) -> str:
 @pytest.mark.parametrize("spoil", [refuse, forget, spoil_config, annotate_nothing])
 def test_what_only_a_person_can_mend_is_not_tried_again(
     settings: Settings, studio: LabelStudioServer, spoil: Callable[[LabelStudioServer], str]
-):
+) -> None:
     annotate(studio)
     reason = spoil(studio)
     states = JobQueue(settings.model_dir)
@@ -238,14 +239,14 @@ def test_what_only_a_person_can_mend_is_not_tried_again(
     trainings = states.read(3)
     (job,) = trainings.jobs
     assert (job.state, job.not_before, trainings.updates) == (State.FAILED, None, 1)
-    assert reason in job.error
+    assert reason in need(job.error)
     assert states.queued() == []
 
 
 @pytest.mark.parametrize("error", [MemoryError("40 GB"), OSError(28, "No space left"), RuntimeError("odd")])
 def test_whatever_else_a_training_meets_it_is_tried_again(
     settings: Settings, studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch, error: Exception
-):
+) -> None:
     annotate(studio)
 
     def fail(*_: object) -> None:
@@ -257,7 +258,7 @@ def test_whatever_else_a_training_meets_it_is_tried_again(
         trainings.enqueue(CREATED)
     assert JobRunner(settings, states).run(3)
     (job,) = states.read(3).jobs
-    assert (job.state, str(error) in job.error) == (State.QUEUED, True)
+    assert (job.state, str(error) in need(job.error)) == (State.QUEUED, True)
 
 
 def test_a_wake_up_that_was_lost_is_noticed(
@@ -265,20 +266,20 @@ def test_a_wake_up_that_was_lost_is_noticed(
     studio: LabelStudioServer,
     endings: list[TrainingPolicy],
     monkeypatch: pytest.MonkeyPatch,
-):
+) -> None:
     annotate(studio)
     queue = TrainingPolicy(settings)
     endings.append(queue)
     queue.resume()
     with monkeypatch.context() as patch:
         patch.setattr(WorkerProcess, "wake", lambda *_: None)
-        job = queue.count(3, CREATED)
+        job = need(queue.count(3, CREATED))
     assert in_state(queue, State.FINISHED).id == job.id
 
 
 def test_a_job_that_another_process_trains_starts_no_process_here(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     woken: list[int] = []
     monkeypatch.setattr(WorkerProcess, "wake", lambda _, project: woken.append(project))
     queue = every(1, settings)
@@ -294,7 +295,7 @@ def test_a_job_that_another_process_trains_starts_no_process_here(
 @pytest.mark.usefixtures("without_worker")
 def test_an_event_whose_project_is_locked_is_kept_and_counted_once(
     settings: Settings, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     queue = every(3, settings)
     queue.count(3, CREATED)
     with FileLock(queue.states.folder / "project_3.lock"):
@@ -316,7 +317,9 @@ def test_an_event_whose_project_is_locked_is_kept_and_counted_once(
 
 
 @pytest.mark.usefixtures("without_worker")
-def test_what_a_killed_writer_left_of_a_late_event_is_removed_and_counts_for_nothing(settings: Settings):
+def test_what_a_killed_writer_left_of_a_late_event_is_removed_and_counts_for_nothing(
+    settings: Settings,
+) -> None:
     queue = every(1, settings)
     events = queue.states.folder / "events"
     events.mkdir(parents=True)
@@ -330,7 +333,9 @@ def test_what_a_killed_writer_left_of_a_late_event_is_removed_and_counts_for_not
 
 
 @pytest.mark.usefixtures("without_worker")
-def test_a_stray_file_among_late_events_is_left_alone(settings: Settings, caplog: pytest.LogCaptureFixture):
+def test_a_stray_file_among_late_events_is_left_alone(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     queue = every(1, settings)
     folder = queue.states.folder / "events"
     (folder / "4.folder").mkdir(parents=True)
@@ -346,7 +351,7 @@ def test_a_stray_file_among_late_events_is_left_alone(settings: Settings, caplog
 
 def test_a_waiting_worker_that_dies_leaves_the_training_of_another_alone(
     settings: Settings, endings: list[TrainingPolicy]
-):
+) -> None:
     """Of the workers of several web processes one trains, the others wait."""
     queue = every(1, settings)
     endings.append(queue)
@@ -369,7 +374,7 @@ def test_a_waiting_worker_that_dies_leaves_the_training_of_another_alone(
 
 def test_a_worker_that_cannot_start_is_not_tried_again_without_a_pause(
     settings: Settings, endings: list[TrainingPolicy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     starts = tmp_path / "starts"
     broken = tmp_path / "python"
     broken.write_text(f"#!/bin/sh\nread settings\necho start >> {starts}\nexit 1\n")
@@ -392,8 +397,8 @@ def endless(settings: Settings, studio: LabelStudioServer, endings: list[Trainin
     return queue
 
 
-def test_a_training_that_is_cancelled_stops_and_the_next_event_trains_again(endless: TrainingPolicy):
-    job = endless.count(3, CREATED)
+def test_a_training_that_is_cancelled_stops_and_the_next_event_trains_again(endless: TrainingPolicy) -> None:
+    job = need(endless.count(3, CREATED))
     wait_for(lambda: newest(endless).progress)
     worker = only_worker()
     assert [each.id for each in endless.cancel(3)] == [job.id]
@@ -401,13 +406,13 @@ def test_a_training_that_is_cancelled_stops_and_the_next_event_trains_again(endl
     assert (cancelled.error, endless.states.read(3).updates) == ("cancelled", 0)
     assert endless.states.read(3).outcomes == {"cancelled": 1}
     assert lives(worker)
-    assert endless.count(3, CREATED).id != job.id
+    assert need(endless.count(3, CREATED)).id != job.id
     in_state(endless, State.STARTED)
 
 
 def test_a_training_is_cancelled_also_while_it_waits_for_a_host(
     settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]
-):
+) -> None:
     studio.configs[3] = recorded.body("setup_request_index_time")["schema"]
     studio.add_task(3, {"csv_url": studio.hang("/data/slow.csv")}, recorded.regions((40, 89, "Run")))
     queue = TrainingPolicy(settings.model_copy(update={"download_timeout": 110.0}))
@@ -418,42 +423,48 @@ def test_a_training_is_cancelled_also_while_it_waits_for_a_host(
     assert in_state(queue, State.FAILED).error == "cancelled"  # long before the host is given up
 
 
-def test_a_job_that_is_cancelled_while_its_worker_gets_ready_is_never_started(endless: TrainingPolicy):
-    job = endless.count(3, CREATED)
+def test_a_job_that_is_cancelled_while_its_worker_gets_ready_is_never_started(
+    endless: TrainingPolicy,
+) -> None:
+    job = need(endless.count(3, CREATED))
     only_worker()  # which has seconds to import before it can train
     endless.cancel(3)
     assert (newest(endless).state, newest(endless).error) == (State.FAILED, "cancelled")
-    second = endless.count(3, CREATED)
+    second = need(endless.count(3, CREATED))
     assert in_state(endless, State.STARTED).id == second.id
-    first = endless.states.read(3).job(job.id)
+    first = need(endless.states.read(3).job(job.id))
     assert (first.started_at, first.error) == (None, "cancelled")
 
 
 def test_a_training_over_its_time_is_tried_again_after_a_long_pause(
     settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]
-):
+) -> None:
     studio.hang("/api/projects/3/")
     queue = TrainingPolicy(settings.model_copy(update={"training_timeout": 3}))
     endings.append(queue)
     queue.count(3, CREATED)
-    waiting = wait_for(lambda: newest(queue).failed_at and newest(queue))
+    waiting = wait_for(lambda: newest(queue) if newest(queue).failed_at else None)
     assert waiting.state is State.QUEUED
-    assert "longer than TRAINING_TIMEOUT=3" in waiting.error
-    assert (waiting.not_before - waiting.failed_at) == timedelta(minutes=15)
+    assert "longer than TRAINING_TIMEOUT=3" in need(waiting.error)
+    assert (need(waiting.not_before) - need(waiting.failed_at)) == timedelta(minutes=15)
     assert 3 <= queue.states.read(3).seconds < 60
 
 
-def test_a_worker_that_is_told_to_end_puts_its_job_back_and_another_takes_it_up(endless: TrainingPolicy):
-    job = endless.count(3, CREATED)
+def test_a_worker_that_is_told_to_end_puts_its_job_back_and_another_takes_it_up(
+    endless: TrainingPolicy,
+) -> None:
+    job = need(endless.count(3, CREATED))
     wait_for(lambda: newest(endless).progress)
     first = only_worker()
     os.kill(first, signal.SIGTERM)
     second = wait_for(lambda: [worker for worker in workers(os.getpid()) if worker != first])
-    again = wait_for(lambda: (found := newest(endless)).worker.endswith(str(second[0])) and found)
+    again = wait_for(lambda: need((found := newest(endless)).worker).endswith(str(second[0])) and found)
     assert (again.id, again.attempts, again.state) == (job.id, 1, State.STARTED)
 
 
-def test_a_queue_works_in_a_process_that_was_forked_with_threads(endless: TrainingPolicy, tmp_path: Path):
+def test_a_queue_works_in_a_process_that_was_forked_with_threads(
+    endless: TrainingPolicy, tmp_path: Path
+) -> None:
     """As where gunicorn loads the app before it forks: threads of the parent are none in the child."""
     endless.count(3, CREATED)
     in_state(endless, State.STARTED)  # the supervising thread lives
@@ -477,14 +488,14 @@ def test_a_worker_on_a_full_disk_waits_and_trains_once_there_is_room(
     studio: LabelStudioServer,
     endings: list[TrainingPolicy],
     monkeypatch: pytest.MonkeyPatch,
-):
+) -> None:
     annotate(studio)
     with small_disk(settings.model_dir):
         queue = TrainingPolicy(settings)
         endings.append(queue)
         with monkeypatch.context() as patch:
             patch.setattr(WorkerProcess, "wake", lambda *_: None)
-            job = queue.count(3, CREATED)
+            job = need(queue.count(3, CREATED))
         filling = fill(settings.model_dir)
         queue.resume()
         worker = only_worker()
@@ -495,4 +506,4 @@ def test_a_worker_on_a_full_disk_waits_and_trains_once_there_is_room(
         assert in_state(queue, State.FINISHED).id == job.id
         for left in workers(os.getpid()):
             os.kill(left, signal.SIGTERM)
-            wait_for(lambda left=left: not lives(left))
+            wait_ended([left])

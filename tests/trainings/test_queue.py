@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.need import need
 from tests.support.processes import wait_for
 from timeseries_segmenter.errors import StateError
 from timeseries_segmenter.trainings.job import AFTER_FAILURE, JOBS_KEPT, Progress, State
@@ -32,28 +33,28 @@ def start(states: JobQueue, project: int) -> None:
         job.start(WORKER)
 
 
-def test_a_project_without_trainings_is_empty_and_leaves_no_file(states: JobQueue, tmp_path: Path):
+def test_a_project_without_trainings_is_empty_and_leaves_no_file(states: JobQueue, tmp_path: Path) -> None:
     trainings = states.read(3)
     assert (trainings.project, trainings.updates, trainings.jobs) == (3, 0, [])
     assert states.waiting() == states.interrupted() == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_changes_are_read_by_another_process_as_they_were_made(states: JobQueue, tmp_path: Path):
+def test_changes_are_read_by_another_process_as_they_were_made(states: JobQueue, tmp_path: Path) -> None:
     identity = enqueue(states, 3)
     start(states, 3)
     with states.change(3) as trainings:
-        running = trainings.job_in(State.STARTED)
+        running = need(trainings.job_in(State.STARTED))
         running.progress = Progress(epoch=4, epochs=9, loss=0.5, balanced_accuracy=0.8, min_f1=0.25)
     with states.change(3) as trainings:
-        trainings.finish(trainings.job_in(State.STARTED), "p3-v1", ["Task 4: gone"], 1.5)
+        trainings.finish(need(trainings.job_in(State.STARTED)), "p3-v1", ["Task 4: gone"], 1.5)
     (job,) = JobQueue(tmp_path).read(3).jobs
     assert (job.id, job.state, job.version, job.skipped) == (identity, "finished", "p3-v1", ["Task 4: gone"])
-    assert job.queued_at <= job.started_at <= job.ended_at
-    assert job.progress.epoch == 4
+    assert job.queued_at <= need(job.started_at) <= need(job.ended_at)
+    assert need(job.progress).epoch == 4
 
 
-def test_a_change_that_breaks_is_not_saved(states: JobQueue):
+def test_a_change_that_breaks_is_not_saved(states: JobQueue) -> None:
     def break_in_between() -> None:
         with states.change(3) as trainings:
             trainings.updates = 9
@@ -65,7 +66,7 @@ def test_a_change_that_breaks_is_not_saved(states: JobQueue):
     assert enqueue(states, 3)  # the lock is free again
 
 
-def test_events_share_the_job_that_waits(states: JobQueue):
+def test_events_share_the_job_that_waits(states: JobQueue) -> None:
     first = enqueue(states, 3)
     assert enqueue(states, 3) == first
     start(states, 3)
@@ -75,7 +76,7 @@ def test_events_share_the_job_that_waits(states: JobQueue):
     assert [job.state for job in states.read(3).jobs] == [State.STARTED, State.QUEUED]
 
 
-def test_waiting_projects_are_served_in_the_order_they_came(states: JobQueue):
+def test_waiting_projects_are_served_in_the_order_they_came(states: JobQueue) -> None:
     for project in (5, 3, 4):
         enqueue(states, project)
     enqueue(states, 5)  # keeps its place
@@ -85,12 +86,12 @@ def test_waiting_projects_are_served_in_the_order_they_came(states: JobQueue):
     assert states.interrupted() == [5]
 
 
-def test_only_the_last_jobs_are_kept(states: JobQueue):
+def test_only_the_last_jobs_are_kept(states: JobQueue) -> None:
     for _ in range(JOBS_KEPT + 5):
         newest = enqueue(states, 3)
         start(states, 3)
         with states.change(3) as trainings:
-            trainings.finish(trainings.job_in(State.STARTED), "p3-v1", [], 1.5)
+            trainings.finish(need(trainings.job_in(State.STARTED)), "p3-v1", [], 1.5)
     jobs = states.read(3).jobs
     assert len(jobs) == JOBS_KEPT
     assert jobs[-1].id == newest
@@ -98,7 +99,7 @@ def test_only_the_last_jobs_are_kept(states: JobQueue):
 
 def test_a_job_that_was_interrupted_is_tried_again_within_seconds_and_then_ever_more_rarely(
     states: JobQueue,
-):
+) -> None:
     identity = enqueue(states, 3)
     pauses = []
     for tries in range(1, 15):
@@ -106,8 +107,8 @@ def test_a_job_that_was_interrupted_is_tried_again_within_seconds_and_then_ever_
         states.take_up()
         (job,) = states.read(3).jobs
         assert (job.id, job.state, job.attempts) == (identity, State.QUEUED, tries)
-        assert "short of memory" in job.error
-        pauses.append(round((job.not_before - job.failed_at).total_seconds()))
+        assert "short of memory" in need(job.error)
+        pauses.append(round((need(job.not_before) - need(job.failed_at)).total_seconds()))
     assert pauses[0] <= 5
     assert pauses == sorted(pauses)
     assert any(60 <= pause <= 900 for pause in pauses)  # minutes
@@ -116,7 +117,7 @@ def test_a_job_that_was_interrupted_is_tried_again_within_seconds_and_then_ever_
 
 def test_a_job_that_is_to_be_tried_again_waits_for_its_time_also_after_a_restart(
     states: JobQueue, tmp_path: Path
-):
+) -> None:
     enqueue(states, 4)
     start(states, 4)
     states.take_up()
@@ -127,23 +128,23 @@ def test_a_job_that_is_to_be_tried_again_waits_for_its_time_also_after_a_restart
     wait_for(lambda: states.waiting() == [3, 4])
 
 
-def test_a_new_event_shortens_a_long_pause_and_a_person_who_asks_ends_it(states: JobQueue):
+def test_a_new_event_shortens_a_long_pause_and_a_person_who_asks_ends_it(states: JobQueue) -> None:
     enqueue(states, 3)
     start(states, 3)
     with states.change(3) as trainings:
         job = trainings.jobs[0]
         job.attempts = 8
         trainings.try_again(job, "Label Studio did not answer", AFTER_FAILURE)
-        assert (job.not_before - job.failed_at) == timedelta(hours=4)
+        assert (need(job.not_before) - need(job.failed_at)) == timedelta(hours=4)
     enqueue(states, 3)
     (job,) = states.read(3).jobs
-    assert (job.not_before - job.failed_at) == timedelta(minutes=1)
+    assert (need(job.not_before) - need(job.failed_at)) == timedelta(minutes=1)
     assert states.waiting() == []
     enqueue(states, 3, "START_TRAINING")
     assert states.waiting() == [3]
 
 
-def test_a_job_that_was_interrupted_gives_way_to_the_one_behind_it(states: JobQueue):
+def test_a_job_that_was_interrupted_gives_way_to_the_one_behind_it(states: JobQueue) -> None:
     enqueue(states, 3)
     start(states, 3)
     second = enqueue(states, 3)
@@ -151,12 +152,12 @@ def test_a_job_that_was_interrupted_gives_way_to_the_one_behind_it(states: JobQu
     first, last = states.read(3).jobs
     assert (first.state, last.state, last.id) == (State.FAILED, State.QUEUED, second)
     assert last.attempts == 1  # a run that always dies waits longer each time, whatever arrives
-    assert last.not_before > last.failed_at
+    assert need(last.not_before) > need(last.failed_at)
 
 
 def test_the_job_behind_one_that_kills_its_process_each_time_waits_no_more_than_a_minute(
     states: JobQueue,
-):
+) -> None:
     enqueue(states, 3)
     for _ in range(8):
         start(states, 3)
@@ -164,15 +165,15 @@ def test_the_job_behind_one_that_kills_its_process_each_time_waits_no_more_than_
         states.take_up()
     job = states.read(3).jobs[-1]
     assert job.attempts == 8
-    assert (job.not_before - job.failed_at) == timedelta(minutes=1)
+    assert (need(job.not_before) - need(job.failed_at)) == timedelta(minutes=1)
 
 
-def test_a_dead_workers_running_job_waits_with_the_reason_and_all_others_stay(states: JobQueue):
+def test_a_dead_workers_running_job_waits_with_the_reason_and_all_others_stay(states: JobQueue) -> None:
     for project in (3, 4, 5):
         enqueue(states, project)
     start(states, 3)
     with states.change(4) as trainings:
-        trainings.job_in(State.QUEUED).start("host:77")
+        need(trainings.job_in(State.QUEUED)).start("host:77")
     with states.only_one(4):  # its worker lives
         assert states.take_up(WORKER, "the training process died") == 1
     jobs = [states.read(project).jobs[0] for project in (3, 4, 5)]
@@ -183,7 +184,7 @@ def test_a_dead_workers_running_job_waits_with_the_reason_and_all_others_stay(st
 
 def test_a_job_whose_process_was_killed_before_its_marker_was_made_is_found(
     states: JobQueue, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     enqueue(states, 3)
     (states.folder / "waiting" / "3").unlink()
     assert states.waiting() == []
@@ -192,7 +193,7 @@ def test_a_job_whose_process_was_killed_before_its_marker_was_made_is_found(
     assert "project 3: its queued job had been forgotten" in caplog.text
 
 
-def test_a_marker_without_a_job_is_no_training(states: JobQueue):
+def test_a_marker_without_a_job_is_no_training(states: JobQueue) -> None:
     enqueue(states, 3)
     (states.folder / "waiting" / "4").touch()
     assert states.queued() == states.waiting() == [3]
@@ -247,7 +248,7 @@ def text_for_the_markers(folder: Path) -> None:
 )
 def test_one_bad_entry_costs_one_project_at_most(
     states: JobQueue, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None]
-):
+) -> None:
     enqueue(states, 5)
     start(states, 5)
     spoil(states.folder)
@@ -262,13 +263,15 @@ def test_one_bad_entry_costs_one_project_at_most(
     assert len(messages) == len(set(messages))  # said once
 
 
-def test_a_state_of_a_newer_release_stays_and_is_told(states: JobQueue, caplog: pytest.LogCaptureFixture):
+def test_a_state_of_a_newer_release_stays_and_is_told(
+    states: JobQueue, caplog: pytest.LogCaptureFixture
+) -> None:
     enqueue(states, 3)
     path = states.folder / "project_3.json"
     content = '{"format": 3, "project": 3, "jobs": {"of": "another form"}}'
     path.write_text(content)
     for _ in range(2):
-        assert "newer release" in states.read(3).problem
+        assert "newer release" in need(states.read(3).problem)
         states.take_up()
         with pytest.raises(StateError, match="format 3, this one knows 2"), states.change(3):
             pass
@@ -277,7 +280,7 @@ def test_a_state_of_a_newer_release_stays_and_is_told(states: JobQueue, caplog: 
     assert caplog.text.count("newer release") == 1
 
 
-def test_a_state_of_the_release_before_is_read(states: JobQueue):
+def test_a_state_of_the_release_before_is_read(states: JobQueue) -> None:
     enqueue(states, 3)
     path = states.folder / "project_3.json"
     before = json.loads(path.read_text())
@@ -293,7 +296,7 @@ def test_a_state_of_the_release_before_is_read(states: JobQueue):
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"project": "three"}', "\0" * 100])
 def test_a_damaged_file_is_set_aside_and_counting_begins_anew(
     states: JobQueue, caplog: pytest.LogCaptureFixture, content: str
-):
+) -> None:
     enqueue(states, 3)
     (states.folder / "project_3.json").write_text(content)
     assert states.read(3).jobs == []
@@ -302,7 +305,7 @@ def test_a_damaged_file_is_set_aside_and_counting_begins_anew(
     assert enqueue(states, 3)
 
 
-def test_the_file_is_json_for_people_to_read(states: JobQueue):
+def test_the_file_is_json_for_people_to_read(states: JobQueue) -> None:
     identity = enqueue(states, 3, "START_TRAINING")
     content = json.loads((states.folder / "project_3.json").read_text())
     assert content["jobs"][0]["id"] == identity
@@ -316,7 +319,7 @@ def count_fifty(folder: Path) -> None:
             trainings.updates += 1
 
 
-def test_no_event_is_lost_between_processes(states: JobQueue, tmp_path: Path):
+def test_no_event_is_lost_between_processes(states: JobQueue, tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=count_fifty, args=(tmp_path,)) for _ in range(2)]
     for process in processes:
@@ -328,7 +331,7 @@ def test_no_event_is_lost_between_processes(states: JobQueue, tmp_path: Path):
 
 def test_a_training_that_a_person_asks_for_starts_from_scratch_also_where_one_was_queued(
     states: JobQueue,
-):
+) -> None:
     with states.change(3) as trainings:
         queued = trainings.enqueue("ANNOTATION_CREATED")
         assert not queued.from_scratch

@@ -2,6 +2,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -21,7 +22,7 @@ def work(seconds: float = 60) -> None:
         sum(range(1000))
 
 
-def test_work_goes_on_while_there_is_no_reason_to_stop():
+def test_work_goes_on_while_there_is_no_reason_to_stop() -> None:
     looks = []
     with stopped_by(lambda: looks.append(1)):
         work(0.3)
@@ -29,7 +30,7 @@ def test_work_goes_on_while_there_is_no_reason_to_stop():
 
 
 @pytest.mark.parametrize("waiting", [work, time.sleep, threading.Event().wait])
-def test_a_reason_stops_work_and_waiting_alike(waiting: object):
+def test_a_reason_stops_work_and_waiting_alike(waiting: Callable[[float], object]) -> None:
     began = time.monotonic()
     with pytest.raises(TrainingStopped) as stopped, stopped_by(lambda: "cancelled"):
         waiting(60)
@@ -42,14 +43,14 @@ def work_until_sigterm() -> None:
     work()
 
 
-def test_sigterm_stops_without_a_reason():
+def test_sigterm_stops_without_a_reason() -> None:
     with pytest.raises(TrainingStopped) as stopped, stopped_by(lambda: None):
         work_until_sigterm()
     assert stopped.value.reason is None
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_a_stop_that_is_lost_is_tried_again(asked: bool):
+def test_a_stop_that_is_lost_is_tried_again(asked: bool) -> None:
     lost = []
 
     def lose_one() -> None:
@@ -64,7 +65,7 @@ def test_a_stop_that_is_lost_is_tried_again(asked: bool):
     assert len(lost) == 1
 
 
-def test_what_leaves_out_a_bad_task_does_not_take_a_stop_for_one():
+def test_what_leaves_out_a_bad_task_does_not_take_a_stop_for_one() -> None:
     def leave_out() -> None:
         try:
             work()
@@ -75,7 +76,7 @@ def test_what_leaves_out_a_bad_task_does_not_take_a_stop_for_one():
         leave_out()
 
 
-def test_signals_mean_what_they_did_before():
+def test_signals_mean_what_they_did_before() -> None:
     before = [signal.getsignal(number) for number in (STOP, signal.SIGTERM)]
     with stopped_by(lambda: None):
         assert signal.getsignal(signal.SIGTERM) not in before

@@ -46,7 +46,7 @@ def start(trainers: list[subprocess.Popen[bytes]], work: str, before: str = "") 
     return trainer
 
 
-def test_a_process_is_asked_to_end_when_its_service_ended(trainers: list[subprocess.Popen[bytes]]):
+def test_a_process_is_asked_to_end_when_its_service_ended(trainers: list[subprocess.Popen[bytes]]) -> None:
     trainer = start(trainers, FOR_EVER)
     assert trainer.poll() is None
     assert trainer.stdin
@@ -57,14 +57,16 @@ def test_a_process_is_asked_to_end_when_its_service_ended(trainers: list[subproc
 @pytest.mark.parametrize("before", ["", IGNORE])
 def test_a_process_that_computes_without_letting_a_thread_run_ends_too(
     trainers: list[subprocess.Popen[bytes]], before: str
-):
+) -> None:
     trainer = start(trainers, HOLD, before)
     assert trainer.stdin
     trainer.stdin.close()
     assert trainer.wait(180) in (-signal.SIGTERM, -signal.SIGKILL)
 
 
-def test_a_process_that_was_asked_gets_time_to_put_its_job_back(trainers: list[subprocess.Popen[bytes]]):
+def test_a_process_that_was_asked_gets_time_to_put_its_job_back(
+    trainers: list[subprocess.Popen[bytes]],
+) -> None:
     trainer = start(trainers, FOR_EVER, IGNORE)
     assert trainer.stdin
     assert trainer.stdout
@@ -73,7 +75,7 @@ def test_a_process_that_was_asked_gets_time_to_put_its_job_back(trainers: list[s
     assert trainer.wait(180) == -signal.SIGKILL
 
 
-def test_nothing_is_left_of_a_process_that_was_killed(trainers: list[subprocess.Popen[bytes]]):
+def test_nothing_is_left_of_a_process_that_was_killed(trainers: list[subprocess.Popen[bytes]]) -> None:
     trainer = start(trainers, FOR_EVER)
     (guard,) = children(trainer.pid)
     kill(trainer.pid)

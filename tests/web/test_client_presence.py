@@ -18,7 +18,7 @@ def ends() -> Iterator[Pair]:
 
 
 @pytest.mark.parametrize("name", ["gunicorn.socket", "werkzeug.socket"])
-def test_a_client_is_there_until_it_closes_its_connection(ends: Pair, name: str):
+def test_a_client_is_there_until_it_closes_its_connection(ends: Pair, name: str) -> None:
     client, server = ends
     environ = {name: server}
     assert client_waits(environ)
@@ -29,7 +29,7 @@ def test_a_client_is_there_until_it_closes_its_connection(ends: Pair, name: str)
     assert not client_waits(environ)
 
 
-def test_a_connection_that_is_reset_or_closed_here_has_no_client(ends: Pair):
+def test_a_connection_that_is_reset_or_closed_here_has_no_client(ends: Pair) -> None:
     client, server = ends
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
@@ -38,6 +38,6 @@ def test_a_connection_that_is_reset_or_closed_here_has_no_client(ends: Pair):
     assert not client_waits({"gunicorn.socket": server})
 
 
-def test_a_server_that_gives_no_connection_is_believed():
+def test_a_server_that_gives_no_connection_is_believed() -> None:
     assert client_waits({})
     assert not client_waits({"waitress.client_disconnected": lambda: True})

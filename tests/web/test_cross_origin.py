@@ -49,28 +49,30 @@ def trained(backend: Backend, run_walk: Segmenter) -> Backend:
 
 @pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize("headers", SENT_BY_OUR_PAGE_OR_A_PROGRAM)
-def test_our_own_page_and_programs_may_change_things(client: FlaskClient, headers: dict[str, str]):
+def test_our_own_page_and_programs_may_change_things(client: FlaskClient, headers: dict[str, str]) -> None:
     sent = {"Host": HOST} | headers
     assert client.post("/projects/3/train", headers=sent).status_code == 201
-    assert len(client.post("/projects/3/training/cancel", headers=sent).json["cancelled"]) == 1
+    assert len(client.post("/projects/3/training/cancel", headers=sent).get_json()["cancelled"]) == 1
     assert client.post("/projects/3/rollback", headers=sent).status_code == 200
     assert client.post("/webhook", json=EVENT, headers=sent).status_code == 201
 
 
 @pytest.mark.parametrize("headers", SENT_BY_ANOTHER_SITE)
-def test_a_page_of_another_site_may_not(client: FlaskClient, trained: Backend, headers: dict[str, str]):
+def test_a_page_of_another_site_may_not(
+    client: FlaskClient, trained: Backend, headers: dict[str, str]
+) -> None:
     sent = {"Host": HOST} | headers
     version = trained.store.version(3)
     for path in ("train", "rollback", "training/cancel"):
         answer = client.post(f"/projects/3/{path}", headers=sent)
         assert answer.status_code == 403, path
-        assert "another site" in answer.json["detail"]
+        assert "another site" in answer.get_json()["detail"]
     assert client.post("/webhook", json=EVENT, headers=sent).status_code == 403
     assert trained.store.version(3) == version
     assert trained.queue.states.projects() == []
 
 
-def test_every_route_that_takes_more_than_a_look_refuses_other_sites(app: Flask, client: FlaskClient):
+def test_every_route_that_takes_more_than_a_look_refuses_other_sites(app: Flask, client: FlaskClient) -> None:
     methods = {"POST", "PUT", "PATCH", "DELETE"}
     changing = [
         (method, rule.rule.replace("<project:project>", "3"))
@@ -83,13 +85,13 @@ def test_every_route_that_takes_more_than_a_look_refuses_other_sites(app: Flask,
         assert answer.status_code == 403, path
 
 
-def test_links_from_other_sites_lead_to_the_pages(client: FlaskClient):
+def test_links_from_other_sites_lead_to_the_pages(client: FlaskClient) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"}
     assert client.get("/projects", headers=headers).status_code == 200
     assert client.head("/health", headers=headers).status_code == 200
 
 
-def test_a_browser_is_told_on_a_page(client: FlaskClient, settings: Settings):
+def test_a_browser_is_told_on_a_page(client: FlaskClient, settings: Settings) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Accept": "text/html"}
     answer = client.post("/projects/3/train", headers=headers)
     assert (answer.status_code, answer.mimetype) == (403, "text/html")

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 import _wsgi
 from tests.support.models import of_one_pair, unpack_former
+from tests.support.need import need
 from tests.support.processes import small_disk
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import Metrics, PairCard
@@ -107,7 +108,7 @@ def failed(backend: Backend, project: int, error: str) -> None:
         ("text/html, application/json;q=0.9, */*;q=0.1", "text/html"),
     ],
 )
-def test_browsers_get_a_page_and_programs_json(client: FlaskClient, accept: str | None, kind: str):
+def test_browsers_get_a_page_and_programs_json(client: FlaskClient, accept: str | None, kind: str) -> None:
     headers = {"Accept": accept} if accept else {}
     answer = client.get("/projects", headers=headers)
     assert (answer.status_code, answer.mimetype) == (200, kind)
@@ -117,12 +118,12 @@ def test_browsers_get_a_page_and_programs_json(client: FlaskClient, accept: str 
         assert (missing.status_code, missing.mimetype) == (404, kind), path
 
 
-def test_other_routes_answer_browsers_as_ever(client: FlaskClient):
+def test_other_routes_answer_browsers_as_ever(client: FlaskClient) -> None:
     for path in ("/nowhere", "/versions", "/projects/3/training", "/projectsx"):
         assert client.get(path, headers=BROWSER).is_json
 
 
-def test_a_page_may_do_what_it_needs_and_no_more(client: FlaskClient, versions: list[str]):
+def test_a_page_may_do_what_it_needs_and_no_more(client: FlaskClient, versions: list[str]) -> None:
     for path in ("/projects", "/projects/x", f"/projects/47/report?version={versions[0]}"):
         headers = client.get(path, headers=BROWSER).headers
         policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
@@ -135,7 +136,7 @@ def test_a_page_may_do_what_it_needs_and_no_more(client: FlaskClient, versions: 
     assert not re.search(r"<style|<script(?! src)|\sstyle=|\son\w+=", page)
 
 
-def test_everything_a_page_loads_is_served(client: FlaskClient):
+def test_everything_a_page_loads_is_served(client: FlaskClient) -> None:
     page = look(client)
     loaded = [*page.xpath("//link/@href"), *page.xpath("//script/@src")]
     assert {name.rpartition(".")[2] for name in loaded} == {"css", "js", "svg"}
@@ -145,7 +146,7 @@ def test_everything_a_page_loads_is_served(client: FlaskClient):
         assert answer.data
 
 
-def test_pages_ask_for_user_and_password(settings: Settings, app: object):
+def test_pages_ask_for_user_and_password(settings: Settings, app: object) -> None:
     del app
     closed = settings.model_copy(update={"basic_auth_user": "me", "basic_auth_pass": SecretStr("secret")})
     client = _wsgi.init_app(settings=closed).test_client()
@@ -158,7 +159,7 @@ def test_pages_ask_for_user_and_password(settings: Settings, app: object):
     assert [client.get(path, headers=known).status_code for path in paths] == [200, 200, 404]
 
 
-def test_links_keep_the_path_that_a_proxy_puts_before_them(client: FlaskClient, versions: list[str]):
+def test_links_keep_the_path_that_a_proxy_puts_before_them(client: FlaskClient, versions: list[str]) -> None:
     del versions
     answer = client.get("/projects", headers=BROWSER, base_url="http://localhost/segmenter/")
     page = html.document_fromstring(answer.text)
@@ -172,7 +173,7 @@ def test_links_keep_the_path_that_a_proxy_puts_before_them(client: FlaskClient, 
 # what is shown
 
 
-def test_without_projects_the_next_steps_are_told(client: FlaskClient, settings: Settings):
+def test_without_projects_the_next_steps_are_told(client: FlaskClient, settings: Settings) -> None:
     page = look(client)
     steps = text(page.find_class("first-steps")[0])
     for word in ("Connect Model", "http://localhost", "submit", "Start Training"):
@@ -181,13 +182,15 @@ def test_without_projects_the_next_steps_are_told(client: FlaskClient, settings:
     assert not settings.model_dir.exists()
 
 
-def test_a_missing_token_is_told(settings: Settings, app: object):
+def test_a_missing_token_is_told(settings: Settings, app: object) -> None:
     del app
     client = _wsgi.init_app(settings=settings.model_copy(update={"label_studio_api_key": SecretStr("")}))
     assert "LABEL_STUDIO_API_KEY" in text(look(client.test_client()))
 
 
-def test_a_project_is_shown_with_title_version_quality_and_links(client: FlaskClient, versions: list[str]):
+def test_a_project_is_shown_with_title_version_quality_and_links(
+    client: FlaskClient, versions: list[str]
+) -> None:
     shown = card(look(client), 47)
     assert (text(shown.xpath(".//h2")[0]), status(shown)) == ("Basic motions", "trained")
     given = text(shown)
@@ -204,7 +207,7 @@ def test_a_project_is_shown_with_title_version_quality_and_links(client: FlaskCl
 
 def test_versions_stand_below_each_other_with_what_they_were_measured_on(
     client: FlaskClient, versions: list[str]
-):
+) -> None:
     rows = card(look(client), 47).xpath(".//tbody/tr")
     given = [[text(cell) for cell in row] for row in rows]
     assert [cells[0].split()[0] for cells in given] == ["v3", "v2", "v1"]
@@ -219,18 +222,18 @@ def test_versions_stand_below_each_other_with_what_they_were_measured_on(
 
 def test_links_lead_to_the_public_address_of_label_studio(
     settings: Settings, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(47, of_one_pair(run_walk))
     public = settings.model_copy(update={"label_studio_public_url": "https://studio.example.com/ls"})
     client = _wsgi.init_app(settings=public).test_client()
     assert "https://studio.example.com/ls/projects/47/data" in card(look(client), 47).xpath(".//a/@href")
-    (given,) = client.get("/projects").json["projects"]
+    (given,) = client.get("/projects").get_json()["projects"]
     assert given["label_studio"] == "https://studio.example.com/ls/projects/47/data"
 
 
 def test_a_training_that_runs_is_shown_with_step_bar_and_figures(
     client: FlaskClient, backend: Backend, versions: list[str]
-):
+) -> None:
     del versions
     queued(backend, 47)
     started(backend, 47, "fetching tasks")
@@ -255,10 +258,10 @@ def test_a_training_that_runs_is_shown_with_step_bar_and_figures(
     shown = card(look(client), 47)
     assert (text(shown.find_class("step")[0]), text(shown.find_class("epoch")[0])) == ("checking", "")
     assert shown.xpath(".//progress")[0].get("value") is None
-    assert client.get("/projects").json["projects"][0]["progress"] is None
+    assert client.get("/projects").get_json()["projects"][0]["progress"] is None
 
 
-def test_each_state_of_a_training_has_its_word_and_its_buttons(client: FlaskClient, backend: Backend):
+def test_each_state_of_a_training_has_its_word_and_its_buttons(client: FlaskClient, backend: Backend) -> None:
     queued(backend, 3)
     failed(backend, 4, "no annotated task of project 4 can be learned from")
     queued(backend, 5)
@@ -279,7 +282,7 @@ def test_each_state_of_a_training_has_its_word_and_its_buttons(client: FlaskClie
         6: ("stopping", {"Train"}),
         7: ("training", {"Cancel"}),
     }
-    given = {int(each["project"]): each["status"] for each in client.get("/projects").json["projects"]}
+    given = {int(each["project"]): each["status"] for each in client.get("/projects").get_json()["projects"]}
     for project, (word, names) in expected.items():
         assert (status(card(page, project)), set(buttons(card(page, project)))) == (word, names)
         assert given[project] == word
@@ -290,7 +293,7 @@ def test_each_state_of_a_training_has_its_word_and_its_buttons(client: FlaskClie
 
 def test_a_training_that_is_tried_again_is_shown_with_its_reason_and_the_next_try(
     client: FlaskClient, backend: Backend
-):
+) -> None:
     queued(backend, 3)
     started(backend, 3)
     with backend.queue.states.change(3) as trainings:
@@ -301,12 +304,12 @@ def test_a_training_that_is_tried_again_is_shown_with_its_reason_and_the_next_tr
     assert "The last try failed" in text(shown)
     assert "answered 503 to <the request>" in text(shown)
     moments = shown.xpath(".//div[contains(@class, 'notice')]//time/@datetime")
-    assert moments == [job.failed_at.isoformat(), job.not_before.isoformat()]
+    assert moments == [need(job.failed_at).isoformat(), need(job.not_before).isoformat()]
     assert set(buttons(shown)) == {"Cancel", "Train"}
-    (given,) = client.get("/projects").json["projects"]
+    (given,) = client.get("/projects").get_json()["projects"]
     assert (given["state"], given["error"], given["attempts"]) == ("queued", job.error, 1)
     assert datetime.fromisoformat(given["not_before"]) == job.not_before
-    training = client.get("/projects/3/training").json
+    training = client.get("/projects/3/training").get_json()
     assert (training["state"], training["last_error"]) == ("queued", job.error)
     assert datetime.fromisoformat(training["not_before"]) == job.not_before
     client.post("/projects/3/train")
@@ -315,7 +318,7 @@ def test_a_training_that_is_tried_again_is_shown_with_its_reason_and_the_next_tr
 
 def test_a_project_whose_state_cannot_be_used_is_shown_with_the_reason_beside_the_others(
     client: FlaskClient, backend: Backend
-):
+) -> None:
     queued(backend, 3)
     (backend.queue.states.folder / "project_4.json").write_text('{"format": 99}')
     (backend.queue.states.folder / "project_5.json").mkdir()
@@ -325,27 +328,27 @@ def test_a_project_whose_state_cannot_be_used_is_shown_with_the_reason_beside_th
     assert "Is a directory" in text(card(page, 5))
     assert set(buttons(card(page, 4))) == set()
     assert text(page.get_element_by_id("summary")) == "1 waiting 2 blocked"
-    assert "format 99" in client.get("/projects/4/training").json["problem"]
+    assert "format 99" in client.get("/projects/4/training").get_json()["problem"]
     for project, reason in ((4, "newer release"), (5, "Is a directory")):
         answer = client.post(f"/projects/{project}/train")
-        assert (answer.status_code, reason in answer.json["detail"]) == (503, True)
+        assert (answer.status_code, reason in answer.get_json()["detail"]) == (503, True)
     assert client.get("/metrics").status_code == 200
 
 
-def test_pages_answer_while_a_projects_lock_is_held(client: FlaskClient, backend: Backend):
+def test_pages_answer_while_a_projects_lock_is_held(client: FlaskClient, backend: Backend) -> None:
     queued(backend, 3)
     with FileLock(backend.queue.states.folder / "project_3.lock"):
         for path in ("/projects", "/metrics", "/ready", "/projects/3/training"):
             assert client.get(path).status_code == 200
         assert client.post("/projects/3/train").status_code == 201  # kept
         answer = client.post("/projects/3/training/cancel")
-        assert (answer.status_code, "project_3.lock" in answer.json["detail"]) == (503, True)
+        assert (answer.status_code, "project_3.lock" in answer.get_json()["detail"]) == (503, True)
         queued(backend, 4)
     backend.queue.look()
     assert backend.queue.states.read(3).jobs[0].event == "START_TRAINING"
 
 
-def test_events_that_do_not_train_yet_are_counted(settings: Settings, app: object):
+def test_events_that_do_not_train_yet_are_counted(settings: Settings, app: object) -> None:
     del app
     app = _wsgi.init_app(settings=settings.model_copy(update={"start_training_each_n_updates": 10}))
     client = app.test_client()
@@ -356,7 +359,7 @@ def test_events_that_do_not_train_yet_are_counted(settings: Settings, app: objec
     assert "3 of 10 annotations" in text(shown)
 
 
-def test_what_others_wrote_is_text(client: FlaskClient, backend: Backend, run_walk: Segmenter):
+def test_what_others_wrote_is_text(client: FlaskClient, backend: Backend, run_walk: Segmenter) -> None:
     backend.store.save(3, of_one_pair(run_walk, **about(0.5, title=HOSTILE)))
     backend.store.save(3, of_one_pair(run_walk, **about(0.5, title=HOSTILE)))
     failed(backend, 3, HOSTILE)
@@ -372,7 +375,7 @@ def test_what_others_wrote_is_text(client: FlaskClient, backend: Backend, run_wa
 
 def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
     client: FlaskClient, backend: Backend, run_walk: Segmenter, settings: Settings
-):
+) -> None:
     settings.model_dir.mkdir()
     unpack_former(2, backend.store.path(3))
     first, _ = (
@@ -386,7 +389,7 @@ def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
     assert "on the training series" in text(card(page, 3).find_class("metrics")[0])
     assert len(card(page, 4).xpath(".//tbody/tr")) == 2
     assert card(page, 6).find_class("metrics") == []
-    given = {each["project"]: each for each in client.get("/projects").json["projects"]}
+    given = {each["project"]: each for each in client.get("/projects").get_json()["projects"]}
     assert given["3"]["versions"][0]["quality"] == {
         "held_out": False,
         "macro_f1": 0.9954,
@@ -398,7 +401,7 @@ def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
 
 def test_requests_that_name_no_project_have_a_model_but_no_training(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(0, of_one_pair(run_walk))
     shown = card(look(client), 0)
     assert text(shown.xpath(".//h2")[0]) == "Requests that name no project"
@@ -406,12 +409,12 @@ def test_requests_that_name_no_project_have_a_model_but_no_training(
     assert client.post("/projects/0/train").status_code == 404
 
 
-def test_programs_are_told_the_same(client: FlaskClient, backend: Backend, versions: list[str]):
+def test_programs_are_told_the_same(client: FlaskClient, backend: Backend, versions: list[str]) -> None:
     job = queued(backend, 47)
     started(
         backend, 47, "training", Progress(epoch=4, epochs=9, loss=0.5, balanced_accuracy=0.8, min_f1=0.25)
     )
-    (given,) = client.get("/projects").json["projects"]
+    (given,) = client.get("/projects").get_json()["projects"]
     assert (given["project"], given["title"], given["version"]) == ("47", "Basic motions", versions[2])
     assert (given["job"], given["state"], given["step"], given["progress"]["epoch"]) == (
         job.id,
@@ -430,18 +433,18 @@ def test_programs_are_told_the_same(client: FlaskClient, backend: Backend, versi
         "quality": {"held_out": True, "macro_f1": 0.75, "segment_f1": 0.375, "point_f1": None},
     }
     assert given["report"] == "/projects/47/report"
-    training = client.get("/projects/47/training").json
+    training = client.get("/projects/47/training").get_json()
     assert (training["step"], training["progress"]["epoch"]) == ("training", 4)
 
 
 def test_figures_of_versions_are_read_once(
     client: FlaskClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     from timeseries_segmenter.storage import model_store
 
     client.get("/projects")
     monkeypatch.setattr(model_store, "read_card", lambda path: pytest.fail(f"{path} is read again"))
-    (given,) = client.get("/projects").json["projects"]
+    (given,) = client.get("/projects").get_json()["projects"]
     assert len(given["versions"]) == len(versions)
 
 
@@ -457,7 +460,9 @@ def follow(client: FlaskClient, path: str, **form: str) -> html.HtmlElement:
     return look(client, address.removeprefix("/projects"))
 
 
-def test_train_queues_a_training_from_scratch(client: FlaskClient, backend: Backend, versions: list[str]):
+def test_train_queues_a_training_from_scratch(
+    client: FlaskClient, backend: Backend, versions: list[str]
+) -> None:
     del versions
     address = buttons(card(look(client), 47))["Train"]
     page = follow(client, address)
@@ -468,7 +473,7 @@ def test_train_queues_a_training_from_scratch(client: FlaskClient, backend: Back
     assert (answer.status_code, answer.json) == (201, {"job": job.id})
 
 
-def test_cancel_takes_a_training_back(client: FlaskClient, backend: Backend):
+def test_cancel_takes_a_training_back(client: FlaskClient, backend: Backend) -> None:
     queued(backend, 3)
     address = buttons(card(look(client), 3))["Cancel"]
     assert status(card(follow(client, address), 3)) == "cancelled"
@@ -479,7 +484,7 @@ def test_cancel_takes_a_training_back(client: FlaskClient, backend: Backend):
 
 def test_roll_back_serves_the_version_that_is_chosen(
     client: FlaskClient, backend: Backend, versions: list[str]
-):
+) -> None:
     form = card(look(client), 47).xpath(".//details[@class='rollback']//form")[0]
     options = form.xpath(".//option/@value")
     assert options == [versions[1], versions[0]]
@@ -497,17 +502,19 @@ def test_roll_back_serves_the_version_that_is_chosen(
 )
 def test_programs_roll_back_to_the_version_before(
     client: FlaskClient, backend: Backend, versions: list[str], request_: dict[str, Any]
-):
+) -> None:
     for restored in (versions[1], versions[0]):
         answer = client.post("/projects/47/rollback", **request_)
-        assert (answer.status_code, answer.json["restored"]) == (200, restored)
-        assert answer.json["version"] == backend.store.version(47)
+        assert (answer.status_code, answer.get_json()["restored"]) == (200, restored)
+        assert answer.get_json()["version"] == backend.store.version(47)
 
 
-def test_programs_roll_back_to_a_version_with_a_form_or_json(client: FlaskClient, versions: list[str]):
+def test_programs_roll_back_to_a_version_with_a_form_or_json(
+    client: FlaskClient, versions: list[str]
+) -> None:
     for kind in ("json", "data"):
         answer = client.post("/projects/47/rollback", **{kind: {"version": versions[0]}})
-        assert (answer.status_code, answer.json["restored"]) == (200, versions[0])
+        assert (answer.status_code, answer.get_json()["restored"]) == (200, versions[0])
 
 
 @pytest.mark.parametrize(
@@ -536,22 +543,22 @@ def test_a_rollback_that_can_not_be_says_why(
     request_: dict[str, Any],
     code: int,
     words: str,
-):
+) -> None:
     for headers in ({}, BROWSER):
         answer = client.post("/projects/47/rollback", **request_, headers=headers)
         assert answer.status_code == code
-        assert words in (answer.json["detail"] if answer.is_json else answer.text)
+        assert words in (answer.get_json()["detail"] if answer.is_json else answer.text)
     assert backend.store.version(47) == versions[2]
 
 
 def test_a_rollback_conflicts_with_the_version_that_is_served_or_the_first(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     first = backend.store.save(3, of_one_pair(run_walk))
     answer = client.post("/projects/3/rollback")
-    assert (answer.status_code, f"no version before {first}" in answer.json["detail"]) == (409, True)
+    assert (answer.status_code, f"no version before {first}" in answer.get_json()["detail"]) == (409, True)
     answer = client.post("/projects/3/rollback", json={"version": first})
-    assert (answer.status_code, "is served" in answer.json["detail"]) == (409, True)
+    assert (answer.status_code, "is served" in answer.get_json()["detail"]) == (409, True)
     page = client.post("/projects/3/rollback", headers=BROWSER)
     assert (page.status_code, page.mimetype) == (409, "text/html")
     assert "no version before" in page.text
@@ -561,21 +568,21 @@ def test_a_rollback_conflicts_with_the_version_that_is_served_or_the_first(
 
 def test_a_version_that_is_damaged_is_not_served(
     client: FlaskClient, backend: Backend, versions: list[str], settings: Settings
-):
+) -> None:
     (settings.model_dir / "versions" / f"{versions[0]}.pt").write_bytes(b"damaged")
     answer = client.post("/projects/47/rollback", json={"version": versions[0]})
-    assert (answer.status_code, versions[0] in answer.json["detail"]) == (409, True)
+    assert (answer.status_code, versions[0] in answer.get_json()["detail"]) == (409, True)
     assert backend.store.version(47) == versions[2]
 
 
 @pytest.mark.parametrize("action", ["train", "rollback"])
 def test_an_unknown_project_is_not_found_and_leaves_nothing_behind(
     client: FlaskClient, settings: Settings, action: str
-):
+) -> None:
     for project in ("9", "x", "-3", "9" * 19):
         answer = client.post(f"/projects/{project}/{action}")
         assert answer.status_code == 404
-        assert answer.json["detail"]
+        assert answer.get_json()["detail"]
         page = client.post(f"/projects/{project}/{action}", headers=BROWSER)
         assert (page.status_code, page.mimetype) == (404, "text/html")
     assert not settings.model_dir.exists()
@@ -583,7 +590,7 @@ def test_an_unknown_project_is_not_found_and_leaves_nothing_behind(
 
 def test_a_folder_that_can_not_be_written_is_told_on_a_page(
     client: FlaskClient, backend: Backend, run_walk: Segmenter, settings: Settings
-):
+) -> None:
     import subprocess
 
     with small_disk(settings.model_dir):
@@ -600,7 +607,7 @@ def test_a_folder_that_can_not_be_written_is_told_on_a_page(
 
 def test_a_failure_is_told_without_its_cause(
     client: FlaskClient, backend: Backend, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     def fail() -> None:
         raise RuntimeError("secret cause")
 

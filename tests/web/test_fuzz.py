@@ -95,7 +95,7 @@ def from_file() -> dict[str, Any]:
 
 
 PREDICTIONS = [*(shorter(recorded.body(name)) for name in (INLINE, *recorded.PREDICTIONS)), from_file()]
-BODIES = {
+BODIES: dict[str, list[Any]] = {
     "/predict": [*PREDICTIONS, *(shorter(recorded.body(INLINE)) for _ in PREDICTIONS)],
     "/setup": [recorded.body("setup_request_index_time")],
     "/webhook": [recorded.body(name) for name in recorded.WEBHOOKS],
@@ -198,25 +198,25 @@ def _mutate(draw: st.DrawFn, body: dict[str, Any]) -> None:
             place[key] = deepcopy(draw(odd))  # what is drawn twice is one object
 
 
-def test_mutated_predictions_get_an_answer_in_strict_json(client: FlaskClient):
+def test_mutated_predictions_get_an_answer_in_strict_json(client: FlaskClient) -> None:
     with_regions = []
 
     @tries(250)
     @given(mutated("/predict"))
     @example(recorded.body(INLINE))
     @example({"tasks": [], "label_config": CONFIG, "project": True})
-    def ask(body: object) -> None:
+    def ask(body: Any) -> None:
         answer = post(client, "/predict", body)
         if answer.status_code == 200:
-            assert len(answer.json["results"]) == len(body["tasks"])
-            with_regions.append(any(result["result"] for result in answer.json["results"]))
+            assert len(answer.get_json()["results"]) == len(body["tasks"])
+            with_regions.append(any(result["result"] for result in answer.get_json()["results"]))
 
     ask()
     assert sum(with_regions) > len(with_regions) / 10  # so many went all the way
 
 
 @pytest.mark.parametrize("path", ["/setup", "/webhook", "/versions", "/job_status"])
-def test_mutated_bodies_get_an_answer_in_strict_json(client: FlaskClient, path: str):
+def test_mutated_bodies_get_an_answer_in_strict_json(client: FlaskClient, path: str) -> None:
     @tries(120)
     @given(mutated(path))
     @example({"schema": CONFIG, "project": True})
@@ -228,7 +228,7 @@ def test_mutated_bodies_get_an_answer_in_strict_json(client: FlaskClient, path: 
 
 
 @pytest.mark.parametrize("path", BODIES)
-def test_damaged_texts_get_an_answer_in_strict_json(client: FlaskClient, path: str):
+def test_damaged_texts_get_an_answer_in_strict_json(client: FlaskClient, path: str) -> None:
     @tries(60)
     @given(st.sampled_from(BODIES[path]), st.data())
     def ask(body: dict[str, Any], data: st.DataObject) -> None:
@@ -270,7 +270,7 @@ EDGES = {
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"":', "}")])
 def test_values_nested_up_to_the_limit_get_an_answer(
     client: FlaskClient, path: str, form: str, opening: str, closing: str
-):
+) -> None:
     def ask(depth: int) -> tuple[int, str]:
         body = form.format(config=json.dumps(CONFIG), deep=opening * depth + "1" + closing * depth)
         answer = client.post(path, data=body, content_type=JSON)
@@ -410,7 +410,7 @@ def paths(draw: st.DrawFn, rules: list[Rule]) -> str:
     )
 
 
-def test_every_route_answers_whatever_method_query_headers_and_body_it_gets(client: FlaskClient):
+def test_every_route_answers_whatever_method_query_headers_and_body_it_gets(client: FlaskClient) -> None:
     rules = sorted(client.application.url_map.iter_rules(), key=str)
     assert len(rules) > 8
 
@@ -436,7 +436,7 @@ GUARDED = {"basic_auth_user": "ü", "basic_auth_pass": SecretStr("p\xe9"), "webh
 
 
 @pytest.mark.parametrize("settings", [GUARDED], indirect=True)
-def test_without_the_password_every_route_but_health_refuses_whatever_it_gets(client: FlaskClient):
+def test_without_the_password_every_route_but_health_refuses_whatever_it_gets(client: FlaskClient) -> None:
     rules = sorted(client.application.url_map.iter_rules(), key=str)
 
     @tries(200)
@@ -464,5 +464,5 @@ def test_without_the_password_every_route_but_health_refuses_whatever_it_gets(cl
 )
 def test_a_project_number_of_any_length_gets_an_answer(
     client: FlaskClient, method: str, form: str, digits: int
-):
+) -> None:
     check(client.open(form.format("9" * digits), method=method))

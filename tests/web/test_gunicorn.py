@@ -24,7 +24,8 @@ from tests.support.counted_requests import counted
 from tests.support.http_server import Reply, Request
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
 from tests.support.models import of_one_pair
-from tests.support.processes import children, kill, lives, wait_for, workers
+from tests.support.need import need
+from tests.support.processes import children, kill, wait_ended, wait_for, workers
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
@@ -94,7 +95,7 @@ def start(settings: Settings, log: Path, tmp_path: Path) -> Iterator[StartGunico
         left += [trainer for web in left for trainer in workers(web)]
         master.terminate()
         master.wait(180)
-        wait_for(lambda left=left: not any(map(lives, left)))
+        wait_ended(left)
 
 
 def ask_all(ask: Callable[[], str], times: int = 40) -> set[str]:
@@ -110,7 +111,7 @@ def version(url: str) -> str:
 
 def test_all_processes_serve_a_new_version_at_once(
     start: StartGunicorn, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     _, url = start()
     store = ModelStore(settings)
     for _ in range(3):
@@ -122,7 +123,7 @@ def test_all_processes_serve_a_new_version_at_once(
 
 def test_no_process_serves_half_a_file_or_an_older_version_after_a_newer(
     start: StartGunicorn, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     _, url = start()
     store = ModelStore(settings)
     saved = [store.save(3, of_one_pair(run_walk))]
@@ -152,7 +153,7 @@ def test_no_process_serves_half_a_file_or_an_older_version_after_a_newer(
         assert found in saved[before : after + 1]
 
 
-def test_metrics_are_those_of_all_processes(start: StartGunicorn, log: Path, tmp_path: Path):
+def test_metrics_are_those_of_all_processes(start: StartGunicorn, log: Path, tmp_path: Path) -> None:
     master, url = start()
     before = counted(url)
     for _ in range(60):
@@ -171,7 +172,7 @@ def test_metrics_are_those_of_all_processes(start: StartGunicorn, log: Path, tmp
 
 def test_of_several_processes_one_trains_at_a_time_and_events_become_two_trainings(
     start: StartGunicorn, settings: Settings
-):
+) -> None:
     _, url = start()
     with ThreadPoolExecutor(8) as pool:
         posts = list(pool.map(lambda _: requests.post(f"{url}/webhook", json=START, timeout=60), range(40)))
@@ -191,7 +192,7 @@ def all_ended(states: JobQueue) -> bool:
 
 def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
     start: StartGunicorn, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
-):
+) -> None:
     ModelStore(settings).save(4, of_one_pair(run_walk))  # 3 is the one that is trained
     arrived = threading.Event()
 
@@ -222,7 +223,7 @@ def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
 
 def test_what_was_pending_when_everything_was_killed_is_trained_after_the_next_start(
     start: StartGunicorn, settings: Settings
-):
+) -> None:
     master, url = start(**ENDLESS, START_TRAINING_EACH_N_UPDATES="3")
     created = recorded.body("webhook_annotation_created_range_and_instant")
     created["project"]["id"] = 4
@@ -239,14 +240,14 @@ def test_what_was_pending_when_everything_was_killed_is_trained_after_the_next_s
         os.kill(process, signal.SIGKILL)
     master.wait()
     _, url = start(START_TRAINING_EACH_N_UPDATES="3")
-    ended = wait_for(lambda: (job := states.read(3).job(waiting)) and job.ended_at and job)
+    ended = wait_for(lambda: job if (job := states.read(3).job(waiting)) and job.ended_at else None)
     assert ended.state is State.FINISHED
-    assert "takes its place" in states.read(3).job(running).error
+    assert "takes its place" in need(need(states.read(3).job(running)).error)
     assert states.read(4).updates == 2  # counts survive
     assert requests.post(f"{url}/webhook", json=created, timeout=60).json()["job"]
 
 
-def test_every_line_of_the_log_is_an_object_where_json_is_asked_for(start: StartGunicorn, log: Path):
+def test_every_line_of_the_log_is_an_object_where_json_is_asked_for(start: StartGunicorn, log: Path) -> None:
     master, url = start(LOG_FORMAT="json")
     requests.post(f"{url}/webhook", json=START, timeout=60)
     requests.post(f"{url}/setup", json=SETUP, timeout=60)
@@ -267,7 +268,7 @@ def test_every_line_of_the_log_is_an_object_where_json_is_asked_for(start: Start
         assert not secret or secret not in log.read_text()
 
 
-def test_a_body_without_a_length_is_bounded_too(start: StartGunicorn):
+def test_a_body_without_a_length_is_bounded_too(start: StartGunicorn) -> None:
     _, url = start(MAX_REQUEST_MB="1", BASIC_AUTH_USER="me", BASIC_AUTH_PASS="secret")
     sent = []
 

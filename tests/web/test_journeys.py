@@ -77,34 +77,34 @@ def assert_short(calls: Counter[str], *, once: tuple[str, ...]) -> None:
         assert found == [1], f"{name} is called {found} times, and once is right:\n{listed}"
 
 
-def test_a_webhook_goes_through_few_functions_and_is_parsed_once(client: FlaskClient):
+def test_a_webhook_goes_through_few_functions_and_is_parsed_once(client: FlaskClient) -> None:
     def ask() -> TestResponse:
         return client.post("/webhook", json=recorded.body("webhook_start_training"))
 
     ask()
     answer, calls = hops(ask)
     assert answer.status_code == 201
-    assert "job" in answer.json
+    assert "job" in answer.get_json()
     assert_short(calls, once=("webhook", "read_body", "parse_label_config", "TrainingPolicy.count"))
 
 
 def test_a_prediction_goes_through_few_functions_and_is_parsed_once(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     def ask() -> TestResponse:
         return client.post("/predict", json=recorded.body("predict_json_inline"))
 
     backend.store.save(6, of_one_pair(run_walk))
     ask()
     answer, calls = hops(ask)
-    assert [len(result["result"]) for result in answer.json["results"]] == [3, 3, 3]
+    assert [len(result["result"]) for result in answer.get_json()["results"]] == [3, 3, 3]
     assert_short(calls, once=("predict", "read_body", "parse_label_config", "ModelStore.load"))
 
 
 @pytest.mark.usefixtures("app")
 def test_an_answer_names_the_version_of_its_predictions_though_a_newer_one_is_saved_meanwhile(
     settings: Settings, run_walk: Segmenter
-):
+) -> None:
     def save() -> str:
         backend: Backend = app.extensions["timeseries_segmenter"]
         return backend.store.save(6, of_one_pair(run_walk))
@@ -118,5 +118,5 @@ def test_an_answer_names_the_version_of_its_predictions_though_a_newer_one_is_sa
     app: Flask = _wsgi.init_app(TrainedMeanwhile, settings)
     version = save()
     answer = app.test_client().post("/predict", json=recorded.body("predict_json_inline"))
-    assert {result["model_version"] for result in answer.json["results"]} == {version}
-    assert answer.json["model_version"] == version
+    assert {result["model_version"] for result in answer.get_json()["results"]} == {version}
+    assert answer.get_json()["model_version"] == version

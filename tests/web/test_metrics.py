@@ -9,6 +9,7 @@ from tests.support import recorded
 from tests.support.http_server import Reply, Request
 from tests.support.label_studio_server import LabelStudioServer
 from tests.support.models import of_one_pair
+from tests.support.need import need
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.job import State
@@ -39,7 +40,7 @@ def requests_to(route: str, status: int, method: str = "POST") -> tuple[str, tup
     return ("requests_total", (("method", method), ("route", route), ("status", str(status))))
 
 
-def test_requests_are_counted_by_route_and_status(client: FlaskClient):
+def test_requests_are_counted_by_route_and_status(client: FlaskClient) -> None:
     setup = recorded.body("setup_request_index_time")
     for _ in range(3):
         client.post("/setup", json=setup)
@@ -65,7 +66,7 @@ def test_requests_are_counted_by_route_and_status(client: FlaskClient):
 
 def test_predictions_count_rows_seconds_and_models(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body("predict_json_inline")
     assert read(client)[("predicted_rows_total", ())] == 0
@@ -79,7 +80,7 @@ def test_predictions_count_rows_seconds_and_models(
 
 def test_series_that_did_not_change_count_as_cache_hits(
     settings: Settings, run_walk: Segmenter, studio: LabelStudioServer
-):
+) -> None:
     app = _wsgi.init_app(settings=settings.model_copy(update={"label_studio_host": studio.url}))
     client, backend = app.test_client(), app.extensions["timeseries_segmenter"]
 
@@ -102,21 +103,21 @@ def test_series_that_did_not_change_count_as_cache_hits(
 
 def test_trainings_are_counted_by_outcome_with_their_seconds_and_the_queue(
     client: FlaskClient, backend: Backend
-):
+) -> None:
     for project in (3, 4, 5, 6):
         client.post("/webhook", json=START | {"project": {"id": project}})
     assert read(client)[("training_queue_length", ())] == 4
     with backend.queue.states.change(3) as trainings:
-        job = trainings.job_in(State.QUEUED)
+        job = need(trainings.job_in(State.QUEUED))
         job.start("host:7")
-        trainings.finish(job, "p3-v1", [], 12.5)
+        trainings.finish(need(job), "p3-v1", [], 12.5)
     with backend.queue.states.change(4) as trainings:
-        job = trainings.job_in(State.QUEUED)
+        job = need(trainings.job_in(State.QUEUED))
         job.start("host:7")
-        trainings.fail(job, "gone", 2.0)
+        trainings.fail(need(job), "gone", 2.0)
     client.post("/projects/5/training/cancel")
     with backend.queue.states.change(6) as trainings:
-        trainings.job_in(State.QUEUED).start("host:7")
+        need(trainings.job_in(State.QUEUED)).start("host:7")
     counted = read(client)
     outcomes = [
         counted[("trainings_total", (("outcome", name),))] for name in ("finished", "failed", "cancelled")
@@ -126,7 +127,7 @@ def test_trainings_are_counted_by_outcome_with_their_seconds_and_the_queue(
     assert (counted[("training_queue_length", ())], counted[("trainings_running", ())]) == (0, 1)
 
 
-def test_a_training_is_counted_for_good(client: FlaskClient, backend: Backend):
+def test_a_training_is_counted_for_good(client: FlaskClient, backend: Backend) -> None:
     for number in range(30):
         with backend.queue.states.change(3) as trainings:
             job = trainings.enqueue("ANNOTATION_CREATED")
@@ -137,7 +138,9 @@ def test_a_training_is_counted_for_good(client: FlaskClient, backend: Backend):
 
 
 @pytest.mark.parametrize("damage", ["{", "[]"])
-def test_a_state_that_is_damaged_does_not_hide_the_others(client: FlaskClient, backend: Backend, damage: str):
+def test_a_state_that_is_damaged_does_not_hide_the_others(
+    client: FlaskClient, backend: Backend, damage: str
+) -> None:
     for project in (3, 4):
         client.post("/webhook", json=START | {"project": {"id": project}})
     Path(backend.queue.states.folder / "project_3.json").write_text(damage)

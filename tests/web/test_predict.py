@@ -43,7 +43,7 @@ def predict(client: FlaskClient, studio: LabelStudioServer) -> Predict:
         studio.vouch(body)
         answer = client.post("/predict", json=body)
         assert answer.status_code == 200, answer.text
-        results = json.loads(answer.text, parse_constant=pytest.fail)["results"]
+        results: list[dict[str, Any]] = json.loads(answer.text, parse_constant=pytest.fail)["results"]
         assert len(results) == len(body["tasks"])
         for result in results:
             assert set(result) == {"model_version", "score", "result"}
@@ -86,7 +86,9 @@ def assert_found(rows: list[tuple[int, int, str]]) -> None:
 
 
 @pytest.mark.parametrize("name", recorded.PREDICTIONS)
-def test_an_untrained_project_gets_an_entry_without_regions_for_each_task(predict: Predict, name: str):
+def test_an_untrained_project_gets_an_entry_without_regions_for_each_task(
+    predict: Predict, name: str
+) -> None:
     for result in predict(recorded.body(name)):
         assert result == {"model_version": "untrained", "score": 0.0, "result": []}
 
@@ -94,7 +96,7 @@ def test_an_untrained_project_gets_an_entry_without_regions_for_each_task(predic
 @pytest.mark.parametrize("name", recorded.PREDICTIONS)
 def test_every_recorded_form_gets_the_regions_in_its_own_time(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter, name: str
-):
+) -> None:
     body = served(name, studio)
     version = backend.store.save(int(body["project"].split(".")[0]), of_one_pair(run_walk))
     for result in predict(body):
@@ -109,7 +111,7 @@ def test_every_recorded_form_gets_the_regions_in_its_own_time(
 
 def test_dates_are_the_text_of_the_time_cells(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(5, of_one_pair(run_walk))
     body = served("predict_string_date_time", studio)
     cells = set(recorded.csv("predict_string_date_time").decode().replace("\n", ",").split(","))
@@ -119,7 +121,7 @@ def test_dates_are_the_text_of_the_time_cells(
 
 def test_scores_are_probabilities_and_the_tasks_tells_how_sure_the_model_is_of_its_series(
     predict: Predict, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     for task, result in zip(body["tasks"], predict(body), strict=True):
@@ -140,7 +142,7 @@ def beat_request(beats: dict[str, list[float]], channels: str) -> dict[str, Any]
 
 def test_instants_are_exactly_the_regions_whose_start_equals_their_end(
     predict: Predict, backend: Backend, beat: Segmenter, beats: dict[str, list[float]]
-):
+) -> None:
     backend.store.save(6, of_one_pair(beat))
     regions = predict(beat_request(beats, CHANNEL + OTHER))[0]["result"]
     assert [region["value"]["start"] * 4 for region in regions] == pytest.approx(BEATS, abs=1)
@@ -151,7 +153,7 @@ def test_instants_are_exactly_the_regions_whose_start_equals_their_end(
 
 def test_channels_reordered_since_training_are_read_in_the_order_of_the_training(
     predict: Predict, backend: Backend, beat: Segmenter, beats: dict[str, list[float]]
-):
+) -> None:
     backend.store.save(6, of_one_pair(beat))
     (result,) = predict(beat_request(beats, OTHER + CHANNEL))
     assert result == predict(beat_request(beats, CHANNEL + OTHER))[0]
@@ -166,7 +168,7 @@ def test_a_channel_removed_since_training_means_no_regions(
     beats: dict[str, list[float]],
     caplog: pytest.LogCaptureFixture,
     left: str,
-):
+) -> None:
     version = backend.store.save(6, of_one_pair(beat))
     (result,) = predict(beat_request(beats, left))
     assert result == {"model_version": version, "score": 0.0, "result": []}
@@ -175,7 +177,7 @@ def test_a_channel_removed_since_training_means_no_regions(
 
 def test_one_row_of_a_range_label_is_an_instant_and_equal_stamps_are_too(
     predict: Predict, backend: Backend, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     drawn = [Segment(3, 3, ("Run",)), Segment(10, 12, ("Walk",)), Segment(20, 25, ("Run",))]
     monkeypatch.setattr(Segmenter, "predict", lambda *_: Segmentation(drawn, 0.5))
     backend.store.save(6, of_one_pair(run_walk))
@@ -189,7 +191,9 @@ def test_one_row_of_a_range_label_is_an_instant_and_equal_stamps_are_too(
     ]
 
 
-def test_missing_cells_leave_the_answer_strict_json(predict: Predict, backend: Backend, run_walk: Segmenter):
+def test_missing_cells_leave_the_answer_strict_json(
+    predict: Predict, backend: Backend, run_walk: Segmenter
+) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     body["tasks"][0]["data"]["ts"]["value"][50:60] = [None] * 10
@@ -213,7 +217,7 @@ CHANGED_LABELS = {
 @pytest.mark.parametrize("change", CHANGED_LABELS)
 def test_labels_changed_since_training_never_yield_a_wrong_label(
     predict: Predict, backend: Backend, run_walk: Segmenter, change: str
-):
+) -> None:
     version = backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     tags, still_known = CHANGED_LABELS[change]
@@ -239,7 +243,7 @@ CHANGED_CHANNELS = {
 @pytest.mark.parametrize("change", CHANGED_CHANNELS)
 def test_channels_changed_since_training_are_found_by_name_or_nothing_is_drawn(
     predict: Predict, backend: Backend, run_walk: Segmenter, change: str
-):
+) -> None:
     version = backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     tags, fits = CHANGED_CHANNELS[change]
@@ -279,7 +283,7 @@ def test_a_bad_task_costs_one_task_and_is_named_in_the_log(
     run_walk: Segmenter,
     caplog: pytest.LogCaptureFixture,
     bad: dict[str, Any],
-):
+) -> None:
     version = backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     body["tasks"][1] = bad
@@ -312,7 +316,7 @@ BAD_ADDRESSES = [
 @pytest.mark.parametrize("address", BAD_ADDRESSES)
 def test_an_address_that_cannot_be_fetched_costs_one_task(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter, address: str
-):
+) -> None:
     backend.store.save(3, of_one_pair(run_walk))
     body = served(TRIPLE, studio)
     body["tasks"][1]["data"]["csv_url"] = address
@@ -321,7 +325,7 @@ def test_an_address_that_cannot_be_fetched_costs_one_task(
 
 def test_a_model_that_breaks_on_a_series_costs_one_task(
     predict: Predict, backend: Backend, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     predict_series, calls = Segmenter.predict, []
 
     def second_breaks(segmenter: Segmenter, values: Any) -> Segmentation:
@@ -351,7 +355,7 @@ def test_a_model_that_breaks_on_a_series_costs_one_task(
 )
 def test_the_model_is_that_of_the_project_in_the_request_its_context_or_its_tasks(
     predict: Predict, backend: Backend, run_walk: Segmenter, named: dict[str, Any], expected: int
-):
+) -> None:
     versions = {project: backend.store.save(project, of_one_pair(run_walk)) for project in (0, 6, 7)}
     body = recorded.body(INLINE)
     for key in ("project", "params"):
@@ -364,7 +368,7 @@ def test_the_model_is_that_of_the_project_in_the_request_its_context_or_its_task
 
 def test_requests_without_a_project_are_served_by_model_project_0(
     predict: Predict, backend: Backend, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(0, of_one_pair(run_walk))
     assert (settings.model_dir / "model_project_0.pt").exists()
     body = recorded.body(INLINE) | {"project": None}
@@ -379,7 +383,7 @@ def test_a_damaged_model_file_is_named_in_the_log_and_the_version_before_serves(
     backend: Backend,
     run_walk: Segmenter,
     caplog: pytest.LogCaptureFixture,
-):
+) -> None:
     first, second = (
         backend.store.save(6, of_one_pair(run_walk)),
         backend.store.save(6, of_one_pair(run_walk)),
@@ -395,7 +399,7 @@ def test_a_damaged_model_file_is_named_in_the_log_and_the_version_before_serves(
 
 def test_where_no_model_file_is_whole_there_are_no_regions(
     predict: Predict, client: FlaskClient, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     backend.store.path(6).parent.mkdir(parents=True)
     save_model(backend.store.path(6), of_one_pair(run_walk, version="by hand"))
     backend.store.path(6).write_bytes(backend.store.path(6).read_bytes()[:5000])
@@ -406,7 +410,7 @@ def test_where_no_model_file_is_whole_there_are_no_regions(
 
 def test_a_model_file_without_a_version_is_no_internal_error(
     predict: Predict, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     backend.store.path(6).parent.mkdir(parents=True)
     save_model(backend.store.path(6), of_one_pair(run_walk, title="by hand"))
     predict(recorded.body(INLINE))
@@ -414,7 +418,7 @@ def test_a_model_file_without_a_version_is_no_internal_error(
 
 def test_a_model_saved_by_another_process_is_served_at_once(
     predict: Predict, backend: Backend, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     from timeseries_segmenter.storage.model_store import ModelStore
 
     first = backend.store.save(6, of_one_pair(run_walk))
@@ -426,7 +430,7 @@ def test_a_model_saved_by_another_process_is_served_at_once(
 
 def test_predictions_of_many_projects_at_once_are_each_of_their_own_model(
     app: Flask, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     other = replace(run_walk, label_sets=(("Sit",), ("Lie",)))
     projects = {
         project: (run_walk, other)[project % 2] for project in range(1, 13)
@@ -441,7 +445,7 @@ def test_predictions_of_many_projects_at_once_are_each_of_their_own_model(
 
     def ask(project: int) -> tuple[int, dict[str, Any]]:
         answer = app.test_client().post("/predict", json=body | {"project": f"{project}.1"})
-        return project, answer.json
+        return project, answer.get_json()
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(ask, [*projects] * 8))
@@ -452,13 +456,13 @@ def test_predictions_of_many_projects_at_once_are_each_of_their_own_model(
             assert {(label,) for label in found} == set(projects[project].label_sets)
 
 
-def test_no_tasks_get_no_entries(predict: Predict):
+def test_no_tasks_get_no_entries(predict: Predict) -> None:
     body = recorded.body(INLINE)
     body["tasks"] = []
     assert predict(body) == []
 
 
-def test_250_tasks_get_250_entries(predict: Predict, backend: Backend, run_walk: Segmenter):
+def test_250_tasks_get_250_entries(predict: Predict, backend: Backend, run_walk: Segmenter) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     body["tasks"] = body["tasks"][:1] * 250
@@ -467,7 +471,7 @@ def test_250_tasks_get_250_entries(predict: Predict, backend: Backend, run_walk:
 
 def test_series_that_label_studio_serves_are_asked_for_with_the_token(
     predict: Predict, backend: Backend, studio: LabelStudioServer, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(3, of_one_pair(run_walk))
     body = served(TRIPLE, studio)
     assert [len(result["result"]) for result in predict(body)] == [3, 3, 3]
@@ -478,7 +482,7 @@ def test_series_that_label_studio_serves_are_asked_for_with_the_token(
 
 def test_the_config_in_the_request_wins_over_the_one_of_the_training(
     predict: Predict, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(6, of_one_pair(run_walk, label_config=recorded.body(INLINE)["label_config"]))
     body = recorded.body(INLINE)
     body["label_config"] = (
@@ -488,7 +492,9 @@ def test_the_config_in_the_request_wins_over_the_one_of_the_training(
     assert {(region["from_name"], region["to_name"]) for region in regions} == {("tag", "signal")}
 
 
-def test_the_model_object_is_made_for_each_request(client: FlaskClient, monkeypatch: pytest.MonkeyPatch):
+def test_the_model_object_is_made_for_each_request(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = []
     build = TimeSeriesSegmenter.__init__
 

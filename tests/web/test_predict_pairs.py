@@ -37,7 +37,7 @@ def predict(client: FlaskClient) -> Predict:
 
     def ask(data: dict[str, Any], label_config: str = CONFIG) -> dict[str, Any]:
         body = {"tasks": [{"id": 1, "data": data}], "project": "6.1", "label_config": label_config}
-        (result,) = client.post("/predict", json=body).json["results"]
+        (result,) = client.post("/predict", json=body).get_json()["results"]
         return dict(result)
 
     return ask
@@ -48,7 +48,9 @@ def drawn(result: dict[str, Any], from_name: str = "label") -> list[list[str]]:
     return [region["value"]["timeserieslabels"] for region in regions]
 
 
-def test_each_pair_of_tags_draws_its_own_regions(predict: Predict, backend: Backend, run_walk: Segmenter):
+def test_each_pair_of_tags_draws_its_own_regions(
+    predict: Predict, backend: Backend, run_walk: Segmenter
+) -> None:
     renamed = replace(run_walk, label_sets=(("Jump",), ("Sit",)))
     backend.store.save(6, Model(Card(), {PAIR: run_walk, "tag:b": renamed}))
     result = predict({"ts": SERIES, "b": SERIES}, BOTH)
@@ -59,7 +61,7 @@ def test_each_pair_of_tags_draws_its_own_regions(predict: Predict, backend: Back
 
 def test_the_score_is_that_of_the_pair_that_scores_lowest(
     predict: Predict, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     values = np.array(recorded.values(), np.float32)[:, None]
     flat = dict(SERIES, value=[1.0] * recorded.ROWS)
     sure, unsure = sorted(run_walk.predict(each).confidence for each in (values, np.ones_like(values)))[::-1]
@@ -71,7 +73,7 @@ def test_the_score_is_that_of_the_pair_that_scores_lowest(
 
 def test_a_pair_whose_series_is_missing_costs_its_own_regions_alone(
     predict: Predict, backend: Backend, run_walk: Segmenter, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     backend.store.save(6, Model(Card(), {PAIR: run_walk, "tag:b": run_walk}))
     result = predict({"ts": SERIES}, BOTH)
     assert len(drawn(result)) == len(recorded.DRAWN)
@@ -79,7 +81,9 @@ def test_a_pair_whose_series_is_missing_costs_its_own_regions_alone(
     assert 'no value for "b"' in caplog.text
 
 
-def test_a_pair_that_was_not_learned_draws_nothing(predict: Predict, backend: Backend, run_walk: Segmenter):
+def test_a_pair_that_was_not_learned_draws_nothing(
+    predict: Predict, backend: Backend, run_walk: Segmenter
+) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     result = predict({"ts": SERIES, "b": SERIES}, BOTH)
     assert len(drawn(result)) == len(result["result"]) == len(recorded.DRAWN)
@@ -87,7 +91,7 @@ def test_a_pair_that_was_not_learned_draws_nothing(predict: Predict, backend: Ba
 
 def test_tags_that_were_renamed_are_known_by_being_the_only_ones(
     predict: Predict, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     renamed = CONFIG.replace('"label"', '"activity"')
     assert len(drawn(predict({"ts": SERIES}, renamed), "activity")) == len(recorded.DRAWN)
@@ -95,7 +99,7 @@ def test_tags_that_were_renamed_are_known_by_being_the_only_ones(
 
 def test_a_region_has_all_labels_of_its_set_where_the_choice_is_multiple(
     predict: Predict, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     both = replace(run_walk, label_sets=(("Run",), ("Run", "Walk")))
     backend.store.save(6, of_one_pair(both))
     several = CONFIG.replace('toName="ts"', 'toName="ts" choice="multiple"')
@@ -104,7 +108,7 @@ def test_a_region_has_all_labels_of_its_set_where_the_choice_is_multiple(
     assert drawn(predict({"ts": SERIES})) == [["Run"] for _ in recorded.DRAWN]
 
 
-def test_labels_of_the_task_alone_are_drawn(predict: Predict, backend: Backend, run_walk: Segmenter):
+def test_labels_of_the_task_alone_are_drawn(predict: Predict, backend: Backend, run_walk: Segmenter) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     dynamic = CONFIG.replace('toName="ts"', 'toName="ts" value="$labels"').replace('<Label value="Run"/>', "")
     dynamic = dynamic.replace('<Label value="Walk"/>', "")
@@ -116,7 +120,7 @@ def test_labels_of_the_task_alone_are_drawn(predict: Predict, backend: Backend, 
 
 def test_predicted_values_name_what_the_model_calls_a_label(
     predict: Predict, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     renamed = CONFIG.replace('<Label value="Run"', '<Label value="Jog" predicted_values="Run"')
     assert renamed != CONFIG
@@ -126,7 +130,7 @@ def test_predicted_values_name_what_the_model_calls_a_label(
 
 def test_regions_below_the_threshold_of_the_config_are_not_drawn(
     predict: Predict, backend: Backend, run_walk: Segmenter
-):
+) -> None:
     backend.store.save(6, of_one_pair(run_walk))
     scores = sorted(region["score"] for region in predict({"ts": SERIES})["result"])
     sure = CONFIG.replace('toName="ts"', f'toName="ts" model_score_threshold="{scores[1]}"')
@@ -134,17 +138,17 @@ def test_regions_below_the_threshold_of_the_config_are_not_drawn(
     assert sorted(region["score"] for region in kept) == scores[1:]
 
 
-def test_a_bad_setting_is_refused_at_setup_with_its_name_and_value(client: FlaskClient):
+def test_a_bad_setting_is_refused_at_setup_with_its_name_and_value(client: FlaskClient) -> None:
     body = recorded.body("setup_request_index_time")
     body["schema"] = CONFIG.replace('toName="ts"', 'toName="ts" model_epochs="lots"')
     answer = client.post("/setup", json=body)
     assert answer.status_code == 400
-    assert 'TimeSeriesLabels "label" has model_epochs="lots"' in answer.json["detail"]
+    assert 'TimeSeriesLabels "label" has model_epochs="lots"' in answer.get_json()["detail"]
 
 
 def test_a_misspelt_setting_is_named_in_the_log_at_setup(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     body = recorded.body("setup_request_index_time")
     body["schema"] = CONFIG.replace('toName="ts"', 'toName="ts" model_epoch="5"')
     assert client.post("/setup", json=body).status_code == 200

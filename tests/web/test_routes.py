@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 import _wsgi
 from tests.support import recorded
 from tests.support.models import of_one_pair
+from tests.support.need import need
 from tests.support.processes import fill, small_disk, wait_for
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
@@ -21,13 +22,13 @@ START = recorded.body("webhook_start_training")
 
 
 def queue(client: FlaskClient, project: int = 3) -> str:
-    job: str = client.post("/webhook", json=START | {"project": {"id": project}}).json["job"]
+    job: str = client.post("/webhook", json=START | {"project": {"id": project}}).get_json()["job"]
     return job
 
 
 def start(backend: Backend, project: int = 3) -> Job:
     with backend.queue.states.change(project) as trainings:
-        job = trainings.job_in(State.QUEUED)
+        job = need(trainings.job_in(State.QUEUED))
         job.start("host:7")
         job.progress = Progress(epoch=4, epochs=9, loss=0.5, balanced_accuracy=0.8, min_f1=0.25)
     return job
@@ -36,13 +37,13 @@ def start(backend: Backend, project: int = 3) -> Job:
 def status(client: FlaskClient, job: str) -> dict[str, str]:
     answer = client.post("/job_status", json={"job": job})
     assert answer.status_code == 200
-    content: dict[str, str] = answer.json
+    content: dict[str, str] = answer.get_json()
     return content
 
 
 def test_a_job_is_told_in_label_studios_form_from_its_queueing_to_its_end(
     client: FlaskClient, backend: Backend
-):
+) -> None:
     job = queue(client)
     queued = status(client, job)
     assert (queued["job"], queued["job_status"], queued["error"]) == (job, "queued", "")
@@ -58,7 +59,7 @@ def test_a_job_is_told_in_label_studios_form_from_its_queueing_to_its_end(
     assert finished["created_at"] <= finished["started_at"] <= finished["ended_at"]
 
 
-def test_a_failed_job_tells_its_error(client: FlaskClient, backend: Backend):
+def test_a_failed_job_tells_its_error(client: FlaskClient, backend: Backend) -> None:
     job = queue(client)
     start(backend)
     with backend.queue.states.change(3) as trainings:
@@ -70,42 +71,42 @@ def test_a_failed_job_tells_its_error(client: FlaskClient, backend: Backend):
 
 
 @pytest.mark.parametrize("job", ["3-0123456789ab", "99999-x", "x", "", "../3", "-3", "9" * 30 + "-1", "3"])
-def test_an_unknown_job_is_gone(client: FlaskClient, job: str):
+def test_an_unknown_job_is_gone(client: FlaskClient, job: str) -> None:
     queue(client)
     answer = client.post("/job_status", json={"job": job})
     assert answer.status_code == 410
-    assert "is not known" in answer.json["detail"]
+    assert "is not known" in answer.get_json()["detail"]
 
 
 @pytest.mark.parametrize("body", [{}, {"job": 5}, {"job": None}, [], "job", {"job": {"id": "3"}}])
-def test_a_job_that_is_no_text_is_refused_with_its_field(client: FlaskClient, body: object):
+def test_a_job_that_is_no_text_is_refused_with_its_field(client: FlaskClient, body: object) -> None:
     answer = client.post("/job_status", json=body)
     assert answer.status_code == 400
-    assert answer.json["detail"]
+    assert answer.get_json()["detail"]
     if isinstance(body, dict):
-        assert "job" in answer.json["detail"]
+        assert "job" in answer.get_json()["detail"]
 
 
 def test_a_projects_training_tells_state_progress_versions_and_the_last_error(
     client: FlaskClient, backend: Backend, run_walk: Segmenter
-):
-    assert client.get("/projects/3/training").json["state"] is None
+) -> None:
+    assert client.get("/projects/3/training").get_json()["state"] is None
     queue(client)
     start(backend)
     with backend.queue.states.change(3) as trainings:
         trainings.fail(trainings.jobs[0], "gone")
     first = backend.store.save(3, of_one_pair(run_walk))
     job = queue(client)
-    assert client.get("/projects/3/training").json["state"] == "queued"
+    assert client.get("/projects/3/training").get_json()["state"] == "queued"
     start(backend)
-    given = client.get("/projects/3/training").json
+    given = client.get("/projects/3/training").get_json()
     assert (given["state"], given["progress"]["epoch"], given["last_error"]) == ("started", 4, "gone")
     assert (given["version"], given["versions"]) == (first, [first])
     assert [known["state"] for known in given["jobs"]] == ["failed", "started"]
     assert given["jobs"][1]["id"] == job
 
 
-def test_what_is_queued_is_taken_back(client: FlaskClient, backend: Backend):
+def test_what_is_queued_is_taken_back(client: FlaskClient, backend: Backend) -> None:
     job = queue(client)
     assert client.post("/projects/3/training/cancel").json == {"cancelled": [job]}
     assert (status(client, job)["job_status"], status(client, job)["error"]) == ("failed", "cancelled")
@@ -114,7 +115,9 @@ def test_what_is_queued_is_taken_back(client: FlaskClient, backend: Backend):
     assert queue(client) != job
 
 
-def test_what_runs_is_asked_to_stop_and_counts_as_running_until_it_did(client: FlaskClient, backend: Backend):
+def test_what_runs_is_asked_to_stop_and_counts_as_running_until_it_did(
+    client: FlaskClient, backend: Backend
+) -> None:
     job = queue(client)
     start(backend)
     behind = queue(client)
@@ -123,7 +126,7 @@ def test_what_runs_is_asked_to_stop_and_counts_as_running_until_it_did(client: F
     assert status(client, behind)["job_status"] == "failed"
 
 
-def test_other_projects_trainings_stay(client: FlaskClient, backend: Backend):
+def test_other_projects_trainings_stay(client: FlaskClient, backend: Backend) -> None:
     queue(client)
     client.post("/projects/4/training/cancel")
     assert backend.queue.states.waiting() == [3]
@@ -132,23 +135,23 @@ def test_other_projects_trainings_stay(client: FlaskClient, backend: Backend):
 @pytest.mark.parametrize(
     "project", ["x", "-3", "3.5", "9" * 19, "9" * 300, "9" * 5000, "..", "%2e%2e", "3%00"]
 )
-def test_a_project_is_a_number(client: FlaskClient, project: str):
+def test_a_project_is_a_number(client: FlaskClient, project: str) -> None:
     assert client.get(f"/projects/{project}/training").status_code == 404
     assert client.post(f"/projects/{project}/training/cancel").status_code == 404
 
 
-def test_looking_at_a_project_leaves_nothing_on_disk(client: FlaskClient, settings: Settings):
+def test_looking_at_a_project_leaves_nothing_on_disk(client: FlaskClient, settings: Settings) -> None:
     for method in (client.get("/projects/3/training"), client.post("/projects/3/training/cancel")):
         assert method.status_code == 200
     assert not settings.model_dir.exists()
 
 
-def test_a_service_that_can_keep_events_is_ready(client: FlaskClient, settings: Settings):
-    assert client.get("/ready").json["status"] == "ready"
+def test_a_service_that_can_keep_events_is_ready(client: FlaskClient, settings: Settings) -> None:
+    assert client.get("/ready").get_json()["status"] == "ready"
     assert not settings.model_dir.exists()
 
 
-def test_a_lock_that_another_process_holds_is_waited_for(client: FlaskClient, backend: Backend):
+def test_a_lock_that_another_process_holds_is_waited_for(client: FlaskClient, backend: Backend) -> None:
     backend.queue.states.folder.mkdir(parents=True)
     with FileLock(backend.queue.states.folder / "project_3.training.lock"):
         assert queue(client)  # a job that runs keeps nobody from queueing the next
@@ -156,17 +159,17 @@ def test_a_lock_that_another_process_holds_is_waited_for(client: FlaskClient, ba
 
 def test_a_full_disk_is_told_and_events_come_through_once_there_is_room(
     client: FlaskClient, backend: Backend, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     with small_disk(settings.model_dir):
         queue(client)
         version = backend.store.save(3, of_one_pair(run_walk))
         filling = fill(settings.model_dir)
         answer = client.post("/webhook", json=START)
         assert answer.status_code == 503
-        assert "MODEL_DIR" in answer.json["detail"]
-        assert "No space left" in answer.json["detail"]
+        assert "MODEL_DIR" in answer.get_json()["detail"]
+        assert "No space left" in answer.get_json()["detail"]
         assert client.post("/projects/3/training/cancel").status_code == 503
-        assert client.get("/projects/3/training").json["version"] == version
+        assert client.get("/projects/3/training").get_json()["version"] == version
         with pytest.raises(OSError, match=r"can't be written|No space"):
             backend.store.save(3, of_one_pair(run_walk))
         assert backend.store.version(3) == version
@@ -178,34 +181,34 @@ def test_a_full_disk_is_told_and_events_come_through_once_there_is_room(
 
 def test_a_folder_that_is_read_only_is_told_and_its_models_serve_on(
     client: FlaskClient, backend: Backend, settings: Settings, run_walk: Segmenter
-):
+) -> None:
     body = recorded.body("predict_json_inline") | {"project": "3.1"}
     with small_disk(settings.model_dir):
         version = backend.store.save(3, of_one_pair(run_walk))
         subprocess.run(["mount", "-o", "remount,ro", settings.model_dir], check=True)
         answer = client.post("/webhook", json=START)
-        assert (answer.status_code, "Read-only" in answer.json["detail"]) == (503, True)
+        assert (answer.status_code, "Read-only" in answer.get_json()["detail"]) == (503, True)
         ready = client.get("/ready")
         assert ready.status_code == 503
-        assert str(settings.model_dir) in ready.json["detail"]
-        results = client.post("/predict", json=body).json["results"]
+        assert str(settings.model_dir) in ready.get_json()["detail"]
+        results = client.post("/predict", json=body).get_json()["results"]
         assert [(len(result["result"]), result["model_version"]) for result in results] == [(3, version)] * 3
         assert client.get("/health").status_code == 200
 
 
-def test_a_service_whose_disk_is_full_is_not_ready(client: FlaskClient, settings: Settings):
+def test_a_service_whose_disk_is_full_is_not_ready(client: FlaskClient, settings: Settings) -> None:
     with small_disk(settings.model_dir):
         assert client.get("/ready").status_code == 200
         filling = fill(settings.model_dir)
         ready = client.get("/ready")
         assert ready.status_code == 503
-        assert "the disk is full" in ready.json["checks"]["model_dir"]
+        assert "the disk is full" in ready.get_json()["checks"]["model_dir"]
         filling.unlink()
         assert client.get("/ready").status_code == 200
         assert list(settings.model_dir.iterdir()) == []
 
 
-def test_a_service_whose_queue_is_stuck_is_not_ready(client: FlaskClient, backend: Backend):
+def test_a_service_whose_queue_is_stuck_is_not_ready(client: FlaskClient, backend: Backend) -> None:
     queue(client)
     with backend.queue.states.change(3) as trainings:
         trainings.jobs[0].queued_at -= timedelta(seconds=50)
@@ -214,7 +217,7 @@ def test_a_service_whose_queue_is_stuck_is_not_ready(client: FlaskClient, backen
         trainings.jobs[0].queued_at -= timedelta(seconds=50)
     ready = client.get("/ready")
     assert ready.status_code == 503
-    assert "project 3 waits" in ready.json["checks"]["queue"]
+    assert "project 3 waits" in ready.get_json()["checks"]["queue"]
     queue(client, 4)
     start(backend, 4)
     with backend.queue.states.only_one(4):  # the other one has its turn
@@ -227,7 +230,7 @@ def test_a_service_whose_queue_is_stuck_is_not_ready(client: FlaskClient, backen
 
 def test_a_service_whose_training_process_cannot_start_is_not_ready_until_it_can(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, endings: list[TrainingPolicy]
-):
+) -> None:
     app = _wsgi.init_app(settings=settings)
     backend: Backend = app.extensions["timeseries_segmenter"]
     endings.append(backend.queue)
@@ -237,6 +240,6 @@ def test_a_service_whose_training_process_cannot_start_is_not_ready_until_it_can
         patch.setattr(worker_process, "LONGEST_PAUSE", 0.1)
         assert client.post("/webhook", json=START).status_code == 201
         ready = wait_for(lambda: (answer := client.get("/ready")).status_code == 503 and answer)
-        assert "can't be started" in ready.json["checks"]["workers"]
+        assert "can't be started" in ready.get_json()["checks"]["workers"]
     backend.queue.cancel(3)
     wait_for(lambda: client.get("/ready").status_code == 200)

@@ -32,7 +32,7 @@ def basic(user: str, password: str, encoding: str = "utf-8", scheme: str = "Basi
 @pytest.mark.parametrize(
     "password", ["plain", "with:colons:", "ünïcödé £", "パスワード", " spaces ", '"\\<>&%20', "x" * 500]
 )
-def test_only_user_and_password_open_the_service(settings: Settings, password: str):
+def test_only_user_and_password_open_the_service(settings: Settings, password: str) -> None:
     client = served(settings, "label studio", password)
     assert client.post("/setup", json=SETUP, headers=basic("label studio", password)).status_code == 200
     for wrong in (
@@ -51,12 +51,12 @@ def test_only_user_and_password_open_the_service(settings: Settings, password: s
         answer = client.post("/setup", json=SETUP, headers=wrong)
         assert answer.status_code == 401, wrong
         assert answer.headers["WWW-Authenticate"].startswith("Basic ")
-        assert answer.json["detail"]
+        assert answer.get_json()["detail"]
         assert password not in answer.text
 
 
 @pytest.mark.usefixtures("app")
-def test_a_password_may_come_in_the_encoding_of_label_studio_or_of_a_browser(settings: Settings):
+def test_a_password_may_come_in_the_encoding_of_label_studio_or_of_a_browser(settings: Settings) -> None:
     client = served(settings, "jürgen", "straße")
     for encoding in ("utf-8", "latin-1"):
         assert client.get("/versions", headers=basic("jürgen", "straße", encoding)).status_code == 200
@@ -65,9 +65,9 @@ def test_a_password_may_come_in_the_encoding_of_label_studio_or_of_a_browser(set
 
 
 @pytest.mark.usefixtures("app")
-def test_every_route_but_health_is_closed(settings: Settings, app: Flask):
+def test_every_route_but_health_is_closed(settings: Settings, app: Flask) -> None:
     client = served(settings, "me", "secret")
-    assert client.get("/health").json["status"] == "UP"
+    assert client.get("/health").get_json()["status"] == "UP"
     closed = {"/", "/nowhere"}
     closed |= {rule.rule.replace("<project:project>", "3") for rule in app.url_map.iter_rules()} - {"/health"}
     assert {"/setup", "/predict", "/webhook", "/metrics", "/ready", "/versions", "/job_status"} <= closed
@@ -79,7 +79,7 @@ def test_every_route_but_health_is_closed(settings: Settings, app: Flask):
 
 
 @pytest.mark.usefixtures("app")
-def test_a_body_is_not_read_before_the_credentials(settings: Settings):
+def test_a_body_is_not_read_before_the_credentials(settings: Settings) -> None:
     client = served(settings, "me", "secret")
     answer = client.post("/predict", data=b"[" * 10_000_000, content_type="application/json")
     assert answer.status_code == 401
@@ -103,7 +103,7 @@ def test_a_body_is_not_read_before_the_credentials(settings: Settings):
 )
 def test_a_webhook_gives_the_secret_or_user_and_password(
     settings: Settings, user: str, headers: dict[str, str], status: int
-):
+) -> None:
     client = served(settings, user, "secret" if user else "", SECRET)
     assert client.post("/webhook", json=EVENT, headers=headers).status_code == status
 
@@ -112,7 +112,7 @@ def test_a_webhook_gives_the_secret_or_user_and_password(
 @pytest.mark.parametrize("password", ["secret", "pässwörd", "パスワード"])
 def test_user_and_password_of_the_environment_are_asked_for_by_this_service_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, password: str
-):
+) -> None:
     variables = {"BASIC_AUTH_USER": "me", "BASIC_AUTH_PASS": password, "WEBHOOK_SECRET": "other"}
     for name, value in (variables | {"MODEL_DIR": str(tmp_path)}).items():
         monkeypatch.setenv(name, value)
@@ -125,7 +125,7 @@ def test_user_and_password_of_the_environment_are_asked_for_by_this_service_alon
 
 
 @pytest.mark.usefixtures("app")
-def test_the_webhook_secret_opens_nothing_else_and_closes_nothing_else(settings: Settings):
+def test_the_webhook_secret_opens_nothing_else_and_closes_nothing_else(settings: Settings) -> None:
     client = served(settings, secret=SECRET)
     assert client.post("/setup", json=SETUP).status_code == 200
     client = served(settings, "me", "secret", SECRET)
@@ -133,7 +133,7 @@ def test_the_webhook_secret_opens_nothing_else_and_closes_nothing_else(settings:
 
 
 @pytest.mark.usefixtures("app")
-def test_without_settings_nothing_is_asked_for(settings: Settings):
+def test_without_settings_nothing_is_asked_for(settings: Settings) -> None:
     client = served(settings)
     assert client.post("/webhook", json=EVENT).status_code == 201
     assert client.post("/setup", json=SETUP, headers=basic("any", "body")).status_code == 200
@@ -142,7 +142,7 @@ def test_without_settings_nothing_is_asked_for(settings: Settings):
 @pytest.mark.usefixtures("app")
 def test_a_webhook_that_is_refused_says_in_the_log_what_to_do(
     settings: Settings, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     client = served(settings, "me", "secret", SECRET)
     client.post("/webhook", json=EVENT, headers={"X-Webhook-Secret": "wrong-secret"})
     (line,) = [record for record in caplog.records if record.levelname == "WARNING"]

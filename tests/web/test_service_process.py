@@ -13,7 +13,8 @@ import requests
 
 from tests.support import recorded
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
-from tests.support.processes import kill, lives, wait_for, workers
+from tests.support.need import need
+from tests.support.processes import kill, lives, wait_ended, wait_for, workers
 from timeseries_segmenter.trainings.job import Job, State
 from timeseries_segmenter.trainings.queue import JobQueue
 from tools.studio.processes import free_port
@@ -70,7 +71,7 @@ def start(studio: LabelStudioServer, tmp_path: Path, log: Path) -> Iterator[Star
         left = workers(process.pid)
         process.terminate()
         process.wait(180)
-        wait_for(lambda left=left: not any(map(lives, left)))
+        wait_ended(left)
 
 
 def answers(port: int) -> bool:
@@ -82,7 +83,7 @@ def answers(port: int) -> bool:
 
 def test_a_training_outlives_the_death_of_everything_and_its_model_is_served(
     start: Start, studio: LabelStudioServer, tmp_path: Path, port: int, log: Path
-):
+) -> None:
     setup = recorded.body("setup_request_index_time") | {"access_token": ACCESS_TOKEN}
     studio.configs[3] = setup["schema"]
     # the folders are named relative to where the service was started: the worker must find them as well
@@ -106,20 +107,20 @@ def test_a_training_outlives_the_death_of_everything_and_its_model_is_served(
         TRAIN_EPOCHS=1_000_000,
         HIDDEN_SIZE=256,
     )
-    job = wait_for(lambda: (found := newest_job()) and found.progress and found)
+    job = wait_for(lambda: found if (found := newest_job()) and found.progress else None)
     (worker,) = workers(queue.pid)
     kill(queue.pid)
     queue.wait()
     wait_for(lambda: not lives(worker))
     # its worker put it back, or on a busy machine was ended before it could
-    assert newest_job().state in (State.QUEUED, State.STARTED)
-    put_back = newest_job().state is State.QUEUED
+    assert need(newest_job()).state in (State.QUEUED, State.STARTED)
+    put_back = need(newest_job()).state is State.QUEUED
 
     url = f"http://127.0.0.1:{port}"
     service = start(str(ROOT / "_wsgi.py"), "--host", "127.0.0.1", "--port", str(port), TRAIN_EPOCHS=3)
     wait_for(lambda: answers(port) or service.poll() is not None)
     assert service.poll() is None, log.read_text()
-    finished = wait_for(lambda: (found := newest_job()).ended_at and found)
+    finished = wait_for(lambda: found if (found := need(newest_job())).ended_at else None)
     assert (finished.id, finished.state, finished.error) == (job.id, State.FINISHED, None)
     assert (finished.attempts, finished.skipped) == (1 if put_back else 2, [])
 
@@ -141,7 +142,7 @@ def test_a_training_outlives_the_death_of_everything_and_its_model_is_served(
         answer = requests.post(f"{url}/webhook", json=event, timeout=60)
         seconds.append(time.perf_counter() - began)
     assert median(seconds) < 1  # Label Studio waits no longer
-    again = wait_for(lambda: (found := newest_job()).ended_at and found)
+    again = wait_for(lambda: found if (found := need(newest_job())).ended_at else None)
     assert (answer.json()["job"], again.state) == (again.id, State.FINISHED)
     assert len(states.read(3).jobs) <= 3  # events that come during a training run share the one behind it
     newest = requests.post(f"{url}/setup", json=setup, timeout=60).json()["model_version"]

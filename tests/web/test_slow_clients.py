@@ -129,7 +129,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, run_walk: Segmenter) -> It
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_clients_that_send_slowly_or_nothing_hold_nobody_up(service: Service):
+def test_clients_that_send_slowly_or_nothing_hold_nobody_up(service: Service) -> None:
     half_a_head = HEAD.format(path="/predict")
     half_a_body = f"{half_a_head}{AUTHORIZATION}\r\nContent-Length: 1000\r\n\r\n{{"
     with ExitStack() as stack:
@@ -142,7 +142,7 @@ def test_clients_that_send_slowly_or_nothing_hold_nobody_up(service: Service):
         assert "connections are open" not in service.log
 
 
-def test_beyond_the_most_connections_the_oldest_that_ask_nothing_give_way(service: Service):
+def test_beyond_the_most_connections_the_oldest_that_ask_nothing_give_way(service: Service) -> None:
     with ExitStack() as stack:
         oldest = stack.enter_context(service.connect())
         wait_for(service.is_healthy)
@@ -153,7 +153,7 @@ def test_beyond_the_most_connections_the_oldest_that_ask_nothing_give_way(servic
     assert service.log.count(f"more than {MOST_CONNECTIONS} connections are open") == 1
 
 
-def test_clients_that_read_no_answer_hold_nobody_up(service: Service):
+def test_clients_that_read_no_answer_hold_nobody_up(service: Service) -> None:
     config = recorded.body("predict_json_inline")["label_config"]
     tasks = [{"id": number, "data": {"note": "x"}} for number in range(10_000)]
     body = json.dumps({"tasks": tasks, "label_config": config, "project": "4"})
@@ -182,7 +182,9 @@ def send_all(connection: socket.socket, sent: bytes) -> None:
         return
 
 
-def test_predictions_that_wait_for_a_host_hold_up_nothing_else(service: Service, other_host: HttpServer):
+def test_predictions_that_wait_for_a_host_hold_up_nothing_else(
+    service: Service, other_host: HttpServer
+) -> None:
     ended = threading.Event()
     asked: list[str] = []
 
@@ -216,14 +218,14 @@ def test_predictions_that_wait_for_a_host_hold_up_nothing_else(service: Service,
 
 
 @pytest.mark.parametrize("chunk", ["zz\r\nabc\r\n", "3\r\nabcdef\r\n", "-1\r\n\r\n", "3;" + "x" * 70_000])
-def test_a_body_in_bad_chunks_is_refused_with_400(service: Service, chunk: str):
+def test_a_body_in_bad_chunks_is_refused_with_400(service: Service, chunk: str) -> None:
     head = f"{HEAD.format(path='/predict')}{AUTHORIZATION}\r\nTransfer-Encoding: chunked\r\n\r\n"
     status, answer = service.says(head + chunk)
     assert status == 400
     assert "chunk" in answer["detail"].lower()
 
 
-def test_a_body_in_good_chunks_is_read(service: Service):
+def test_a_body_in_good_chunks_is_read(service: Service) -> None:
     body = json.dumps(SETUP)
     chunks = "".join(f"1;a=b\r\n{character}\r\n" for character in body)
     more = f"{AUTHORIZATION}\r\nTransfer-Encoding: chunked\r\nConnection: close"
@@ -243,27 +245,29 @@ def test_a_body_in_good_chunks_is_read(service: Service):
         ("/predict", f"{AUTHORIZATION}\r\nContent-Length: 200000000\r\nOrigin: http://other.site\r\n", 403),
     ],
 )
-def test_a_body_that_nobody_will_read_is_not_waited_for(service: Service, path: str, more: str, status: int):
+def test_a_body_that_nobody_will_read_is_not_waited_for(
+    service: Service, path: str, more: str, status: int
+) -> None:
     found, answer = service.says(f"{HEAD.format(path=path)}{more}\r\n")
     assert found == status
     assert answer["detail"]
 
 
-def test_a_client_that_sends_on_reads_why_it_is_refused(service: Service):
+def test_a_client_that_sends_on_reads_why_it_is_refused(service: Service) -> None:
     for _ in range(5):
         answer = requests.post(f"{service.url}/predict", data=b"[" * 10_000_000, timeout=60)
         assert answer.status_code == 401
     wait_for(service.is_healthy)
 
 
-def test_a_long_body_is_read(service: Service):
+def test_a_long_body_is_read(service: Service) -> None:
     answer = requests.post(
         f"{service.url}/setup", json=SETUP | {"padding": "x" * 20_000_000}, auth=AUTH, timeout=60
     )
     assert answer.json()["model_version"].startswith("p3-v1-")
 
 
-def test_a_body_of_many_small_values_takes_little_memory_and_leaves_none_behind(service: Service):
+def test_a_body_of_many_small_values_takes_little_memory_and_leaves_none_behind(service: Service) -> None:
     (web,) = children(service.master.pid)
     before = memory(web, "VmRSS")
     label_config = json.dumps(recorded.body("predict_json_inline")["label_config"])
@@ -288,7 +292,7 @@ def memory(process: int, name: str) -> int:
     return int(status.partition(f"{name}:")[2].split()[0]) // 1024
 
 
-def test_a_body_that_the_disk_cannot_hold_is_refused_with_the_reason(tmp_path: Path):
+def test_a_body_that_the_disk_cannot_hold_is_refused_with_the_reason(tmp_path: Path) -> None:
     with (
         small_disk(tmp_path / "small", "size=3m"),
         running(tmp_path, TMPDIR=str(tmp_path / "small")) as started,
@@ -299,7 +303,7 @@ def test_a_body_that_the_disk_cannot_hold_is_refused_with_the_reason(tmp_path: P
         assert requests.post(f"{started.url}/setup", json=SETUP, timeout=60).status_code == 200
 
 
-def test_a_connection_serves_many_requests(service: Service):
+def test_a_connection_serves_many_requests(service: Service) -> None:
     with requests.Session() as session:
         session.auth = AUTH
         for _ in range(20):
@@ -307,7 +311,7 @@ def test_a_connection_serves_many_requests(service: Service):
             assert session.get(f"{service.url}/versions", timeout=60).status_code == 200
 
 
-def test_half_a_request_holds_up_no_end(tmp_path: Path):
+def test_half_a_request_holds_up_no_end(tmp_path: Path) -> None:
     with running(tmp_path) as started, ExitStack() as stack:
         for sent in ("", "GET /hea", f"{HEAD.format(path='/setup')}Content-Length: 9\r\n\r\n{{"):
             stack.enter_context(started.connect(sent))
@@ -318,7 +322,9 @@ def test_half_a_request_holds_up_no_end(tmp_path: Path):
         assert time.monotonic() - began < 20  # of the 30 in which requests may be answered
 
 
-def test_preloaded_processes_are_counted_together_and_the_missing_password_is_told_once(tmp_path: Path):
+def test_preloaded_processes_are_counted_together_and_the_missing_password_is_told_once(
+    tmp_path: Path,
+) -> None:
     with running(tmp_path, "--preload", WORKERS="2") as started:
         wait_for(lambda: len(children(started.master.pid)) >= 2)
         for _ in range(40):
@@ -329,7 +335,7 @@ def test_preloaded_processes_are_counted_together_and_the_missing_password_is_to
     assert not list(tmp_path.glob("timeseries-segmenter-metrics-*"))
 
 
-def test_tls_is_refused_rather_than_left_out(tmp_path: Path):
+def test_tls_is_refused_rather_than_left_out(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--certfile", __file__, "_wsgi:app"],
         cwd=ROOT,

@@ -251,7 +251,7 @@ class LabelStudioClient:
         if sdk is None:
             from label_studio_sdk import LabelStudio  # it takes 0.4 s, and a service starts without
 
-            sdk = LabelStudio(  # type: ignore[no-untyped-call]
+            sdk = LabelStudio(
                 # without the slash the exchange of tokens loses a path that the host has
                 base_url=f"{self.host}/",
                 api_key=self._api_key,

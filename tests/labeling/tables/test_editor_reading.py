@@ -1,7 +1,9 @@
 """Files as Label Studio's editor reads them: each expected value is what its own parser makes of the file."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,19 +22,26 @@ from timeseries_segmenter.labeling.time.formats import TimeFormat
 YEAR_1900 = -2_208_988_800_000
 
 
-def pair(channels=("ax", "ay"), time=None, time_format=None, sep=",", value_type="url") -> LabelPair:
+def pair(
+    channels: Sequence[str] = ("ax", "ay"),
+    time: str | None = None,
+    time_format: str | None = None,
+    sep: str = ",",
+    value_type: str = "url",
+) -> LabelPair:
     return LabelPair("label", "ts", "$x", value_type, sep, time, time_format, tuple(channels), ("Run",))
 
 
-def read(content, *channels, **options) -> Series:
+def read(content: Any, *channels: str, **options: Any) -> Series:
     return read_series(content, pair(channels or ("ax", "ay"), **options), 7)
 
 
-def columns(content, *channels, **options) -> list:
-    return read(content, *channels, **options).values.T.tolist()
+def columns(content: Any, *channels: str, **options: Any) -> list[Any]:
+    columns: list[Any] = read(content, *channels, **options).values.T.tolist()
+    return columns
 
 
-def refusal(content, *channels, **options) -> str:
+def refusal(content: Any, *channels: str, **options: Any) -> str:
     with pytest.raises(SeriesError) as raised:
         read(content, *channels, **options)
     return str(raised.value)
@@ -58,14 +67,14 @@ def refusal(content, *channels, **options) -> str:
         "NUL bytes and an end of line": b"ax ay\n1 2\n3 4\n\0\0\r\n",
     }.values(),
 )
-def test_lines_are_trimmed(content):
+def test_lines_are_trimmed(content: bytes) -> None:
     assert columns(content, sep=" ") == [[1, 3], [2, 4]]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("rare", [" ", "  ", "\t", " \t ", "\u00a0", " \u2003"])
 @pytest.mark.parametrize("mark", ["", '"'])
-def test_lines_that_all_end_in_a_blank_may_have_some_of_other_ends(mark, rare, end):
+def test_lines_that_all_end_in_a_blank_may_have_some_of_other_ends(mark: str, rare: str, end: str) -> None:
     rows = [f"{mark}{row}{mark},{mark}{row + 1}{mark}" for row in range(6)]
     rows[2], rows[4] = f"{rare}{rows[2]}", f"{rows[4]}{rare}"
     lines = ["ax,ay", *rows, rare]
@@ -73,7 +82,7 @@ def test_lines_that_all_end_in_a_blank_may_have_some_of_other_ends(mark, rare, e
     assert columns(f"{end} ".join(lines).encode()) == [[0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6]]
 
 
-def test_quoted_separators_and_marks_stand_beside_rows_that_are_quoted_otherwise():
+def test_quoted_separators_and_marks_stand_beside_rows_that_are_quoted_otherwise() -> None:
     lines = ["ax,note,ay", '"1","a,b","2"', '3,"c",4', '"5",d,6', '7,"say ""so"", he",8', '"9","",10']
     assert columns("\n".join(lines).encode()) == [[1, 3, 5, 7, 9], [2, 4, 6, 8, 10]]
 
@@ -89,15 +98,17 @@ def test_quoted_separators_and_marks_stand_beside_rows_that_are_quoted_otherwise
         (b"ax\tay\n1\t2\n\t\n5\t6\n", [[1, 5], [2, 6]]),  # a blank line is not a row
     ],
 )
-def test_tabs_at_the_ends_of_lines_are_trimmed_where_they_separate_nothing(content, expected):
+def test_tabs_at_the_ends_of_lines_are_trimmed_where_they_separate_nothing(
+    content: bytes, expected: list[list[int]]
+) -> None:
     assert columns(content, sep="\t") == expected
 
 
-def test_an_indented_line_with_a_cell_fewer_is_refused_by_its_number():
+def test_an_indented_line_with_a_cell_fewer_is_refused_by_its_number() -> None:
     assert "line 3 of the file is indented" in refusal(b"\t1\t2\n\t3\t4\n\t5\n", "0", "1", sep="\t")
 
 
-def test_blanks_before_lines_without_a_header_move_no_column():
+def test_blanks_before_lines_without_a_header_move_no_column() -> None:
     assert columns(b" 0.0 1.5 7\n 0.1 2.5 8\n", "1", sep=" ") == [[1.5, 2.5]]
     matlab = b"   5.0377000e+01   4.9646000e+01\n   4.9441000e+01   4.9817000e+01\n"
     assert columns(matlab, "0", "3", sep=" ") == [
@@ -107,7 +118,7 @@ def test_blanks_before_lines_without_a_header_move_no_column():
 
 
 @pytest.mark.parametrize("end", [b"", b"\0\0\0"])
-def test_a_last_line_that_was_cut_off_is_a_row_with_missing_cells(end):
+def test_a_last_line_that_was_cut_off_is_a_row_with_missing_cells(end: bytes) -> None:
     series = read(b"time,ax,ay\n0,1,2\n1,3,4\n2,5" + end, time="time")
     assert series.values.T.tolist() == [[1, 3, 5], [2, 4, 4]]
     assert series.time.stamps.tolist() == [0, 1, 2]
@@ -130,7 +141,7 @@ def test_a_last_line_that_was_cut_off_is_a_row_with_missing_cells(end):
         (b"," * (MAX_COLUMNS + 1) + b"\n1\n", [f"{MAX_COLUMNS + 2} columns"]),
     ],
 )
-def test_other_lines_are_refused_by_their_number(content, messages):
+def test_other_lines_are_refused_by_their_number(content: bytes, messages: list[str]) -> None:
     time = "time" if content.startswith(b"time") else None
     message = refusal(content, time=time)
     for part in messages:
@@ -141,40 +152,40 @@ def test_other_lines_are_refused_by_their_number(content, messages):
 
 
 @pytest.mark.parametrize("remark", ['"', '"open', 'ditto "', '"a"b', '"" ""', '"a ""b"', 'a "b" c'])
-def test_quotation_marks_join_no_lines(remark):
+def test_quotation_marks_join_no_lines(remark: str) -> None:
     lines = [f"{row},{row + 0.5},{remark if row in (30, 80) else ''}" for row in range(120)]
     content = "ax,ay,remark\n" + "\n".join(lines) + "\n"
     assert columns(content) == [list(range(120)), [row + 0.5 for row in range(120)]]
 
 
-def test_quoted_cells_may_hold_separators_and_marks():
+def test_quoted_cells_may_hold_separators_and_marks() -> None:
     content = b'note,ax,ay\n"a, b",1,2\n"c ""d"", e",3,"4"\n"",5,6\n'
     assert columns(content) == [[1, 3, 5], [2, 4, 6]]
 
 
-def test_a_line_of_quotation_marks_alone_is_a_row():
+def test_a_line_of_quotation_marks_alone_is_a_row() -> None:
     assert columns(b'ax\n1\n""\n3\n', "ax") == [[1, 2, 3]]
 
 
-def test_a_mark_that_moves_cells_in_the_editor_is_refused_by_its_line():
+def test_a_mark_that_moves_cells_in_the_editor_is_refused_by_its_line() -> None:
     message = refusal(b'note,ax,ay\nok,1,2\n",3,4\n')
     assert "line 3 of the file has a quotation mark" in message
 
 
-def test_a_quoted_time_may_hold_the_separator():
+def test_a_quoted_time_may_hold_the_separator() -> None:
     content = b'time,ax\n"2024-05-01, 10:00",1\n"2024-05-01, 10:01",2\n'
     series = read(content, "ax", time="time", time_format="%Y-%m-%d, %H:%M")
     assert series.start_end(0, 1) == ("2024-05-01, 10:00", "2024-05-01, 10:01")
 
 
-def test_a_format_in_quotation_marks_is_that_of_quoted_cells():
+def test_a_format_in_quotation_marks_is_that_of_quoted_cells() -> None:
     content = b'"time",ax\n"2024-05-01",1\n"2024-05-02",2\n'
     series = read(content, "ax", time='"time"', time_format='"%Y-%m-%d"')
     assert series.start_end(0, 1) == ('"2024-05-01"', '"2024-05-02"')
 
 
 @pytest.mark.parametrize("channels", [("ax", "ay"), ('"ax"', '"AY"'), ("1", "2")])
-def test_quoted_names_are_found_with_their_marks_and_without(channels):
+def test_quoted_names_are_found_with_their_marks_and_without(channels: tuple[str, str]) -> None:
     assert columns(b'"time","ax","ay"\n0,1,2\n1,3,4\n', *channels) == [[1, 3], [2, 4]]
 
 
@@ -193,21 +204,23 @@ def test_quoted_names_are_found_with_their_marks_and_without(channels):
         (b"a,1e5\nb,2\n", ("1",), [[100000, 2]]),
     ],
 )
-def test_the_first_line_is_a_header_where_the_editor_takes_it_for_one(content, channels, expected):
+def test_the_first_line_is_a_header_where_the_editor_takes_it_for_one(
+    content: bytes, channels: tuple[str, ...], expected: list[list[int]]
+) -> None:
     assert columns(content, *channels) == expected
 
 
-def test_a_time_column_is_looked_for_by_its_name_first():
+def test_a_time_column_is_looked_for_by_its_name_first() -> None:
     assert read(b"5,7\n6,9\n8,9\n", "0", time="0").time.stamps.tolist() == [5, 6, 8]
     assert read(b"a,0\n5,7\n6,9\n8,9\n", "0", time="0").time.stamps.tolist() == [7, 9, 9]
 
 
 @pytest.mark.parametrize("channel", ["ax", "1"])
-def test_columns_of_one_name_are_refused(channel):
+def test_columns_of_one_name_are_refused(channel: str) -> None:
     assert 'several columns are called "ax"' in refusal(b"time,ax,AX\n0,1,2\n1,3,4\n", channel)
 
 
-def test_columns_are_not_counted_with_a_separator_that_the_editor_miscounts():
+def test_columns_are_not_counted_with_a_separator_that_the_editor_miscounts() -> None:
     assert columns(b"ax|ay\n1|2\n3|4\n", sep="|") == [[1, 3], [2, 4]]
     assert "name the column 1" in refusal(b"1|2\n3|4\n", "1", sep="|")
 
@@ -216,7 +229,7 @@ def test_columns_are_not_counted_with_a_separator_that_the_editor_miscounts():
     ("content", "expected"),
     [(b"ax;ay\n1;2\n3;4", [[1, 3], [2, 4]]), (b"ax\tay\n1\t2\n3\t4", [[1, 3], [2, 4]])],
 )
-def test_the_separator_is_the_one_mark_of_the_second_line(content, expected):
+def test_the_separator_is_the_one_mark_of_the_second_line(content: bytes, expected: list[list[int]]) -> None:
     assert columns(content, sep="auto") == expected
 
 
@@ -232,7 +245,7 @@ MISSING = [
 
 @pytest.mark.parametrize("cell", MISSING)
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_cell_without_a_number_is_missing(cell, as_json):
+def test_a_cell_without_a_number_is_missing(cell: str, as_json: bool) -> None:
     content = {"ax": [1, cell, 3], "ay": [4, 5, 6]} if as_json else f"ax,ay\n1,4\n{cell},5\n3,6\n"
     assert columns(content, value_type="json" if as_json else "url") == [[1, 2, 3], [4, 5, 6]]
 
@@ -244,7 +257,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize(("cell", "number"), NUMBERS.items())
-def test_a_number_is_what_javascript_takes_for_one(cell, number):
+def test_a_number_is_what_javascript_takes_for_one(cell: str, number: float) -> None:
     assert columns(f"ax,ay\n1,4\n{cell},5\n3,6\n")[0] == [1, np.float32(number), 3]
     assert editor_number(cell) == number
 
@@ -252,7 +265,7 @@ def test_a_number_is_what_javascript_takes_for_one(cell, number):
 @pytest.mark.parametrize(
     "cell", ["abc", "1 000", "1,5", "1_0", "5-", "1.2.3", "12:30", "true", "0x", "²", "1d5"]
 )
-def test_other_text_is_refused_with_its_column_and_line(cell):
+def test_other_text_is_refused_with_its_column_and_line(cell: str) -> None:
     message = refusal(f"ax;ay\n1;4\n\n{cell};5\n3;6\n", sep=";")
     assert f'column "ax", row 2 (line 4 of the file): {cell!r} is not a number' in message
     assert ("decimal point" in message) == (cell == "1,5")
@@ -266,23 +279,23 @@ def test_other_text_is_refused_with_its_column_and_line(cell):
         *((123456789012345680.0, "123456789012345680"), (0.0, "0")),
     ],
 )
-def test_numbers_are_printed_as_javascript_does(number, text):
+def test_numbers_are_printed_as_javascript_does(number: float, text: str) -> None:
     assert number_text(number) == text
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_what_is_printed_of_a_number_is_that_number(number):
+def test_what_is_printed_of_a_number_is_that_number(number: float) -> None:
     assert editor_number(number_text(number)) == number
     assert number_of(number_text(number)) == number
 
 
-def test_a_series_without_any_value_is_refused():
+def test_a_series_without_any_value_is_refused() -> None:
     message = refusal(b"time,ax,ay\n0,,NaN\n1,,NaN\n", time="time")
     assert "no channel has a value in any row (ax, ay)" in message
 
 
-def test_channels_without_any_value_are_known():
+def test_channels_without_any_value_are_known() -> None:
     assert read(b"ax,ay\n,1\n,2\n").empty_channels == ("ax",)
     assert read(b"ax,ay\n,1\n3,\n").empty_channels == ()
 
@@ -290,7 +303,7 @@ def test_channels_without_any_value_are_known():
 # Encodings and other kinds of files
 
 
-def test_text_that_is_not_utf8_harms_no_other_column():
+def test_text_that_is_not_utf8_harms_no_other_column() -> None:
     assert columns("Temp [°C],ax,ay\n21.5,1,2\n21.5,3,4\n".encode("cp1252")) == [[1, 3], [2, 4]]
     assert columns("note,ax,ay\nété,1,2\n,3,4\n".encode("cp1252")) == [[1, 3], [2, 4]]
 
@@ -306,12 +319,12 @@ def test_text_that_is_not_utf8_harms_no_other_column():
         (b"PAR1\x15\x04", "Parquet"),
     ],
 )
-def test_a_file_of_another_kind_is_named(content, word):
+def test_a_file_of_another_kind_is_named(content: bytes, word: str) -> None:
     assert word in refusal(content)
 
 
 @pytest.mark.parametrize("name", ["PAR1", "BZh9", "ORC", "ID3"])
-def test_a_column_may_be_called_as_other_files_begin(name):
+def test_a_column_may_be_called_as_other_files_begin(name: str) -> None:
     assert columns(f"{name},ax,ay\n0,1,2\n0,3,4\n") == [[1, 3], [2, 4]]
 
 
@@ -345,19 +358,21 @@ TIMES = [
 
 
 @pytest.mark.parametrize("times", TIMES, ids=str)
-def test_cells_that_are_numbers_are_numbers_before_they_are_times(times):
+def test_cells_that_are_numbers_are_numbers_before_they_are_times(times: Times) -> None:
     content = "time,ax\n" + "".join(f"{cell},{row}\n" for row, cell in enumerate(times.cells))
     series = read(content, "ax", time="time", time_format=times.time_format)
     assert series.time.stamps.tolist() == times.stamps
     start, end = series.start_end(0, 1)
     parsed = (
-        TimeFormat(times.time_format).parse([start, end]).tolist() if isinstance(start, str) else [start, end]
+        TimeFormat(times.time_format).parse([start, end]).tolist()
+        if isinstance(start, str) and isinstance(end, str)
+        else [start, end]
     )
     assert parsed == times.stamps
     assert series.time.rows(start, end) == (0, 1)
 
 
-def test_text_of_json_is_no_number():
+def test_text_of_json_is_no_number() -> None:
     series = read({"time": ["080000", "080001"], "ax": [1, 2]}, "ax", time="time", time_format="%H%M%S")
     assert series.time.stamps.tolist() == [YEAR_1900 + 28_800_000, YEAR_1900 + 28_801_000]
     numbers = read(
@@ -366,14 +381,14 @@ def test_text_of_json_is_no_number():
     assert numbers.time.stamps.tolist() == [1_714_550_400_005, 1_714_550_400_015]
 
 
-def test_what_the_editor_writes_for_such_times_is_understood():
+def test_what_the_editor_writes_for_such_times_is_understood() -> None:
     rows = [f"{80000 + row // 60 * 100 + row % 60:06d},{row}\n" for row in range(120)]
     series = read("time,ax\n" + "".join(rows), "ax", time="time", time_format="%H%M%S")
     assert series.time.rows("080200", "080409") == (20, 49)
 
 
 @pytest.mark.parametrize("cells", [["0959", "1000"], ["9.95", "10.0"]])
-def test_a_number_that_makes_time_fall_is_told(cells):
+def test_a_number_that_makes_time_fall_is_told(cells: list[str]) -> None:
     time_format = "%H%M" if len(cells[0]) == 4 and "." not in cells[0] else "%S.%L"
     content = "time,ax\n" + "".join(f"{cell},{row}\n" for row, cell in enumerate(cells))
     message = refusal(content, "ax", time="time", time_format=time_format)
@@ -385,13 +400,13 @@ def test_a_number_that_makes_time_fall_is_told(cells):
 
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf \n"])
 @pytest.mark.parametrize("value_type", ["url", "json"])
-def test_json_may_have_a_byte_order_mark(start, value_type):
+def test_json_may_have_a_byte_order_mark(start: bytes, value_type: str) -> None:
     content = start + json.dumps({"ax": [1, 3], "ay": [2, 4]}).encode()
     assert columns(content, value_type=value_type) == [[1, 3], [2, 4]]
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_json_may_be_a_list_of_columns(as_text):
+def test_json_may_be_a_list_of_columns(as_text: bool) -> None:
     content = [[0, 5], [1, 3], [2, None]]
     series = read(json.dumps(content) if as_text else content, "1", "2", time="0", value_type="json")
     assert series.values.T.tolist() == [[1, 3], [2, 2]]
@@ -399,19 +414,19 @@ def test_json_may_be_a_list_of_columns(as_text):
 
 
 @pytest.mark.parametrize("content", [[{"ax": 1, "ay": 2}], [1, 2], [], "x", 5, [[1], 2]])
-def test_other_json_is_refused_with_the_form_that_is_needed(content):
+def test_other_json_is_refused_with_the_form_that_is_needed(content: object) -> None:
     assert "write a dict of columns" in refusal(json.dumps(content), value_type="json")
 
 
-def test_json_of_a_million_brackets_is_refused():
+def test_json_of_a_million_brackets_is_refused() -> None:
     assert "brackets" in refusal("[" + "{}," * MAX_BRACKETS + "{}]", value_type="json")
 
 
-def test_separators_in_a_quoted_time_stay_as_they_are():
+def test_separators_in_a_quoted_time_stay_as_they_are() -> None:
     content = b'time,ax\n"5, 1, 24",1\n"5, 2, 24",2\n'
     series = read(content, "ax", time="time", time_format="%m, %d, %y")
     assert series.start_end(0, 1) == ("05, 01, 24", "05, 02, 24")
 
 
-def test_a_quoted_cell_is_shown_as_it_is_written():
+def test_a_quoted_cell_is_shown_as_it_is_written() -> None:
     assert "'a,b' is not a number" in refusal(b'ax,ay\n1,2\n"a,b",3\n')

@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from timeseries_segmenter.labeling.tables.file_kind import unreadable_kind
 
@@ -19,7 +20,7 @@ def zipped(name: str) -> bytes:
     return content.getvalue()
 
 
-def saved(array: np.ndarray) -> bytes:
+def saved(array: NDArray[np.float64]) -> bytes:
     content = io.BytesIO()
     np.save(content, array)
     return content.getvalue()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from timeseries_segmenter.errors import TimeFormatError
 from timeseries_segmenter.labeling.time.directives import DIRECTIVES
-from timeseries_segmenter.labeling.time.formats import TimeFormat
+from timeseries_segmenter.labeling.time.formats import TimeFormat, TimeTextError
 
 # What d3-time-format 2.3 prints for 2024-02-29 05:06:07.089 UTC, a Thursday.
 MOMENT = 1_709_183_167_089
@@ -29,7 +29,7 @@ TIMES = st.integers(0, 253_402_300_799_999)
 
 
 @pytest.mark.parametrize(("text", "printed"), PRINTED.items())
-def test_prints_as_d3_does(text, printed):
+def test_prints_as_d3_does(text: str, printed: str) -> None:
     assert TimeFormat(text).format(MOMENT) == printed
 
 
@@ -45,7 +45,7 @@ def test_prints_as_d3_does(text, printed):
         ("%s", -500, "-1"),
     ],
 )
-def test_prints_the_edges_as_d3_does(text, milliseconds, printed):
+def test_prints_the_edges_as_d3_does(text: str, milliseconds: int, printed: str) -> None:
     assert TimeFormat(text).format(milliseconds) == printed
 
 
@@ -79,7 +79,7 @@ def test_prints_the_edges_as_d3_does(text, milliseconds, printed):
         ("%c", "2/29/2024, 5:06:07 AM", 1_709_183_167_000),
     ],
 )
-def test_reads_as_the_editor_does(text, written, milliseconds):
+def test_reads_as_the_editor_does(text: str, written: str, milliseconds: int) -> None:
     assert TimeFormat(text).parse([written]).tolist() == [milliseconds]
 
 
@@ -94,9 +94,9 @@ def test_reads_as_the_editor_does(text, written, milliseconds):
         *(("%s", "1700000660.25"), ("%V %Y", "54 2024"), ("%Y%Z", "2024+5"), ("%Y%%", "2024")),
     ],
 )
-def test_text_in_another_form_is_an_error_with_its_row(text, written):
+def test_text_in_another_form_is_an_error_with_its_row(text: str, written: str) -> None:
     good = TimeFormat(text).format(MOMENT)
-    with pytest.raises(TimeFormatError) as raised:
+    with pytest.raises(TimeTextError) as raised:
         TimeFormat(text).parse([good, good, written, good])
     assert (raised.value.row, raised.value.text) == (2, written)
     assert repr(written) in str(raised.value)
@@ -111,46 +111,46 @@ IN_CONTEXT = {
 
 
 @pytest.mark.parametrize("letter", DIRECTIVES)
-def test_each_directive_of_the_table_reads_what_it_prints(letter):
+def test_each_directive_of_the_table_reads_what_it_prints(letter: str) -> None:
     form = TimeFormat(IN_CONTEXT.get(letter, f"%{letter}"))
     printed = [form.format(moment) for moment in (MOMENT, 0, 1_735_689_599_999)]
     assert [form.format(time) for time in form.parse(printed).tolist()] == printed
 
 
-def test_the_row_of_an_error_is_right_far_into_the_texts():
+def test_the_row_of_an_error_is_right_far_into_the_texts() -> None:
     texts = ["2024"] * 100_000
     texts[77_777] = "later"
-    with pytest.raises(TimeFormatError) as raised:
+    with pytest.raises(TimeTextError) as raised:
         TimeFormat("%Y").parse(texts)
     assert raised.value.row == 77_777
 
 
-def test_texts_of_different_lengths_are_read_together():
+def test_texts_of_different_lengths_are_read_together() -> None:
     texts = ["1 May 2024 9:05", "12 September 2023 10:00", "3 March 999 0:1", "31 December 2024 23:59"]
     expected = [1_714_554_300_000, 1_694_512_800_000, -30_636_489_540_000, 1_735_689_540_000]
     assert TimeFormat("%d %B %Y %H:%M").parse(texts).tolist() == expected
 
 
 @pytest.mark.parametrize("text", ["%k", "%Y-%", "%-", "date", "", "%%"])
-def test_a_format_that_means_nothing_is_an_error(text):
+def test_a_format_that_means_nothing_is_an_error(text: str) -> None:
     with pytest.raises(TimeFormatError, match="timeFormat"):
         TimeFormat(text)
 
 
-def test_reads_no_texts():
+def test_reads_no_texts() -> None:
     assert TimeFormat("%Y").parse([]).shape == (0,)
 
 
 @settings(max_examples=150, deadline=None)
 @given(text=st.sampled_from(LOSSLESS), times=st.lists(TIMES, min_size=1, max_size=6))
-def test_what_is_printed_is_read_back(text, times):
+def test_what_is_printed_is_read_back(text: str, times: list[int]) -> None:
     form = TimeFormat(text)
     assert form.parse([form.format(time) for time in times]).tolist() == times
 
 
 @settings(max_examples=50, deadline=None)
 @given(text=st.sampled_from(["%Y-%m-%d", "%s", "%d %B %y"]), written=st.text(max_size=20))
-def test_any_text_is_refused_or_read_as_a_time_that_is_printed(text, written):
+def test_any_text_is_refused_or_read_as_a_time_that_is_printed(text: str, written: str) -> None:
     form = TimeFormat(text)
     try:
         (time,) = form.parse([written])
@@ -159,7 +159,7 @@ def test_any_text_is_refused_or_read_as_a_time_that_is_printed(text, written):
     assert form.parse([form.format(time)]).tolist() == [time]
 
 
-def test_a_million_dates_take_no_more_than_two_seconds():
+def test_a_million_dates_take_no_more_than_two_seconds() -> None:
     moments = 1_700_000_000_000 + np.arange(1_000_000) * 1000
     texts = np.datetime_as_string(moments.astype("datetime64[ms]"), unit="s").astype(object)
     started = time.process_time()
@@ -168,7 +168,7 @@ def test_a_million_dates_take_no_more_than_two_seconds():
     assert (times == moments).all()
 
 
-def test_a_format_has_at_most_200_characters():
+def test_a_format_has_at_most_200_characters() -> None:
     assert TimeFormat("%Y" * 100).format(MOMENT) == "2024" * 100
     with pytest.raises(TimeFormatError, match=r"300000 characters.*at most 200"):
         TimeFormat("%Y" * 150_000)
