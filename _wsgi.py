@@ -37,7 +37,7 @@ def serve(settings: Settings) -> Flask:
     backend: Backend = app.extensions[EXTENSION]
     _warn(settings)
     backend.remove_unfinished()
-    backend.queue.resume()
+    backend.policy.resume()
     logger.info("serves models in %s", settings.model_dir)
     return app
 

@@ -55,14 +55,14 @@ def endings(_no_worker_left: None) -> Iterator[list[TrainingPolicy]]:
     """Ends the workers of queues, and waits until nothing of them is left."""
     queues: list[TrainingPolicy] = []
     yield queues
-    for queue in queues:
-        queue.stop_looking()
-    for queue in queues:
-        process = queue.workers
+    for policy in queues:
+        policy.stop_looking()
+    for policy in queues:
+        process = policy.workers
         assert isinstance(process, WorkerProcess)
         while (supervisor := process._supervisor) and supervisor.is_alive():
-            for project in queue.states.projects():
-                with queue.states.change(project) as trainings:
+            for project in policy.queue.projects():
+                with policy.queue.change(project) as trainings:
                     trainings.jobs = []
             for worker in workers(os.getpid()):
                 with suppress(ProcessLookupError):

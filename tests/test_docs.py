@@ -250,12 +250,12 @@ def test_the_figures_of_evaluate_are_documented(model: Path, capsys: pytest.Capt
 
 
 def test_the_files_of_model_dir_are_documented(settings: Settings, run_walk: Segmenter) -> None:
-    store, states, folder = ModelStore(settings), JobQueue(settings.model_dir), settings.model_dir
+    store, queue, folder = ModelStore(settings), JobQueue(settings.model_dir), settings.model_dir
     version = store.save(47, of_one_pair(run_walk))
     store.keep_report(47, version, "<!doctype html>")
-    with states.only_one(47), states.change(47) as trainings:
+    with queue.only_one(47), queue.change(47) as trainings:
         trainings.enqueue("START_TRAINING")
-    LateEvents(states.folder).keep(47, "START_TRAINING")
+    LateEvents(queue.folder).keep(47, "START_TRAINING")
     DownloadCache(settings.series_cache_dir, 1000).put("http://host/x.csv", b"1", {"ETag": "x"})
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 

@@ -82,7 +82,7 @@ def test_fit_takes_every_recorded_event(backend: Backend, name: str) -> None:
 
 def test_fit_counts_for_the_project_in_the_data(backend: Backend) -> None:
     make(backend, 6).fit("START_TRAINING", {"project": {"id": 9}})
-    assert backend.queue.states.waiting() == [9]
+    assert backend.policy.queue.waiting() == [9]
 
 
 @pytest.mark.parametrize("project", ["three", "-1", "../3", [3]])

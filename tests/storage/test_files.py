@@ -47,9 +47,9 @@ def keep_report():
         replace_file(files.report(files.versions(3)[0]), write)
 
 def count():
-    states = JobQueue(folder)
-    with states.change(3):
-        replace_file(states.folder / "project_3.json", write)
+    queue = JobQueue(folder)
+    with queue.change(3):
+        replace_file(queue.folder / "project_3.json", write)
 
 globals()[sys.argv[2]]()
 """
@@ -150,9 +150,9 @@ def test_what_root_makes_belongs_to_the_owner_of_the_folder(
     command = [sys.executable, "-m", "timeseries_segmenter", "rollback", "--project", "3"]
     subprocess.run(command, check=True, env=os.environ | {"MODEL_DIR": str(model_dir)})
     backend = Backend(settings)
-    endings.append(backend.queue)
+    endings.append(backend.policy)
     backend.handle(3, START_TRAINING)
-    with backend.queue.states.only_one(3):
+    with backend.policy.queue.only_one(3):
         pass
     DownloadCache(model_dir / "cache", 1000).put("http://host/a.csv", b"1", {"ETag": "1"})
     found = owners(model_dir)

@@ -95,90 +95,90 @@ def start_worker(settings: Settings, tmp_path: Path) -> Iterator[StartWorker]:
         wait_ended(left)
 
 
-def newest(queue: TrainingPolicy, project: int = 3) -> Job:
-    return queue.states.read(project).jobs[-1]
+def newest(policy: TrainingPolicy, project: int = 3) -> Job:
+    return policy.queue.read(project).jobs[-1]
 
 
-def in_state(queue: TrainingPolicy, state: State, project: int = 3) -> Job:
-    return wait_for(lambda: newest(queue, project).state is state and newest(queue, project))
+def in_state(policy: TrainingPolicy, state: State, project: int = 3) -> Job:
+    return wait_for(lambda: newest(policy, project).state is state and newest(policy, project))
 
 
 def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
-    queue: TrainingPolicy, start_worker: StartWorker, settings: Settings, studio: LabelStudioServer
+    policy: TrainingPolicy, start_worker: StartWorker, settings: Settings, studio: LabelStudioServer
 ) -> None:
     for _ in range(3):
         start_worker()
     for project in (3, 4):
         studio.hang(f"/api/projects/{project}/")
     for project in (3, 4):
-        queue.count(project, CREATED)
-    first, other = (in_state(queue, State.STARTED, project) for project in (3, 4))
+        policy.count(project, CREATED)
+    first, other = (in_state(policy, State.STARTED, project) for project in (3, 4))
     assert first.worker != other.worker
-    behind = {need(queue.count(3, CREATED)).id for _ in range(5)}
+    behind = {need(policy.count(3, CREATED)).id for _ in range(5)}
     assert len(behind) == 1  # events during a training run become one further job
     time.sleep(7)  # a third worker is idle, and has looked for work by now
-    assert [job.state for job in queue.states.read(3).jobs] == [State.STARTED, State.QUEUED]
+    assert [job.state for job in policy.queue.read(3).jobs] == [State.STARTED, State.QUEUED]
     for project in (3, 4):
-        queue.cancel(project)
+        policy.cancel(project)
     for project in (3, 4):
-        assert in_state(queue, State.FAILED, project).error == "cancelled"
-    wait_for(lambda: not any(queue.states.read(project).job_in(State.STARTED) for project in (3, 4)))
+        assert in_state(policy, State.FAILED, project).error == "cancelled"
+    wait_for(lambda: not any(policy.queue.read(project).job_in(State.STARTED) for project in (3, 4)))
     assert ModelStore(settings).projects() == []
 
 
 def test_the_training_behind_another_follows_it_at_once(
-    queue: TrainingPolicy, start_worker: StartWorker, settings: Settings
+    policy: TrainingPolicy, start_worker: StartWorker, settings: Settings
 ) -> None:
     start_worker()
-    queue.count(3, CREATED)
-    in_state(queue, State.STARTED)
-    second = need(queue.count(3, CREATED))
-    finished = in_state(queue, State.FINISHED)
+    policy.count(3, CREATED)
+    in_state(policy, State.STARTED)
+    second = need(policy.count(3, CREATED))
+    finished = in_state(policy, State.FINISHED)
     assert finished.id == second.id
-    first = queue.states.read(3).jobs[0]
+    first = policy.queue.read(3).jobs[0]
     assert first.version != finished.version == ModelStore(settings).version(3)
     assert need(first.ended_at) <= need(finished.started_at)
 
 
 def test_the_job_of_a_worker_that_is_killed_is_taken_up_by_another(
-    queue: TrainingPolicy, start_worker: StartWorker
+    policy: TrainingPolicy, start_worker: StartWorker
 ) -> None:
     doomed = start_worker(**ENDLESS)
-    job = need(queue.count(3, CREATED))
-    in_state(queue, State.STARTED)
+    job = need(policy.count(3, CREATED))
+    in_state(policy, State.STARTED)
     horses = children(doomed.pid)
     assert horses
     kill(doomed.pid)
     for horse in horses:
         kill(horse)
     doomed.wait()
-    assert newest(queue).state is State.STARTED
+    assert newest(policy).state is State.STARTED
     start_worker()
-    finished = in_state(queue, State.FINISHED)
+    finished = in_state(policy, State.FINISHED)
     assert (finished.id, finished.attempts, finished.error) == (job.id, 2, None)
 
 
 def test_a_training_whose_process_is_killed_is_tried_again_by_its_own_worker(
-    queue: TrainingPolicy, start_worker: StartWorker
+    policy: TrainingPolicy, start_worker: StartWorker
 ) -> None:
     worker = start_worker(**ENDLESS)
-    queue.count(3, CREATED)
-    in_state(queue, State.STARTED)
+    policy.count(3, CREATED)
+    in_state(policy, State.STARTED)
     (horse,) = children(worker.pid)
     kill(horse)
-    again = wait_for(lambda: (found := newest(queue)).attempts == 2 and found)
+    again = wait_for(lambda: (found := newest(policy)).attempts == 2 and found)
     assert again.state is State.STARTED
     (second,) = wait_for(lambda: children(worker.pid))
     assert second != horse
     kill(second)
-    waiting = wait_for(lambda: found if (found := newest(queue)).not_before else None)
+    waiting = wait_for(lambda: found if (found := newest(policy)).not_before else None)
     assert (waiting.state, waiting.attempts) == (State.QUEUED, 2)
     assert "short of memory" in need(waiting.error)
     assert worker.poll() is None
 
 
 def test_a_project_that_kills_its_process_each_time_keeps_no_other_waiting(
-    queue: TrainingPolicy, start_worker: StartWorker, studio: LabelStudioServer
+    policy: TrainingPolicy, start_worker: StartWorker, studio: LabelStudioServer
 ) -> None:
     worker = start_worker()
     killed = []
@@ -190,86 +190,86 @@ def test_a_project_that_kills_its_process_each_time_keeps_no_other_waiting(
         return Reply(status=500)
 
     studio.routes["/api/projects/3/"] = kill_it
-    queue.count(3, CREATED)
+    policy.count(3, CREATED)
     wait_for(lambda: len(killed) >= 2)
-    queue.count(4, CREATED)
-    in_state(queue, State.FINISHED, 4)
-    in_state(queue, State.QUEUED)
+    policy.count(4, CREATED)
+    in_state(policy, State.FINISHED, 4)
+    in_state(policy, State.QUEUED)
     assert len(killed) <= 5  # and no hot loop
 
 
 def test_sigterm_puts_a_training_back_and_ends_the_worker(
-    queue: TrainingPolicy, start_worker: StartWorker
+    policy: TrainingPolicy, start_worker: StartWorker
 ) -> None:
     worker = start_worker(**ENDLESS)
-    job = need(queue.count(3, CREATED))
-    in_state(queue, State.STARTED)
-    wait_for(lambda: newest(queue).progress)
+    job = need(policy.count(3, CREATED))
+    in_state(policy, State.STARTED)
+    wait_for(lambda: newest(policy).progress)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(180) == 0
-    assert (newest(queue).state, newest(queue).attempts) == (State.QUEUED, 0)
+    assert (newest(policy).state, newest(policy).attempts) == (State.QUEUED, 0)
     start_worker()
-    assert in_state(queue, State.FINISHED).id == job.id
+    assert in_state(policy, State.FINISHED).id == job.id
 
 
 def test_a_training_over_its_time_waits_and_says_so(
-    queue: TrainingPolicy, start_worker: StartWorker, studio: LabelStudioServer
+    policy: TrainingPolicy, start_worker: StartWorker, studio: LabelStudioServer
 ) -> None:
     studio.hang("/api/projects/3/")
     start_worker(TRAINING_TIMEOUT="4")
-    queue.count(3, CREATED)
-    waiting = wait_for(lambda: found if (found := newest(queue)).failed_at else None)
+    policy.count(3, CREATED)
+    waiting = wait_for(lambda: found if (found := newest(policy)).failed_at else None)
     assert waiting.state is State.QUEUED
     assert "longer than TRAINING_TIMEOUT=4" in need(waiting.error)
 
 
 def test_what_waits_is_trained_although_redis_was_away_and_forgot_everything(
-    queue: TrainingPolicy, start_worker: StartWorker, redis: RedisServer, caplog: pytest.LogCaptureFixture
+    policy: TrainingPolicy, start_worker: StartWorker, redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    queue.count(4, CREATED)  # Redis knows of it, and forgets
+    policy.count(4, CREATED)  # Redis knows of it, and forgets
     redis.stop()
-    job = need(queue.count(3, CREATED))
+    job = need(policy.count(3, CREATED))
     assert "project 3: Redis can't be reached" in caplog.text
-    assert newest(queue).state is State.QUEUED
+    assert newest(policy).state is State.QUEUED
     with pytest.raises(QueueError, match="Redis can't be reached"):
-        queue.workers.check()
+        policy.workers.check()
     redis.start()
     with pytest.raises(QueueError, match="no worker runs"):
-        queue.workers.check()
+        policy.workers.check()
     start_worker()
-    assert in_state(queue, State.FINISHED).id == job.id
-    in_state(queue, State.FINISHED, 4)
-    queue.workers.check()
+    assert in_state(policy, State.FINISHED).id == job.id
+    in_state(policy, State.FINISHED, 4)
+    policy.workers.check()
 
 
 def test_a_web_process_tells_redis_again_of_what_waits_and_of_nothing_twice(
-    queue: TrainingPolicy, settings: Settings
+    policy: TrainingPolicy, settings: Settings
 ) -> None:
     rq = RedisBell.for_web(settings).rq
-    queue.count(3, CREATED)
-    queue.count(4, CREATED)
+    policy.count(3, CREATED)
+    policy.count(4, CREATED)
     rq.empty()  # as a Redis that was started anew
     rq.enqueue("os.system", "true")
     for _ in range(3):
-        queue.look()
+        policy.look()
     assert [job.args for job in rq.jobs if job.func_name == TRAIN] == [[3], [4]]
-    with queue.states.only_one(3):  # it is trained
+    with policy.queue.only_one(3):  # it is trained
         rq.empty()
-        queue.look()
+        policy.look()
     assert [job.args for job in rq.jobs] == [[4]]
 
 
 def test_a_worker_outlives_a_redis_that_goes_away(
-    queue: TrainingPolicy, start_worker: StartWorker, redis: RedisServer
+    policy: TrainingPolicy, start_worker: StartWorker, redis: RedisServer
 ) -> None:
     worker = start_worker()
-    queue.count(3, CREATED)
-    in_state(queue, State.FINISHED)
+    policy.count(3, CREATED)
+    in_state(policy, State.FINISHED)
     redis.stop()
     time.sleep(2)
     redis.start()
-    queue.count(4, CREATED)
-    in_state(queue, State.FINISHED, 4)
+    policy.count(4, CREATED)
+    in_state(policy, State.FINISHED, 4)
     assert worker.poll() is None
 
 
@@ -283,7 +283,7 @@ def test_a_worker_without_redis_ends_with_a_sentence(start_worker: StartWorker, 
 
 
 def test_a_worker_runs_nothing_but_trainings(
-    queue: TrainingPolicy, settings: Settings, start_worker: StartWorker, tmp_path: Path
+    policy: TrainingPolicy, settings: Settings, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     rq = RedisBell.for_web(settings).rq
     made = tmp_path / "made"
@@ -295,8 +295,8 @@ def test_a_worker_runs_nothing_but_trainings(
     broken = rq.enqueue(TRAIN, 3)
     rq.connection.hset(broken.key, "data", b"\x80\x05cos\nsystem\n.")
     start_worker()
-    queue.count(3, CREATED)
-    in_state(queue, State.FINISHED)
+    policy.count(3, CREATED)
+    in_state(policy, State.FINISHED)
     assert not made.exists()
     log = (tmp_path / "worker.log").read_text()
     assert log.count("does not train a project; it is removed") == 5
@@ -304,9 +304,9 @@ def test_a_worker_runs_nothing_but_trainings(
 
 
 def test_redis_holds_no_token_and_nothing_that_is_run_when_read(
-    queue: TrainingPolicy, settings: Settings
+    policy: TrainingPolicy, settings: Settings
 ) -> None:
-    queue.count(3, CREATED)
+    policy.count(3, CREATED)
     rq = RedisBell.for_web(settings).rq
     try:
         (job,) = rq.jobs
@@ -319,12 +319,12 @@ def test_redis_holds_no_token_and_nothing_that_is_run_when_read(
 
 
 def test_made_up_projects_are_forgotten_and_hold_up_no_real_one(
-    queue: TrainingPolicy, start_worker: StartWorker, tmp_path: Path
+    policy: TrainingPolicy, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     for project in range(1000, 1150):
-        queue.count(project, CREATED)
-    queue.count(3, CREATED)
+        policy.count(project, CREATED)
+    policy.count(3, CREATED)
     start_worker()
-    assert in_state(queue, State.FINISHED).version
-    wait_for(lambda: queue.states.projects() == [3], 60)
+    assert in_state(policy, State.FINISHED).version
+    wait_for(lambda: policy.queue.projects() == [3], 60)
     assert "training 1000-" not in (tmp_path / "worker.log").read_text()

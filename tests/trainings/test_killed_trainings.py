@@ -73,7 +73,7 @@ def test_no_event_is_lost_however_often_the_training_process_is_killed(
     service: tuple[subprocess.Popen[bytes], str], settings: Settings, studio: LabelStudioServer
 ) -> None:
     process, url = service
-    states, store, chance = JobQueue(settings.model_dir), ModelStore(settings), random.Random(11)
+    queue, store, chance = JobQueue(settings.model_dir), ModelStore(settings), random.Random(11)
     drawn = recorded.regions((40, 89, "Run"))
     for _ in range(ROUNDS):
         annotated = {project: studio.add_task(project, DATA, drawn) for project in PROJECTS}
@@ -82,7 +82,7 @@ def test_no_event_is_lost_however_often_the_training_process_is_killed(
             return [project for project, task in annotated.items() if task not in learned(store, project)]
 
         def trains() -> bool:
-            return any(states.read(project).job_in(State.STARTED) for project in PROJECTS)
+            return any(queue.read(project).job_in(State.STARTED) for project in PROJECTS)
 
         for project in PROJECTS:
             event = EVENT | {"project": {"id": project}}

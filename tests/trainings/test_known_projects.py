@@ -47,12 +47,12 @@ def queue(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingPolicy
 
 
 @pytest.fixture
-def known(settings: Settings, queue: TrainingPolicy) -> KnownProjects:
-    return KnownProjects(settings, queue.states)
+def known(settings: Settings, policy: TrainingPolicy) -> KnownProjects:
+    return KnownProjects(settings, policy.queue)
 
 
-def files_of(states: JobQueue, project: int) -> list[str]:
-    found = [*states.folder.glob(f"project_{project}.*"), *states.folder.glob(f"waiting/{project}")]
+def files_of(queue: JobQueue, project: int) -> list[str]:
+    found = [*queue.folder.glob(f"project_{project}.*"), *queue.folder.glob(f"waiting/{project}")]
     return sorted(path.name for path in found)
 
 
@@ -92,75 +92,75 @@ def test_a_project_out_of_the_tokens_reach_is_not_taken_for_unknown(
 
 
 def test_made_up_projects_leave_nothing_behind_and_hold_up_no_real_one(
-    queue: TrainingPolicy, known: KnownProjects, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+    policy: TrainingPolicy, known: KnownProjects, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     made_up = range(1000, 1300)
     for project in made_up:
-        queue.count(project, CREATED)
-    queue.count(900, CREATED)
-    states = queue.states
-    assert known.first(states.waiting()) == [900]  # by one request, whatever waits before it
+        policy.count(project, CREATED)
+    policy.count(900, CREATED)
+    queue = policy.queue
+    assert known.first(queue.waiting()) == [900]  # by one request, whatever waits before it
     assert len(list(asked(studio))) == 1
-    while len(states.waiting()) > 1:
-        assert known.first(states.waiting()) == [900]
-    assert states.projects() == [900]
-    assert [files_of(states, project) for project in made_up] == [[]] * 300
+    while len(queue.waiting()) > 1:
+        assert known.first(queue.waiting()) == [900]
+    assert queue.projects() == [900]
+    assert [files_of(queue, project) for project in made_up] == [[]] * 300
     assert len(list(asked(studio))) <= 6
-    assert states.read(900).job_in(State.QUEUED)
+    assert queue.read(900).job_in(State.QUEUED)
     assert "Label Studio knows no project 1000" in caplog.text
     assert len(caplog.records) <= 6
 
 
 def test_made_up_projects_that_wait_for_further_events_are_found_out_as_well(
-    queue: TrainingPolicy, known: KnownProjects, monkeypatch: pytest.MonkeyPatch
+    policy: TrainingPolicy, known: KnownProjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with queue.states.change(77) as trainings:
+    with policy.queue.change(77) as trainings:
         trainings.updates = 1
     monkeypatch.setattr(known_projects, "SWEEP", 0)
     assert known.first([]) == []
-    assert queue.states.projects() == []
+    assert policy.queue.projects() == []
 
 
 def test_projects_with_a_model_go_first_and_nothing_is_forgotten_while_label_studio_is_away(
-    queue: TrainingPolicy, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
+    policy: TrainingPolicy, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
 ) -> None:
     ModelStore(settings).save(8, of_one_pair(run_walk))
     for project in (1000, 1001, 8):
-        queue.count(project, CREATED)
+        policy.count(project, CREATED)
         time.sleep(0.02)
     for path in (LIST, "/api/projects/1000/"):
         studio.routes[path] = lambda _: failure(503, "starting")
-    known = KnownProjects(settings, queue.states)
-    order = known.first(queue.states.waiting())
+    known = KnownProjects(settings, policy.queue)
+    order = known.first(policy.queue.waiting())
     assert order[0] == 8
     assert sorted(order[1:]) == [1000, 1001]
-    assert queue.states.projects() == [8, 1000, 1001]
+    assert policy.queue.projects() == [8, 1000, 1001]
 
 
 def test_a_project_with_a_model_is_never_forgotten(
-    queue: TrainingPolicy, known: KnownProjects, settings: Settings, run_walk: Segmenter
+    policy: TrainingPolicy, known: KnownProjects, settings: Settings, run_walk: Segmenter
 ) -> None:
     ModelStore(settings).save(1000, of_one_pair(run_walk))
-    queue.count(1000, CREATED)
-    assert known.first(queue.states.waiting()) == [1000]
-    assert queue.states.projects() == [1000]
+    policy.count(1000, CREATED)
+    assert known.first(policy.queue.waiting()) == [1000]
+    assert policy.queue.projects() == [1000]
 
 
 def test_an_event_that_comes_while_label_studio_answers_is_not_forgotten(
-    queue: TrainingPolicy, known: KnownProjects, studio: LabelStudioServer
+    policy: TrainingPolicy, known: KnownProjects, studio: LabelStudioServer
 ) -> None:
-    queue.count(1000, CREATED)
+    policy.count(1000, CREATED)
 
     def create_meanwhile(_: Request) -> Reply:
-        queue.count(1000, CREATED)
+        policy.count(1000, CREATED)
         studio.configs[1000] = BODY["label_config"]
         del studio.routes[LIST]
         return ok({"count": 0, "next": None, "results": []})
 
     studio.routes[LIST] = create_meanwhile
-    assert known.first(queue.states.waiting()) == []
-    assert known.first(queue.states.waiting()) == [1000]
-    assert need(queue.states.read(1000).job_in(State.QUEUED)).updates == 2
+    assert known.first(policy.queue.waiting()) == []
+    assert known.first(policy.queue.waiting()) == [1000]
+    assert need(policy.queue.read(1000).job_in(State.QUEUED)).updates == 2
 
 
 HOLDER = """
@@ -168,9 +168,9 @@ import os, sys
 from pathlib import Path
 from timeseries_segmenter.trainings.queue import JobQueue
 
-states, held = JobQueue(Path(sys.argv[1])), Path(sys.argv[2])
+queue, held = JobQueue(Path(sys.argv[1])), Path(sys.argv[2])
 for _ in range(400):
-    with states.only_one(1000, 60), states.locked(1000, 60):
+    with queue.only_one(1000, 60), queue.locked(1000, 60):
         os.close(os.open(held, os.O_CREAT | os.O_EXCL))  # fails while another holds the locks
         held.unlink()
 """
@@ -190,15 +190,15 @@ def test_no_two_hold_a_lock_whose_project_is_forgotten_meanwhile(
 
 
 def test_an_unknown_project_whose_files_cannot_be_removed_costs_itself_alone(
-    queue: TrainingPolicy, known: KnownProjects, caplog: pytest.LogCaptureFixture
+    policy: TrainingPolicy, known: KnownProjects, caplog: pytest.LogCaptureFixture
 ) -> None:
     for project in (1000, 1001, 3):
-        queue.count(project, CREATED)
-    marker = queue.states.folder / "waiting" / "1000"
+        policy.count(project, CREATED)
+    marker = policy.queue.folder / "waiting" / "1000"
     marker.unlink()
     (marker / "stray").mkdir(parents=True)
     assert 3 in known.first([1000, 1001, 3])
-    assert files_of(queue.states, 1001) == []
+    assert files_of(policy.queue, 1001) == []
     assert "project 1000 is unknown, and its files can't be removed" in caplog.text
 
 
@@ -220,7 +220,7 @@ def test_events_of_too_many_unknown_projects_are_refused_and_those_of_known_ones
         8: 201,
     }
     assert "WEBHOOK_SECRET" in answers[4].get_json()["detail"]
-    assert files_of(backend.queue.states, 4) == []
+    assert files_of(backend.policy.queue, 4) == []
 
 
 def test_the_process_that_trains_forgets_made_up_projects_and_trains_the_real_one(
@@ -232,17 +232,17 @@ def test_the_process_that_trains_forgets_made_up_projects_and_trains_the_real_on
     studio.add_task(3, BODY["tasks"][0]["data"], recorded.regions((40, 89, "Run")))
     wake = WorkerProcess.wake
     monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
-    queue = TrainingPolicy(settings)
-    endings.append(queue)
+    policy = TrainingPolicy(settings)
+    endings.append(policy)
     for project in range(1000, 1200):
-        queue.count(project, CREATED)
-    queue.count(3, CREATED)
+        policy.count(project, CREATED)
+    policy.count(3, CREATED)
     monkeypatch.setattr(WorkerProcess, "wake", wake)
-    queue.workers.wake(3)
-    states = queue.states
-    wait_for(lambda: need(states.read(3).newest).ended_at)
-    assert need(states.read(3).newest).state is State.FINISHED, need(states.read(3).newest).error
-    wait_for(lambda: states.projects() == [3])
+    policy.workers.wake(3)
+    queue = policy.queue
+    wait_for(lambda: need(queue.read(3).newest).ended_at)
+    assert need(queue.read(3).newest).state is State.FINISHED, need(queue.read(3).newest).error
+    wait_for(lambda: queue.projects() == [3])
 
 
 def test_the_recorded_list_of_projects_is_understood(studio: LabelStudioServer, settings: Settings) -> None:

@@ -42,7 +42,7 @@ def settings(settings: Settings, studio: LabelStudioServer, monkeypatch: pytest.
 
 
 @pytest.fixture
-def states(settings: Settings) -> JobQueue:
+def queue(settings: Settings) -> JobQueue:
     return JobQueue(settings.model_dir)
 
 
@@ -50,20 +50,20 @@ def annotate(studio: LabelStudioServer, address: str, regions: list[dict[str, ob
     return studio.add_task(3, {"csv_url": address}, regions)
 
 
-def happen(states: JobQueue, event: str = CREATED) -> None:
-    with states.change(3) as trainings:
+def happen(queue: JobQueue, event: str = CREATED) -> None:
+    with queue.change(3) as trainings:
         trainings.updates += 1
         trainings.enqueue(event)
 
 
-def train(settings: Settings, states: JobQueue) -> ProjectTrainings:
+def train(settings: Settings, queue: JobQueue) -> ProjectTrainings:
     """Run what is queued, as if its pause were over."""
-    with states.change(3) as trainings:
+    with queue.change(3) as trainings:
         job = trainings.job_in(State.QUEUED)
         assert job
         job.not_before = None
-    assert JobRunner(settings, states).run(3)
-    return states.read(3)
+    assert JobRunner(settings, queue).run(3)
+    return queue.read(3)
 
 
 def learned(settings: Settings) -> list[int | str]:
@@ -99,7 +99,7 @@ def overload_studio(_: HttpServer, studio: LabelStudioServer) -> str:
 @pytest.mark.parametrize("away", [hang, overload, break_off, overload_studio])
 def test_a_task_whose_host_is_away_is_learned_once_it_answers_without_another_event(
     settings: Settings,
-    states: JobQueue,
+    queue: JobQueue,
     studio: LabelStudioServer,
     other_host: HttpServer,
     away: Callable[[HttpServer, LabelStudioServer], str],
@@ -107,32 +107,32 @@ def test_a_task_whose_host_is_away_is_learned_once_it_answers_without_another_ev
     here = annotate(studio, "/data/upload/3/here.csv")
     address = away(other_host, studio)
     there = annotate(studio, address)
-    happen(states)
-    finished, later = train(settings, states).jobs
+    happen(queue)
+    finished, later = train(settings, queue).jobs
     assert (finished.state, later.state, later.event) == (State.FINISHED, State.QUEUED, LEFT_OUT)
     assert later.error
     assert later.error.startswith(f"1 annotated task can't be read for now: Task {there}: ")
     assert learned(settings) == [here]
-    assert states.waiting() == []  # not before its time
+    assert queue.waiting() == []  # not before its time
     (studio if address.startswith(studio.url) else other_host).serve(PATH, SERIES)
-    trainings = train(settings, states)
+    trainings = train(settings, queue)
     assert learned(settings) == [here, there]
     assert [job.state for job in trainings.jobs] == [State.FINISHED, State.FINISHED]
     assert trainings.jobs[1].id == later.id
-    assert states.queued() == []
+    assert queue.queued() == []
 
 
 def test_while_the_same_tasks_are_away_pauses_grow_and_no_version_is_made(
-    settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
+    settings: Settings, queue: JobQueue, studio: LabelStudioServer, other_host: HttpServer
 ) -> None:
     annotate(studio, "/data/upload/3/here.csv")
     there = annotate(studio, overload(other_host, studio))
-    happen(states)
-    later = train(settings, states).jobs[-1]
+    happen(queue)
+    later = train(settings, queue).jobs[-1]
     pauses = [pause(later)]
     versions = ModelStore(settings).versions(3)
     for tries in range(2, 12):
-        trainings = train(settings, states)
+        trainings = train(settings, queue)
         job = trainings.jobs[-1]
         assert (job.id, job.state, job.left_out_tries) == (later.id, State.QUEUED, tries)
         pauses.append(pause(job))
@@ -143,85 +143,85 @@ def test_while_the_same_tasks_are_away_pauses_grow_and_no_version_is_made(
     assert overview.status is Status.WAITING
     assert overview.waits_to_try_again
     del other_host.routes[PATH]  # gone for good: a 404
-    trainings = train(settings, states)
+    trainings = train(settings, queue)
     assert (trainings.jobs[-1].state, trainings.jobs[-1].version) == (State.FINISHED, versions[0])
     assert f"Task {there}" in trainings.jobs[-1].skipped[0]
-    assert (ModelStore(settings).versions(3), states.queued()) == (versions, [])
+    assert (ModelStore(settings).versions(3), queue.queued()) == (versions, [])
 
 
 def test_a_new_event_is_trained_at_once_and_only_further_tasks_make_the_pauses_short_again(
-    settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
+    settings: Settings, queue: JobQueue, studio: LabelStudioServer, other_host: HttpServer
 ) -> None:
     here = annotate(studio, "/data/upload/3/here.csv")
     annotate(studio, overload(other_host, studio))
-    happen(states)
-    train(settings, states)
-    assert pause(train(settings, states).jobs[-1]) == 60
+    happen(queue)
+    train(settings, queue)
+    assert pause(train(settings, queue).jobs[-1]) == 60
     also_here = annotate(studio, "/data/upload/3/here.csv")
-    happen(states)
-    assert states.waiting() == [3]
-    assert JobRunner(settings, states).run(3)
-    *_, finished, later = states.read(3).jobs
+    happen(queue)
+    assert queue.waiting() == [3]
+    assert JobRunner(settings, queue).run(3)
+    *_, finished, later = queue.read(3).jobs
     assert (finished.state, finished.event, finished.updates) == (State.FINISHED, CREATED, 1)
     assert learned(settings) == [here, also_here]
     assert (later.event, later.left_out_tries, pause(later)) == (LEFT_OUT, 3, 120)
     annotate(studio, other_host.url + PATH)
-    happen(states)
-    later = train(settings, states).jobs[-1]
+    happen(queue)
+    later = train(settings, queue).jobs[-1]
     assert (later.event, later.left_out_tries) == (LEFT_OUT, 1)
 
 
 def test_where_nothing_that_can_be_read_is_left_the_job_is_tried_again(
-    settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
+    settings: Settings, queue: JobQueue, studio: LabelStudioServer, other_host: HttpServer
 ) -> None:
     there = annotate(studio, overload(other_host, studio))
-    happen(states)
-    (job,) = train(settings, states).jobs
+    happen(queue)
+    (job,) = train(settings, queue).jobs
     assert (job.state, job.event, job.attempts, job.updates) == (State.QUEUED, CREATED, 1, 1)
     assert job.error
     assert "no annotated task of project 3 can be learned from" in job.error
     other_host.serve(PATH, SERIES)
-    assert train(settings, states).jobs[0].state is State.FINISHED
+    assert train(settings, queue).jobs[0].state is State.FINISHED
     assert learned(settings) == [there]
 
 
 def test_where_the_only_regions_are_on_tasks_that_are_away_the_job_is_tried_again(
-    settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
+    settings: Settings, queue: JobQueue, studio: LabelStudioServer, other_host: HttpServer
 ) -> None:
     here = annotate(studio, "/data/upload/3/here.csv", [])
     there = annotate(studio, overload(other_host, studio))
-    happen(states)
-    (job,) = train(settings, states).jobs
+    happen(queue)
+    (job,) = train(settings, queue).jobs
     assert job.state is State.QUEUED
     assert job.error
     assert "1 annotated task can't be read for now" in job.error
     other_host.serve(PATH, SERIES)
-    assert train(settings, states).jobs[0].state is State.FINISHED
+    assert train(settings, queue).jobs[0].state is State.FINISHED
     assert learned(settings) == [here, there]
 
 
 @pytest.mark.parametrize("address", ["/data/upload/3/gone.csv", "http://10.0.0.1/x.csv", "gone.csv"])
 def test_a_task_that_only_a_person_can_mend_is_not_tried_again(
-    settings: Settings, states: JobQueue, studio: LabelStudioServer, address: str
+    settings: Settings, queue: JobQueue, studio: LabelStudioServer, address: str
 ) -> None:
     annotate(studio, "/data/upload/3/here.csv")
     annotate(studio, address)
-    happen(states)
-    (job,) = train(settings, states).jobs
-    assert (job.state, len(job.skipped), states.queued()) == (State.FINISHED, 1, [])
+    happen(queue)
+    (job,) = train(settings, queue).jobs
+    assert (job.state, len(job.skipped), queue.queued()) == (State.FINISHED, 1, [])
 
 
 def test_the_dashboard_shows_which_tasks_the_model_lacks_and_why(
     settings: Settings,
-    states: JobQueue,
+    queue: JobQueue,
     studio: LabelStudioServer,
     other_host: HttpServer,
     client: FlaskClient,
 ) -> None:
     annotate(studio, "/data/upload/3/here.csv")
     there = annotate(studio, overload(other_host, studio))
-    happen(states)
-    later = train(settings, states).jobs[-1]
+    happen(queue)
+    later = train(settings, queue).jobs[-1]
     page = client.get("/projects", headers={"Accept": "text/html"}).text
     assert "The model lacks tasks" in page
     assert f"Task {there}: {other_host.url}{PATH} answered 503" in page
@@ -230,15 +230,15 @@ def test_the_dashboard_shows_which_tasks_the_model_lacks_and_why(
 
 
 def test_a_job_that_waits_for_tasks_can_be_cancelled(
-    settings: Settings, states: JobQueue, studio: LabelStudioServer, other_host: HttpServer
+    settings: Settings, queue: JobQueue, studio: LabelStudioServer, other_host: HttpServer
 ) -> None:
     annotate(studio, "/data/upload/3/here.csv")
     annotate(studio, overload(other_host, studio))
-    happen(states)
-    train(settings, states)
-    with states.change(3) as trainings:
+    happen(queue)
+    train(settings, queue)
+    with queue.change(3) as trainings:
         assert [job.event for job in trainings.cancel()] == [LEFT_OUT]
-    assert states.queued() == []
+    assert queue.queued() == []
 
 
 def test_a_name_that_is_not_resolved_may_be_later(settings: Settings) -> None:

@@ -50,9 +50,9 @@ def every(updates: int, settings: Settings) -> TrainingPolicy:
     return TrainingPolicy(settings.model_copy(update={"start_training_each_n_updates": updates}))
 
 
-def take(queue: TrainingPolicy, project: int) -> None:
+def take(policy: TrainingPolicy, project: int) -> None:
     """What the worker does with a queued job."""
-    with queue.states.change(project) as trainings:
+    with policy.queue.change(project) as trainings:
         job = trainings.job_in(State.QUEUED)
         assert job
         job.start("host:7")
@@ -60,14 +60,14 @@ def take(queue: TrainingPolicy, project: int) -> None:
 
 @pytest.mark.usefixtures("without_worker")
 def test_a_training_is_queued_at_every_nth_event(settings: Settings) -> None:
-    queue = every(3, settings)
+    policy = every(3, settings)
     jobs = []
     for _ in range(9):
-        job = queue.count(3, CREATED)
+        job = policy.count(3, CREATED)
         jobs.append(job and job.id)
         if job:
-            take(queue, 3)
-            with queue.states.change(3) as trainings:
+            take(policy, 3)
+            with policy.queue.change(3) as trainings:
                 trainings.finish(need(trainings.job_in(State.STARTED)), "p3-v1", [], 1.5)
     assert [bool(job) for job in jobs] == [False, False, True] * 3
     assert len(set(jobs) - {None}) == 3
@@ -75,12 +75,12 @@ def test_a_training_is_queued_at_every_nth_event(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("without_worker")
 def test_start_training_queues_at_once_and_counts_from_zero_after_it(settings: Settings) -> None:
-    queue = every(5, settings)
-    assert [queue.count(3, CREATED) for _ in range(4)] == [None] * 4
-    assert need(queue.count(3, START)).event == START
-    take(queue, 3)
-    assert [queue.count(3, CREATED) for _ in range(4)] == [None] * 4
-    assert queue.count(3, CREATED) is not None
+    policy = every(5, settings)
+    assert [policy.count(3, CREATED) for _ in range(4)] == [None] * 4
+    assert need(policy.count(3, START)).event == START
+    take(policy, 3)
+    assert [policy.count(3, CREATED) for _ in range(4)] == [None] * 4
+    assert policy.count(3, CREATED) is not None
 
 
 @pytest.mark.usefixtures("without_worker")
@@ -91,22 +91,22 @@ def test_counts_are_kept_across_restarts(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("without_worker")
 def test_counts_of_projects_are_apart(settings: Settings) -> None:
-    queue = every(2, settings)
-    assert [queue.count(project, CREATED) for project in (3, 4)] == [None, None]
-    assert need(queue.count(3, CREATED)).id.startswith("3-")
-    assert queue.states.waiting() == [3]
+    policy = every(2, settings)
+    assert [policy.count(project, CREATED) for project in (3, 4)] == [None, None]
+    assert need(policy.count(3, CREATED)).id.startswith("3-")
+    assert policy.queue.waiting() == [3]
 
 
 @pytest.mark.usefixtures("without_worker")
 def test_events_during_a_training_become_one_further_training(settings: Settings) -> None:
-    queue = every(1, settings)
-    first = need(queue.count(3, CREATED))
-    assert need(queue.count(3, CREATED)).id == first.id
-    take(queue, 3)
-    behind = {need(queue.count(3, event)).id for event in (CREATED, START, "ANNOTATIONS_DELETED", CREATED)}
+    policy = every(1, settings)
+    first = need(policy.count(3, CREATED))
+    assert need(policy.count(3, CREATED)).id == first.id
+    take(policy, 3)
+    behind = {need(policy.count(3, event)).id for event in (CREATED, START, "ANNOTATIONS_DELETED", CREATED)}
     assert len(behind) == 1
     assert behind != {first.id}
-    assert [job.state for job in queue.states.read(3).jobs] == [State.STARTED, State.QUEUED]
+    assert [job.state for job in policy.queue.read(3).jobs] == [State.STARTED, State.QUEUED]
 
 
 def annotate(studio: LabelStudioServer, project: int = 3) -> None:
@@ -114,12 +114,12 @@ def annotate(studio: LabelStudioServer, project: int = 3) -> None:
     studio.add_task(project, data, recorded.regions((40, 89, "Run")))
 
 
-def newest(queue: TrainingPolicy, project: int = 3) -> Job:
-    return queue.states.read(project).jobs[-1]
+def newest(policy: TrainingPolicy, project: int = 3) -> Job:
+    return policy.queue.read(project).jobs[-1]
 
 
-def in_state(queue: TrainingPolicy, state: State, project: int = 3) -> Job:
-    return wait_for(lambda: newest(queue, project).state is state and newest(queue, project))
+def in_state(policy: TrainingPolicy, state: State, project: int = 3) -> Job:
+    return wait_for(lambda: newest(policy, project).state is state and newest(policy, project))
 
 
 def only_worker() -> int:
@@ -130,21 +130,21 @@ def test_a_training_whose_process_is_killed_is_tried_again_within_seconds(
     settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]
 ) -> None:
     annotate(studio)
-    queue = TrainingPolicy(settings.model_copy(update=ENDLESS))
-    endings.append(queue)
-    job = need(queue.count(3, CREATED))
+    policy = TrainingPolicy(settings.model_copy(update=ENDLESS))
+    endings.append(policy)
+    job = need(policy.count(3, CREATED))
     first = only_worker()
     arguments = Path(f"/proc/{first}/cmdline").read_bytes() + Path(f"/proc/{first}/environ").read_bytes()
     assert TOKEN.encode() not in arguments
-    assert in_state(queue, State.STARTED).id == job.id
-    progress = wait_for(lambda: newest(queue).progress)
+    assert in_state(policy, State.STARTED).id == job.id
+    progress = wait_for(lambda: newest(policy).progress)
     assert progress.epochs == 1_000_000
     kill(first)
-    waiting = wait_for(lambda: newest(queue) if newest(queue).not_before else None)
+    waiting = wait_for(lambda: newest(policy) if newest(policy).not_before else None)
     assert (waiting.id, waiting.state, waiting.attempts) == (job.id, State.QUEUED, 1)
     assert "signal 9" in need(waiting.error)
     assert (need(waiting.not_before) - need(waiting.failed_at)).total_seconds() <= 5
-    again = wait_for(lambda: newest(queue).attempts == 2 and newest(queue))
+    again = wait_for(lambda: newest(policy).attempts == 2 and newest(policy))
     assert (again.id, again.error) == (job.id, None)
     assert not lives(first)
     assert only_worker() != first
@@ -165,14 +165,14 @@ def test_a_training_that_kills_its_process_each_time_keeps_no_other_project_wait
         return Reply(status=500)
 
     studio.routes["/api/projects/3/"] = kill_it
-    queue = TrainingPolicy(settings)
-    endings.append(queue)
-    queue.count(3, CREATED)
+    policy = TrainingPolicy(settings)
+    endings.append(policy)
+    policy.count(3, CREATED)
     wait_for(lambda: len(seen) >= 2)
-    began = need(queue.count(4, CREATED))
-    finished = in_state(queue, State.FINISHED, 4)
+    began = need(policy.count(4, CREATED))
+    finished = in_state(policy, State.FINISHED, 4)
     assert finished.id == began.id
-    in_state(queue, State.QUEUED)
+    in_state(policy, State.QUEUED)
     assert len(seen) <= 5  # and no hot loop
 
 
@@ -186,22 +186,22 @@ def test_a_training_that_fails_in_passing_waits_with_its_reason_and_ends_in_a_mo
 ) -> None:
     monkeypatch.setattr(retries, "LONG", retries.ONE_TRY)
     annotate(studio)
-    states = JobQueue(settings.model_dir)
-    with states.change(3) as trainings:
+    queue = JobQueue(settings.model_dir)
+    with queue.change(3) as trainings:
         job = trainings.enqueue(CREATED)
     studio.routes["/api/projects/3/"] = lambda _: Reply(status=status)
     monkeypatch.setattr("timeseries_segmenter.sources.retries.sleep", lambda _: None)
-    JobRunner(settings, states).run(3)
-    (waiting,) = states.read(3).jobs
-    assert (waiting.state, waiting.attempts, states.waiting()) == (State.QUEUED, 1, [])
+    JobRunner(settings, queue).run(3)
+    (waiting,) = queue.read(3).jobs
+    assert (waiting.state, waiting.attempts, queue.waiting()) == (State.QUEUED, 1, [])
     assert f"answered {status}" in need(waiting.error)
-    JobRunner(settings, states).run(3)
-    assert states.read(3).jobs == [waiting]  # not before its time
+    JobRunner(settings, queue).run(3)
+    assert queue.read(3).jobs == [waiting]  # not before its time
     del studio.routes["/api/projects/3/"]
-    queue = TrainingPolicy(settings)  # after a restart
-    endings.append(queue)
-    queue.resume()
-    finished = in_state(queue, State.FINISHED)
+    policy = TrainingPolicy(settings)  # after a restart
+    endings.append(policy)
+    policy.resume()
+    finished = in_state(policy, State.FINISHED)
     assert (finished.id, finished.attempts, finished.error) == (job.id, 2, None)
 
 
@@ -231,16 +231,16 @@ def test_what_only_a_person_can_mend_is_not_tried_again(
 ) -> None:
     annotate(studio)
     reason = spoil(studio)
-    states = JobQueue(settings.model_dir)
-    with states.change(3) as trainings:
+    queue = JobQueue(settings.model_dir)
+    with queue.change(3) as trainings:
         trainings.updates = 1
         trainings.enqueue(CREATED)
-    JobRunner(settings, states).run(3)
-    trainings = states.read(3)
+    JobRunner(settings, queue).run(3)
+    trainings = queue.read(3)
     (job,) = trainings.jobs
     assert (job.state, job.not_before, trainings.updates) == (State.FAILED, None, 1)
     assert reason in need(job.error)
-    assert states.queued() == []
+    assert queue.queued() == []
 
 
 @pytest.mark.parametrize("error", [MemoryError("40 GB"), OSError(28, "No space left"), RuntimeError("odd")])
@@ -253,11 +253,11 @@ def test_whatever_else_a_training_meets_it_is_tried_again(
         raise error
 
     monkeypatch.setattr(ModelStore, "save", fail)
-    states = JobQueue(settings.model_dir)
-    with states.change(3) as trainings:
+    queue = JobQueue(settings.model_dir)
+    with queue.change(3) as trainings:
         trainings.enqueue(CREATED)
-    assert JobRunner(settings, states).run(3)
-    (job,) = states.read(3).jobs
+    assert JobRunner(settings, queue).run(3)
+    (job,) = queue.read(3).jobs
     assert (job.state, str(error) in need(job.error)) == (State.QUEUED, True)
 
 
@@ -268,13 +268,13 @@ def test_a_wake_up_that_was_lost_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     annotate(studio)
-    queue = TrainingPolicy(settings)
-    endings.append(queue)
-    queue.resume()
+    policy = TrainingPolicy(settings)
+    endings.append(policy)
+    policy.resume()
     with monkeypatch.context() as patch:
         patch.setattr(WorkerProcess, "wake", lambda *_: None)
-        job = need(queue.count(3, CREATED))
-    assert in_state(queue, State.FINISHED).id == job.id
+        job = need(policy.count(3, CREATED))
+    assert in_state(policy, State.FINISHED).id == job.id
 
 
 def test_a_job_that_another_process_trains_starts_no_process_here(
@@ -282,13 +282,13 @@ def test_a_job_that_another_process_trains_starts_no_process_here(
 ) -> None:
     woken: list[int] = []
     monkeypatch.setattr(WorkerProcess, "wake", lambda _, project: woken.append(project))
-    queue = every(1, settings)
-    queue.count(3, CREATED)
+    policy = every(1, settings)
+    policy.count(3, CREATED)
     woken.clear()
-    with FileLock(queue.states.folder / "worker.lock"):
-        queue.look()
+    with FileLock(policy.queue.folder / "worker.lock"):
+        policy.look()
         assert woken == []
-    queue.look()
+    policy.look()
     assert woken == [3]
 
 
@@ -296,55 +296,55 @@ def test_a_job_that_another_process_trains_starts_no_process_here(
 def test_an_event_whose_project_is_locked_is_kept_and_counted_once(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    queue = every(3, settings)
-    queue.count(3, CREATED)
-    with FileLock(queue.states.folder / "project_3.lock"):
-        assert queue.count(3, CREATED) is None  # the lock is never free: it does not wait for that
-        assert queue.count(4, CREATED) is None
-        queue.look()
+    policy = every(3, settings)
+    policy.count(3, CREATED)
+    with FileLock(policy.queue.folder / "project_3.lock"):
+        assert policy.count(3, CREATED) is None  # the lock is never free: it does not wait for that
+        assert policy.count(4, CREATED) is None
+        policy.look()
         assert "project 3: its state is locked" in caplog.text
-        assert queue.states.read(3).updates == 1
+        assert policy.queue.read(3).updates == 1
     assert [JobQueue(settings.model_dir).read(project).updates for project in (3, 4)] == [1, 1]
     every(3, settings).look()  # after a restart
-    queue.look()
-    assert queue.states.read(3).updates == 2
-    with FileLock(queue.states.folder / "project_3.lock"):
-        queue.count(3, CREATED)
-    queue.look()
-    assert queue.states.waiting() == [3]
-    assert queue.states.read(3).jobs[0].updates == 3
-    assert list((queue.states.folder / "events").iterdir()) == []
+    policy.look()
+    assert policy.queue.read(3).updates == 2
+    with FileLock(policy.queue.folder / "project_3.lock"):
+        policy.count(3, CREATED)
+    policy.look()
+    assert policy.queue.waiting() == [3]
+    assert policy.queue.read(3).jobs[0].updates == 3
+    assert list((policy.queue.folder / "events").iterdir()) == []
 
 
 @pytest.mark.usefixtures("without_worker")
 def test_what_a_killed_writer_left_of_a_late_event_is_removed_and_counts_for_nothing(
     settings: Settings,
 ) -> None:
-    queue = every(1, settings)
-    events = queue.states.folder / "events"
+    policy = every(1, settings)
+    events = policy.queue.folder / "events"
     events.mkdir(parents=True)
     left, written = events / ".3.1f.unfinished", events / ".3.2f.unfinished"
     for path in (left, written):
         path.write_text(CREATED)
     os.utime(left, (time.time() - 2 * 3600,) * 2)
-    queue.look()
+    policy.look()
     assert list(events.iterdir()) == [written]  # its writer may live
-    assert queue.states.projects() == []
+    assert policy.queue.projects() == []
 
 
 @pytest.mark.usefixtures("without_worker")
 def test_a_stray_file_among_late_events_is_left_alone(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    queue = every(1, settings)
-    folder = queue.states.folder / "events"
+    policy = every(1, settings)
+    folder = policy.queue.folder / "events"
     (folder / "4.folder").mkdir(parents=True)
     (folder / "notes.txt").write_text("mine")
     (folder / "3.1f").write_text("START_TRAINING")
-    queue.look()
-    queue.look()
-    assert queue.states.queued() == [3]
-    assert queue.states.read(3).jobs[0].event == START
+    policy.look()
+    policy.look()
+    assert policy.queue.queued() == [3]
+    assert policy.queue.read(3).jobs[0].event == START
     assert sorted(path.name for path in folder.iterdir()) == ["4.folder", "notes.txt"]
     assert caplog.text.count("notes.txt") == caplog.text.count("4.folder is not an event") == 1
 
@@ -353,22 +353,22 @@ def test_a_waiting_worker_that_dies_leaves_the_training_of_another_alone(
     settings: Settings, endings: list[TrainingPolicy]
 ) -> None:
     """Of the workers of several web processes one trains, the others wait."""
-    queue = every(1, settings)
-    endings.append(queue)
-    states = JobQueue(settings.model_dir.resolve())
-    states.folder.mkdir(parents=True)
-    with states.only_one(4), FileLock(states.folder / "worker.lock"):  # we are the one that trains
-        with states.change(4) as trainings:
+    policy = every(1, settings)
+    endings.append(policy)
+    queue = JobQueue(settings.model_dir.resolve())
+    queue.folder.mkdir(parents=True)
+    with queue.only_one(4), FileLock(queue.folder / "worker.lock"):  # we are the one that trains
+        with queue.change(4) as trainings:
             trainings.enqueue(CREATED).start("host:7")
-        with states.change(3) as trainings:
+        with queue.change(3) as trainings:
             trainings.enqueue(CREATED)
-        queue.workers.wake(3)
+        policy.workers.wake(3)
         first = only_worker()
         kill(first)
         wait_for(lambda: set(workers(os.getpid())) - {first})  # which takes its place in the line
-        assert states.read(4).jobs[0].state is State.STARTED
+        assert queue.read(4).jobs[0].state is State.STARTED
         for project in (3, 4):
-            with states.change(project) as trainings:
+            with queue.change(project) as trainings:
                 trainings.jobs = []
 
 
@@ -380,9 +380,9 @@ def test_a_worker_that_cannot_start_is_not_tried_again_without_a_pause(
     broken.write_text(f"#!/bin/sh\nread settings\necho start >> {starts}\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
-    queue = every(1, settings)
-    endings.append(queue)
-    queue.count(3, CREATED)
+    policy = every(1, settings)
+    endings.append(policy)
+    policy.count(3, CREATED)
     wait_for(starts.exists)
     time.sleep(1)
     assert len(starts.read_text().split()) <= 5
@@ -392,9 +392,9 @@ def test_a_worker_that_cannot_start_is_not_tried_again_without_a_pause(
 def endless(settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]) -> TrainingPolicy:
     """The queue of a project whose training has no end."""
     annotate(studio)
-    queue = TrainingPolicy(settings.model_copy(update=ENDLESS))
-    endings.append(queue)
-    return queue
+    policy = TrainingPolicy(settings.model_copy(update=ENDLESS))
+    endings.append(policy)
+    return policy
 
 
 def test_a_training_that_is_cancelled_stops_and_the_next_event_trains_again(endless: TrainingPolicy) -> None:
@@ -403,8 +403,8 @@ def test_a_training_that_is_cancelled_stops_and_the_next_event_trains_again(endl
     worker = only_worker()
     assert [each.id for each in endless.cancel(3)] == [job.id]
     cancelled = in_state(endless, State.FAILED)
-    assert (cancelled.error, endless.states.read(3).updates) == ("cancelled", 0)
-    assert endless.states.read(3).outcomes == {"cancelled": 1}
+    assert (cancelled.error, endless.queue.read(3).updates) == ("cancelled", 0)
+    assert endless.queue.read(3).outcomes == {"cancelled": 1}
     assert lives(worker)
     assert need(endless.count(3, CREATED)).id != job.id
     in_state(endless, State.STARTED)
@@ -415,12 +415,12 @@ def test_a_training_is_cancelled_also_while_it_waits_for_a_host(
 ) -> None:
     studio.configs[3] = recorded.body("setup_request_index_time")["schema"]
     studio.add_task(3, {"csv_url": studio.hang("/data/slow.csv")}, recorded.regions((40, 89, "Run")))
-    queue = TrainingPolicy(settings.model_copy(update={"download_timeout": 110.0}))
-    endings.append(queue)
-    queue.count(3, CREATED)
+    policy = TrainingPolicy(settings.model_copy(update={"download_timeout": 110.0}))
+    endings.append(policy)
+    policy.count(3, CREATED)
     wait_for(lambda: any(request.path == "/data/slow.csv" for request in studio.requests))
-    queue.cancel(3)
-    assert in_state(queue, State.FAILED).error == "cancelled"  # long before the host is given up
+    policy.cancel(3)
+    assert in_state(policy, State.FAILED).error == "cancelled"  # long before the host is given up
 
 
 def test_a_job_that_is_cancelled_while_its_worker_gets_ready_is_never_started(
@@ -432,7 +432,7 @@ def test_a_job_that_is_cancelled_while_its_worker_gets_ready_is_never_started(
     assert (newest(endless).state, newest(endless).error) == (State.FAILED, "cancelled")
     second = need(endless.count(3, CREATED))
     assert in_state(endless, State.STARTED).id == second.id
-    first = need(endless.states.read(3).job(job.id))
+    first = need(endless.queue.read(3).job(job.id))
     assert (first.started_at, first.error) == (None, "cancelled")
 
 
@@ -440,14 +440,14 @@ def test_a_training_over_its_time_is_tried_again_after_a_long_pause(
     settings: Settings, studio: LabelStudioServer, endings: list[TrainingPolicy]
 ) -> None:
     studio.hang("/api/projects/3/")
-    queue = TrainingPolicy(settings.model_copy(update={"training_timeout": 3}))
-    endings.append(queue)
-    queue.count(3, CREATED)
-    waiting = wait_for(lambda: newest(queue) if newest(queue).failed_at else None)
+    policy = TrainingPolicy(settings.model_copy(update={"training_timeout": 3}))
+    endings.append(policy)
+    policy.count(3, CREATED)
+    waiting = wait_for(lambda: newest(policy) if newest(policy).failed_at else None)
     assert waiting.state is State.QUEUED
     assert "longer than TRAINING_TIMEOUT=3" in need(waiting.error)
     assert (need(waiting.not_before) - need(waiting.failed_at)) == timedelta(minutes=15)
-    assert 3 <= queue.states.read(3).seconds < 60
+    assert 3 <= policy.queue.read(3).seconds < 60
 
 
 def test_a_worker_that_is_told_to_end_puts_its_job_back_and_another_takes_it_up(
@@ -480,7 +480,7 @@ def test_a_queue_works_in_a_process_that_was_forked_with_threads(
     assert os.waitpid(pid, 0)[1] == 0
     worker = int((tmp_path / "forked").read_text())
     wait_for(lambda: not lives(worker))  # it ended with the process that started it
-    assert endless.states.read(4).job_in(State.QUEUED)
+    assert endless.queue.read(4).job_in(State.QUEUED)
 
 
 def test_a_worker_on_a_full_disk_waits_and_trains_once_there_is_room(
@@ -491,19 +491,19 @@ def test_a_worker_on_a_full_disk_waits_and_trains_once_there_is_room(
 ) -> None:
     annotate(studio)
     with small_disk(settings.model_dir):
-        queue = TrainingPolicy(settings)
-        endings.append(queue)
+        policy = TrainingPolicy(settings)
+        endings.append(policy)
         with monkeypatch.context() as patch:
             patch.setattr(WorkerProcess, "wake", lambda *_: None)
-            job = need(queue.count(3, CREATED))
+            job = need(policy.count(3, CREATED))
         filling = fill(settings.model_dir)
-        queue.resume()
+        policy.resume()
         worker = only_worker()
         time.sleep(3)
         assert lives(worker)
-        assert newest(queue).state is State.QUEUED
+        assert newest(policy).state is State.QUEUED
         filling.unlink()
-        assert in_state(queue, State.FINISHED).id == job.id
+        assert in_state(policy, State.FINISHED).id == job.id
         for left in workers(os.getpid()):
             os.kill(left, signal.SIGTERM)
             wait_ended([left])

@@ -80,21 +80,21 @@ def metrics_of(model: Model) -> Metrics:
 def test_the_step_of_a_training_is_told_while_it_runs_and_not_afterwards(
     settings: Settings, studio: LabelStudioServer
 ) -> None:
-    states = JobQueue(settings.model_dir)
+    queue = JobQueue(settings.model_dir)
     steps: list[str | None] = []
 
     def watch(request: Request) -> Reply:
-        steps.append(states.read(3).jobs[0].step)
+        steps.append(queue.read(3).jobs[0].step)
         del studio.routes[request.path]
         return studio.answer(request)
 
     studio.routes |= dict.fromkeys(["/api/projects/3/", "/api/tasks/"], watch)
     studio.add_task(3, INLINE, TRUTH)
-    with states.change(3) as trainings:
+    with queue.change(3) as trainings:
         trainings.enqueue("ANNOTATION_CREATED")
-    assert JobRunner(settings, states).run(3)
+    assert JobRunner(settings, queue).run(3)
     assert steps == ["fetching tasks", "fetching tasks"]
-    (job,) = states.read(3).jobs
+    (job,) = queue.read(3).jobs
     assert (job.state, job.step, job.version) == (State.FINISHED, None, ModelStore(settings).version(3))
 
 
@@ -352,12 +352,12 @@ def test_regions_without_a_place_are_named_in_the_log_the_state_and_the_report_a
 ) -> None:
     bad = studio.add_task(3, INLINE, [*TRUTH, *result])
     good = studio.add_task(3, INLINE, TRUTH)
-    states = JobQueue(settings.model_dir)
+    queue = JobQueue(settings.model_dir)
     for _ in range(2):
-        with states.change(3) as trainings:
+        with queue.change(3) as trainings:
             trainings.enqueue("ANNOTATION_CREATED")
-        assert JobRunner(settings, states).run(3)
-    first, second = states.read(3).jobs
+        assert JobRunner(settings, queue).run(3)
+    first, second = queue.read(3).jobs
     assert first.state == second.state == State.FINISHED
     assert first.skipped == second.skipped == saved_report(settings).skipped
     (given,) = first.skipped

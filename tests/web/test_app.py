@@ -79,7 +79,7 @@ def test_recorded_webhooks_hold_every_kind_label_studio_sends() -> None:
 def test_every_recorded_webhook_gets_its_answer(client: FlaskClient, backend: Backend, name: str) -> None:
     body = recorded.body(name)
     answer = client.post("/webhook", json=body)
-    trainings = backend.queue.states.read(body["project"]["id"])
+    trainings = backend.policy.queue.read(body["project"]["id"])
     if body["action"] in TRAINING_EVENTS:
         assert answer.status_code == 201
         assert answer.get_json()["job"] == trainings.jobs[0].id
@@ -114,7 +114,7 @@ def test_webhooks_are_answered_within_the_second_that_label_studio_waits(client:
 def test_projects_are_counted_apart(client: FlaskClient, backend: Backend) -> None:
     for project in (3, 3, 7):
         client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": project}})
-    jobs = [backend.queue.states.read(project).jobs for project in (3, 7)]
+    jobs = [backend.policy.queue.read(project).jobs for project in (3, 7)]
     assert [len(of_project) for of_project in jobs] == [1, 1]
     assert jobs[0][0].id != jobs[1][0].id
 
@@ -146,7 +146,7 @@ def test_a_config_that_cannot_be_learned_is_refused_at_a_training_event(
     answer = client.post("/webhook", json=body)
     assert answer.status_code == 400
     assert missing in answer.get_json()["detail"]
-    assert backend.queue.states.read(3).jobs == []
+    assert backend.policy.queue.read(3).jobs == []
 
 
 BAD_BODIES = [

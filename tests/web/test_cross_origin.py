@@ -69,7 +69,7 @@ def test_a_page_of_another_site_may_not(
         assert "another site" in answer.get_json()["detail"]
     assert client.post("/webhook", json=EVENT, headers=sent).status_code == 403
     assert trained.store.version(3) == version
-    assert trained.queue.states.projects() == []
+    assert trained.policy.queue.projects() == []
 
 
 def test_every_route_that_takes_more_than_a_look_refuses_other_sites(app: Flask, client: FlaskClient) -> None:

@@ -20,7 +20,7 @@ from timeseries_segmenter.trainings.job import AFTER_FAILURE, Job, Progress, Sta
 from timeseries_segmenter.web.backend import Backend
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
-HOSTILE = "<script>alert('1')</script>\" onload=\"x{{ 7 * 7 }}"
+HOSTILE = "<script>alert('1')</script>\" onload=\"x{{ 1234 * 1234 }}"
 
 
 def about(macro_f1: float, held_out: bool = True, **more: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def buttons(element: html.HtmlElement) -> dict[str, str]:
 
 
 def queued(backend: Backend, project: int, event: str = "ANNOTATION_CREATED") -> Job:
-    job = backend.queue.count(project, event)
+    job = backend.policy.count(project, event)
     assert job
     return job
 
@@ -77,7 +77,7 @@ def queued(backend: Backend, project: int, event: str = "ANNOTATION_CREATED") ->
 def started(
     backend: Backend, project: int, step: str | None = None, progress: Progress | None = None
 ) -> None:
-    with backend.queue.states.change(project) as trainings:
+    with backend.policy.queue.change(project) as trainings:
         job = trainings.job_in(State.QUEUED)
         assert job
         job.start("host:7")
@@ -87,7 +87,7 @@ def started(
 def failed(backend: Backend, project: int, error: str) -> None:
     queued(backend, project)
     started(backend, project)
-    with backend.queue.states.change(project) as trainings:
+    with backend.policy.queue.change(project) as trainings:
         trainings.fail(trainings.jobs[-1], error)
 
 
@@ -245,7 +245,7 @@ def test_a_training_that_runs_is_shown_with_step_bar_and_figures(
         None,
     )
     assert shown.xpath(f".//label[@for='{bar.get('id')}']")
-    with backend.queue.states.change(47) as trainings:
+    with backend.policy.queue.change(47) as trainings:
         progress = Progress(epoch=40, epochs=1000, loss=0.314, balanced_accuracy=0.8, min_f1=0.256)
         trainings.jobs[0].step, trainings.jobs[0].progress = "training", progress
     shown = card(look(client), 47)
@@ -253,7 +253,7 @@ def test_a_training_that_runs_is_shown_with_step_bar_and_figures(
     assert (bar.get("value"), bar.get("max")) == ("40", "1000")
     assert "epoch 40 of at most 1000 · loss 0.31 · worst F1 0.26" in text(shown)
     assert {"Cancel", "Roll", "Train"} == set(buttons(shown))
-    with backend.queue.states.change(47) as trainings:
+    with backend.policy.queue.change(47) as trainings:
         trainings.jobs[0].step = "checking"
     shown = card(look(client), 47)
     assert (text(shown.find_class("step")[0]), text(shown.find_class("epoch")[0])) == ("checking", "")
@@ -265,11 +265,11 @@ def test_each_state_of_a_training_has_its_word_and_its_buttons(client: FlaskClie
     queued(backend, 3)
     failed(backend, 4, "no annotated task of project 4 can be learned from")
     queued(backend, 5)
-    backend.queue.cancel(5)
+    backend.policy.cancel(5)
     queued(backend, 6)
     started(backend, 6)
     queued(backend, 6)
-    backend.queue.cancel(6)
+    backend.policy.cancel(6)
     queued(backend, 7)
     started(backend, 7)
     queued(backend, 7)
@@ -296,7 +296,7 @@ def test_a_training_that_is_tried_again_is_shown_with_its_reason_and_the_next_tr
 ) -> None:
     queued(backend, 3)
     started(backend, 3)
-    with backend.queue.states.change(3) as trainings:
+    with backend.policy.queue.change(3) as trainings:
         job = trainings.jobs[0]
         trainings.try_again(job, "http://studio answered 503 to <the request>", AFTER_FAILURE)
     shown = card(look(client), 3)
@@ -313,15 +313,15 @@ def test_a_training_that_is_tried_again_is_shown_with_its_reason_and_the_next_tr
     assert (training["state"], training["last_error"]) == ("queued", job.error)
     assert datetime.fromisoformat(training["not_before"]) == job.not_before
     client.post("/projects/3/train")
-    assert backend.queue.states.waiting() == [3]
+    assert backend.policy.queue.waiting() == [3]
 
 
 def test_a_project_whose_state_cannot_be_used_is_shown_with_the_reason_beside_the_others(
     client: FlaskClient, backend: Backend
 ) -> None:
     queued(backend, 3)
-    (backend.queue.states.folder / "project_4.json").write_text('{"format": 99}')
-    (backend.queue.states.folder / "project_5.json").mkdir()
+    (backend.policy.queue.folder / "project_4.json").write_text('{"format": 99}')
+    (backend.policy.queue.folder / "project_5.json").mkdir()
     page = look(client)
     assert [status(card(page, project)) for project in (5, 4, 3)] == ["blocked", "blocked", "waiting"]
     assert "newer release" in text(card(page, 4))
@@ -337,15 +337,15 @@ def test_a_project_whose_state_cannot_be_used_is_shown_with_the_reason_beside_th
 
 def test_pages_answer_while_a_projects_lock_is_held(client: FlaskClient, backend: Backend) -> None:
     queued(backend, 3)
-    with FileLock(backend.queue.states.folder / "project_3.lock"):
+    with FileLock(backend.policy.queue.folder / "project_3.lock"):
         for path in ("/projects", "/metrics", "/ready", "/projects/3/training"):
             assert client.get(path).status_code == 200
         assert client.post("/projects/3/train").status_code == 201  # kept
         answer = client.post("/projects/3/training/cancel")
         assert (answer.status_code, "project_3.lock" in answer.get_json()["detail"]) == (503, True)
         queued(backend, 4)
-    backend.queue.look()
-    assert backend.queue.states.read(3).jobs[0].event == "START_TRAINING"
+    backend.policy.look()
+    assert backend.policy.queue.read(3).jobs[0].event == "START_TRAINING"
 
 
 def test_events_that_do_not_train_yet_are_counted(settings: Settings, app: object) -> None:
@@ -370,7 +370,7 @@ def test_what_others_wrote_is_text(client: FlaskClient, backend: Backend, run_wa
     assert page.xpath("//*[@onload]") == []
     assert text(card(page, 3).xpath(".//h2")[0]) == " ".join(HOSTILE.split())
     assert " ".join(HOSTILE.split()) in text(card(page, 3).find_class("notice")[0])
-    assert "49" not in text(card(page, 4))
+    assert "1522756" not in text(card(page, 4))
 
 
 def test_a_model_of_an_older_form_or_that_is_damaged_costs_no_page(
@@ -467,7 +467,7 @@ def test_train_queues_a_training_from_scratch(
     address = buttons(card(look(client), 47))["Train"]
     page = follow(client, address)
     assert "A training run is queued." in text(card(page, 47).get_element_by_id("news"))
-    (job,) = backend.queue.states.read(47).jobs
+    (job,) = backend.policy.queue.read(47).jobs
     assert (job.state, job.event, job.from_scratch) == (State.QUEUED, "START_TRAINING", True)
     answer = client.post(address)
     assert (answer.status_code, answer.json) == (201, {"job": job.id})

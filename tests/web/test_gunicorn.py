@@ -177,17 +177,17 @@ def test_of_several_processes_one_trains_at_a_time_and_events_become_two_trainin
     with ThreadPoolExecutor(8) as pool:
         posts = list(pool.map(lambda _: requests.post(f"{url}/webhook", json=START, timeout=60), range(40)))
     assert {post.status_code for post in posts} == {201}
-    states = JobQueue(settings.model_dir)
-    wait_for(lambda: states.read(3).jobs and not states.waiting() and all_ended(states))
-    jobs = states.read(3).jobs
+    queue = JobQueue(settings.model_dir)
+    wait_for(lambda: queue.read(3).jobs and not queue.waiting() and all_ended(queue))
+    jobs = queue.read(3).jobs
     assert len(jobs) <= 2
     assert {job.state for job in jobs} == {State.FINISHED}
     assert sum(job.updates for job in jobs) == 40
     assert {post.json()["job"] for post in posts} == {job.id for job in jobs}
 
 
-def all_ended(states: JobQueue) -> bool:
-    return all(job.ended_at for job in states.read(3).jobs)
+def all_ended(queue: JobQueue) -> bool:
+    return all(job.ended_at for job in queue.read(3).jobs)
 
 
 def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
@@ -207,8 +207,8 @@ def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
     studio.vouch(predict)
     master, url = start(**ENDLESS)
     requests.post(f"{url}/webhook", json=START, timeout=60)
-    states = JobQueue(settings.model_dir)
-    wait_for(lambda: states.read(3).jobs[-1].progress)
+    queue = JobQueue(settings.model_dir)
+    wait_for(lambda: queue.read(3).jobs[-1].progress)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(requests.post, f"{url}/predict", json=predict, timeout=60)
         assert arrived.wait(60)
@@ -217,8 +217,8 @@ def test_sigterm_answers_what_was_asked_and_puts_the_training_back(
     assert answer.status_code == 200
     assert len(answer.json()["results"][0]["result"]) == 3
     assert master.wait(180) == 0
-    wait_for(lambda: states.read(3).jobs[-1].state is State.QUEUED)
-    assert states.read(3).jobs[-1].attempts == 0
+    wait_for(lambda: queue.read(3).jobs[-1].state is State.QUEUED)
+    assert queue.read(3).jobs[-1].attempts == 0
 
 
 def test_what_was_pending_when_everything_was_killed_is_trained_after_the_next_start(
@@ -230,8 +230,8 @@ def test_what_was_pending_when_everything_was_killed_is_trained_after_the_next_s
     for _ in range(2):
         requests.post(f"{url}/webhook", json=created, timeout=60)
     running = requests.post(f"{url}/webhook", json=START, timeout=60).json()["job"]
-    states = JobQueue(settings.model_dir)
-    wait_for(lambda: states.read(3).jobs[-1].progress)
+    queue = JobQueue(settings.model_dir)
+    wait_for(lambda: queue.read(3).jobs[-1].progress)
     waiting = requests.post(f"{url}/webhook", json=START, timeout=60).json()["job"]
     everything = [master.pid, *children(master.pid)]
     everything += [trainer for web in everything for trainer in workers(web)]
@@ -240,10 +240,10 @@ def test_what_was_pending_when_everything_was_killed_is_trained_after_the_next_s
         os.kill(process, signal.SIGKILL)
     master.wait()
     _, url = start(START_TRAINING_EACH_N_UPDATES="3")
-    ended = wait_for(lambda: job if (job := states.read(3).job(waiting)) and job.ended_at else None)
+    ended = wait_for(lambda: job if (job := queue.read(3).job(waiting)) and job.ended_at else None)
     assert ended.state is State.FINISHED
-    assert "takes its place" in need(need(states.read(3).job(running)).error)
-    assert states.read(4).updates == 2  # counts survive
+    assert "takes its place" in need(need(queue.read(3).job(running)).error)
+    assert queue.read(4).updates == 2  # counts survive
     assert requests.post(f"{url}/webhook", json=created, timeout=60).json()["job"]
 
 

@@ -107,16 +107,16 @@ def test_trainings_are_counted_by_outcome_with_their_seconds_and_the_queue(
     for project in (3, 4, 5, 6):
         client.post("/webhook", json=START | {"project": {"id": project}})
     assert read(client)[("training_queue_length", ())] == 4
-    with backend.queue.states.change(3) as trainings:
+    with backend.policy.queue.change(3) as trainings:
         job = need(trainings.job_in(State.QUEUED))
         job.start("host:7")
         trainings.finish(need(job), "p3-v1", [], 12.5)
-    with backend.queue.states.change(4) as trainings:
+    with backend.policy.queue.change(4) as trainings:
         job = need(trainings.job_in(State.QUEUED))
         job.start("host:7")
         trainings.fail(need(job), "gone", 2.0)
     client.post("/projects/5/training/cancel")
-    with backend.queue.states.change(6) as trainings:
+    with backend.policy.queue.change(6) as trainings:
         need(trainings.job_in(State.QUEUED)).start("host:7")
     counted = read(client)
     outcomes = [
@@ -129,11 +129,11 @@ def test_trainings_are_counted_by_outcome_with_their_seconds_and_the_queue(
 
 def test_a_training_is_counted_for_good(client: FlaskClient, backend: Backend) -> None:
     for number in range(30):
-        with backend.queue.states.change(3) as trainings:
+        with backend.policy.queue.change(3) as trainings:
             job = trainings.enqueue("ANNOTATION_CREATED")
             job.start("host:7")
             trainings.finish(job, f"p3-v{number}", [], 1.0)
-    assert len(backend.queue.states.read(3).jobs) < 30
+    assert len(backend.policy.queue.read(3).jobs) < 30
     assert read(client)[("trainings_total", (("outcome", "finished"),))] == 30
 
 
@@ -143,5 +143,5 @@ def test_a_state_that_is_damaged_does_not_hide_the_others(
 ) -> None:
     for project in (3, 4):
         client.post("/webhook", json=START | {"project": {"id": project}})
-    Path(backend.queue.states.folder / "project_3.json").write_text(damage)
+    Path(backend.policy.queue.folder / "project_3.json").write_text(damage)
     assert read(client)[("training_queue_length", ())] == 1

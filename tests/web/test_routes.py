@@ -27,7 +27,7 @@ def queue(client: FlaskClient, project: int = 3) -> str:
 
 
 def start(backend: Backend, project: int = 3) -> Job:
-    with backend.queue.states.change(project) as trainings:
+    with backend.policy.queue.change(project) as trainings:
         job = need(trainings.job_in(State.QUEUED))
         job.start("host:7")
         job.progress = Progress(epoch=4, epochs=9, loss=0.5, balanced_accuracy=0.8, min_f1=0.25)
@@ -52,7 +52,7 @@ def test_a_job_is_told_in_label_studios_form_from_its_queueing_to_its_end(
     start(backend)
     started = status(client, job)
     assert (started["job_status"], started["ended_at"]) == ("started", None)
-    with backend.queue.states.change(3) as trainings:
+    with backend.policy.queue.change(3) as trainings:
         trainings.finish(trainings.jobs[0], "p3-v1", [], 2.0)
     finished = status(client, job)
     assert (finished["job_status"], finished["error"]) == ("finished", "")
@@ -62,7 +62,7 @@ def test_a_job_is_told_in_label_studios_form_from_its_queueing_to_its_end(
 def test_a_failed_job_tells_its_error(client: FlaskClient, backend: Backend) -> None:
     job = queue(client)
     start(backend)
-    with backend.queue.states.change(3) as trainings:
+    with backend.policy.queue.change(3) as trainings:
         trainings.fail(trainings.jobs[0], "no annotated task")
     assert (status(client, job)["job_status"], status(client, job)["error"]) == (
         "failed",
@@ -93,7 +93,7 @@ def test_a_projects_training_tells_state_progress_versions_and_the_last_error(
     assert client.get("/projects/3/training").get_json()["state"] is None
     queue(client)
     start(backend)
-    with backend.queue.states.change(3) as trainings:
+    with backend.policy.queue.change(3) as trainings:
         trainings.fail(trainings.jobs[0], "gone")
     first = backend.store.save(3, of_one_pair(run_walk))
     job = queue(client)
@@ -110,7 +110,7 @@ def test_what_is_queued_is_taken_back(client: FlaskClient, backend: Backend) -> 
     job = queue(client)
     assert client.post("/projects/3/training/cancel").json == {"cancelled": [job]}
     assert (status(client, job)["job_status"], status(client, job)["error"]) == ("failed", "cancelled")
-    assert backend.queue.states.waiting() == []
+    assert backend.policy.queue.waiting() == []
     assert client.post("/projects/3/training/cancel").json == {"cancelled": []}
     assert queue(client) != job
 
@@ -129,7 +129,7 @@ def test_what_runs_is_asked_to_stop_and_counts_as_running_until_it_did(
 def test_other_projects_trainings_stay(client: FlaskClient, backend: Backend) -> None:
     queue(client)
     client.post("/projects/4/training/cancel")
-    assert backend.queue.states.waiting() == [3]
+    assert backend.policy.queue.waiting() == [3]
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_a_service_that_can_keep_events_is_ready(client: FlaskClient, settings: 
 
 
 def test_a_lock_that_another_process_holds_is_waited_for(client: FlaskClient, backend: Backend) -> None:
-    backend.queue.states.folder.mkdir(parents=True)
-    with FileLock(backend.queue.states.folder / "project_3.training.lock"):
+    backend.policy.queue.folder.mkdir(parents=True)
+    with FileLock(backend.policy.queue.folder / "project_3.training.lock"):
         assert queue(client)  # a job that runs keeps nobody from queueing the next
 
 
@@ -210,20 +210,20 @@ def test_a_service_whose_disk_is_full_is_not_ready(client: FlaskClient, settings
 
 def test_a_service_whose_queue_is_stuck_is_not_ready(client: FlaskClient, backend: Backend) -> None:
     queue(client)
-    with backend.queue.states.change(3) as trainings:
+    with backend.policy.queue.change(3) as trainings:
         trainings.jobs[0].queued_at -= timedelta(seconds=50)
     assert client.get("/ready").status_code == 200  # a training process needs time to start
-    with backend.queue.states.change(3) as trainings:
+    with backend.policy.queue.change(3) as trainings:
         trainings.jobs[0].queued_at -= timedelta(seconds=50)
     ready = client.get("/ready")
     assert ready.status_code == 503
     assert "project 3 waits" in ready.get_json()["checks"]["queue"]
     queue(client, 4)
     start(backend, 4)
-    with backend.queue.states.only_one(4):  # the other one has its turn
+    with backend.policy.queue.only_one(4):  # the other one has its turn
         assert client.get("/ready").status_code == 200
     assert client.get("/ready").status_code == 503
-    with backend.queue.states.change(3) as trainings:  # it waits for its next try
+    with backend.policy.queue.change(3) as trainings:  # it waits for its next try
         trainings.jobs[0].not_before = datetime.now(UTC) + timedelta(hours=1)
     assert client.get("/ready").status_code == 200
 
@@ -233,7 +233,7 @@ def test_a_service_whose_training_process_cannot_start_is_not_ready_until_it_can
 ) -> None:
     app = _wsgi.init_app(settings=settings)
     backend: Backend = app.extensions["timeseries_segmenter"]
-    endings.append(backend.queue)
+    endings.append(backend.policy)
     client = app.test_client()
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", "/nowhere/python")
@@ -241,5 +241,5 @@ def test_a_service_whose_training_process_cannot_start_is_not_ready_until_it_can
         assert client.post("/webhook", json=START).status_code == 201
         ready = wait_for(lambda: (answer := client.get("/ready")).status_code == 503 and answer)
         assert "can't be started" in ready.get_json()["checks"]["workers"]
-    backend.queue.cancel(3)
+    backend.policy.cancel(3)
     wait_for(lambda: client.get("/ready").status_code == 200)

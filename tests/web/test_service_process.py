@@ -92,14 +92,14 @@ def test_a_training_outlives_the_death_of_everything_and_its_model_is_served(
     studio.files["/data/upload/3/two.csv"] = recorded.csv("index", 1)
     for address in ("one.csv", "/data/upload/3/two.csv"):
         studio.add_task(3, {"csv_url": address}, recorded.regions(*recorded.DRAWN))
-    states = JobQueue(tmp_path / "models")
+    queue = JobQueue(tmp_path / "models")
 
     def newest_job() -> Job | None:
-        jobs = states.read(3).jobs
+        jobs = queue.read(3).jobs
         return jobs[-1] if jobs else None
 
     # quicker to start than the whole service, and the same to the worker
-    queue = start(
+    policy = start(
         "-c",
         QUEUE,
         BALANCED_ACCURACY_THRESHOLD=1,
@@ -108,9 +108,9 @@ def test_a_training_outlives_the_death_of_everything_and_its_model_is_served(
         HIDDEN_SIZE=256,
     )
     job = wait_for(lambda: found if (found := newest_job()) and found.progress else None)
-    (worker,) = workers(queue.pid)
-    kill(queue.pid)
-    queue.wait()
+    (worker,) = workers(policy.pid)
+    kill(policy.pid)
+    policy.wait()
     wait_for(lambda: not lives(worker))
     # its worker put it back, or on a busy machine was ended before it could
     assert need(newest_job()).state in (State.QUEUED, State.STARTED)
@@ -144,7 +144,7 @@ def test_a_training_outlives_the_death_of_everything_and_its_model_is_served(
     assert median(seconds) < 1  # Label Studio waits no longer
     again = wait_for(lambda: found if (found := need(newest_job())).ended_at else None)
     assert (answer.json()["job"], again.state) == (again.id, State.FINISHED)
-    assert len(states.read(3).jobs) <= 3  # events that come during a training run share the one behind it
+    assert len(queue.read(3).jobs) <= 3  # events that come during a training run share the one behind it
     newest = requests.post(f"{url}/setup", json=setup, timeout=60).json()["model_version"]
     assert newest == again.version != version
 

@@ -43,7 +43,7 @@ class RedisBell:
     def __init__(self, rq: Queue, settings: Settings) -> None:
         self.rq = rq
         self._timeout = settings.training_timeout + MARGIN
-        self._states = JobQueue(settings.model_dir)
+        self._queue = JobQueue(settings.model_dir)
 
     @classmethod
     def for_web(cls, settings: Settings) -> "RedisBell":
@@ -79,7 +79,7 @@ class RedisBell:
             logger.debug("Redis can't be reached: %s", error)  # the event that met it, and /ready, said so
             return
         for project in due:
-            if project not in known and not self._states.is_trained(project):
+            if project not in known and not self._queue.is_trained(project):
                 self.wake(project)
 
     def check(self) -> None:

@@ -35,9 +35,9 @@ class KnownProjects:
     failure says why.
     """
 
-    def __init__(self, settings: Settings, states: JobQueue) -> None:
+    def __init__(self, settings: Settings, queue: JobQueue) -> None:
         self._settings = settings
-        self._states = states
+        self._queue = queue
         self._studio: LabelStudioClient | None = None
         self._vouched: set[int] = set()
         self._answers = True
@@ -56,7 +56,7 @@ class KnownProjects:
         unknown = [project for project in waiting if not self.is_known(project)]
         if not unknown and time.monotonic() - self._swept > SWEEP:
             self._swept = time.monotonic()
-            unknown = [project for project in self._states.projects() if not self.is_known(project)]
+            unknown = [project for project in self._queue.projects() if not self.is_known(project)]
         if unknown and time.monotonic() >= self._ask_from:
             self._ask(sorted({*unknown[:ASKED], *unknown[-ASKED:]}))
         known = [project for project in waiting if self.is_known(project)]
@@ -66,7 +66,7 @@ class KnownProjects:
         """What `first` gives for all that wait, once no unknown one is left or `seconds` are over."""
         until = time.monotonic() + seconds
         while True:
-            waiting = self._states.waiting()
+            waiting = self._queue.waiting()
             order = self.first(waiting)
             if len(order) == len(waiting) or time.monotonic() > until:
                 return order
@@ -107,14 +107,14 @@ class KnownProjects:
         Whoever waits for a removed lock takes the next one of that name: filelock opens the file for each
         try, and lets go of one that has no name left.
         """
-        folder = self._states.folder
+        folder = self._queue.folder
         state = folder / f"project_{project}.json"
         lock, training_lock = state.with_suffix(".lock"), state.with_suffix(".training.lock")
         try:
-            with self._states.only_one(project), self._states.locked(project, FORGET_PATIENCE):
+            with self._queue.only_one(project), self._queue.locked(project, FORGET_PATIENCE):
                 if state.exists() and state.stat().st_mtime > asked:
                     return False
-                if self._states.read(project).problem:  # a newer release may need it
+                if self._queue.read(project).problem:  # a newer release may need it
                     return False
                 for path in (folder / "waiting" / str(project), state, training_lock, lock):
                     path.unlink(missing_ok=True)
@@ -130,9 +130,9 @@ class KnownProjects:
 class RoomForUnknown:
     """For web processes: limits how many projects without a model may leave events in MODEL_DIR."""
 
-    def __init__(self, settings: Settings, states: JobQueue) -> None:
+    def __init__(self, settings: Settings, queue: JobQueue) -> None:
         self._model_dir = settings.model_dir
-        self._states = states
+        self._queue = queue
         self._unknown = 0
         self._counted = -RECOUNT
 
@@ -148,12 +148,12 @@ class RoomForUnknown:
     def _has_room(self) -> bool:
         if time.monotonic() - self._counted > RECOUNT:
             self._counted = time.monotonic()
-            projects = self._states.projects()
+            projects = self._queue.projects()
             self._unknown = len(projects)
             if self._unknown >= MOST_UNKNOWN:
                 self._unknown = sum(not model_path(self._model_dir, project).exists() for project in projects)
         return self._unknown < MOST_UNKNOWN
 
     def _is_one_of_them(self, project: int) -> bool:
-        state = self._states.folder / f"project_{project}.json"
+        state = self._queue.folder / f"project_{project}.json"
         return state.exists() or model_path(self._model_dir, project).exists()

@@ -56,11 +56,11 @@ class TrainingPolicy:
 
     def __init__(self, settings: Settings) -> None:
         self._updates = settings.start_training_each_n_updates
-        self.states = JobQueue(settings.model_dir)
-        self.workers = _workers(settings, self.states)
-        self._room = RoomForUnknown(settings, self.states)
+        self.queue = JobQueue(settings.model_dir)
+        self.workers = _workers(settings, self.queue)
+        self._room = RoomForUnknown(settings, self.queue)
         self._model_dir = settings.model_dir
-        self._late = LateEvents(self.states.folder)
+        self._late = LateEvents(self.queue.folder)
         self._log_once = OnceLogger(logger)
         self._ended = threading.Event()
 
@@ -85,9 +85,9 @@ class TrainingPolicy:
 
     def cancel(self, project: int) -> list[Job]:
         """Take back what is queued, and stop what runs, within seconds. Raises QueueError."""
-        if not self.states.read(project).jobs:
+        if not self.queue.read(project).jobs:
             return []  # nothing should be written for a project that does not exist
-        with writing_to(self._model_dir), self.states.change(project, PATIENCE) as trainings:
+        with writing_to(self._model_dir), self.queue.change(project, PATIENCE) as trainings:
             jobs = trainings.cancel()
         for job in jobs:
             logger.info("project %d: job %s is cancelled", project, job.id)
@@ -120,8 +120,8 @@ class TrainingPolicy:
                 self._log_once.forget(project)
             except (OSError, StateError) as error:
                 self._log_once(project, f"project {project}: its late events can't be counted yet: {error}")
-        self.states.take_up()
-        self.workers.look_after(self.states.waiting())
+        self.queue.take_up()
+        self.workers.look_after(self.queue.waiting())
 
     def _remove_unfinished(self) -> None:
         try:
@@ -133,9 +133,9 @@ class TrainingPolicy:
     def _count(self, project: int, events: Sequence[str], patience: float) -> Job | None:
         job = None
         with (
-            self.states.locked(project, patience),
+            self.queue.locked(project, patience),
             self._late.taken(project) as late,
-            self.states.saved(project) as trainings,
+            self.queue.saved(project) as trainings,
         ):
             for event in [*late, *events]:
                 trainings.updates += 1
@@ -146,9 +146,9 @@ class TrainingPolicy:
         return job
 
 
-def _workers(settings: Settings, states: JobQueue) -> Workers:
+def _workers(settings: Settings, queue: JobQueue) -> Workers:
     if not settings.redis_url.get_secret_value():
-        return WorkerProcess(settings, states)
+        return WorkerProcess(settings, queue)
     from timeseries_segmenter.trainings.bell import RedisBell  # slow to import, and not always there
 
     return RedisBell.for_web(settings)

@@ -43,9 +43,9 @@ def serve(settings: Settings) -> None:
 def train(project: int) -> None:
     """What RQ calls in a process of its own: run a project's job, and wake a worker if another one is due."""
     settings = read_settings()
-    states = JobQueue(settings.model_dir)
+    queue = JobQueue(settings.model_dir)
     try:
-        if JobRunner(settings, states).run(project) and project in states.waiting():
+        if JobRunner(settings, queue).run(project) and project in queue.waiting():
             RedisBell.for_worker(settings).wake(project)
     except OSError as error:
         logger.error("project %d waits, since MODEL_DIR can't be used: %s", project, error)
@@ -65,14 +65,14 @@ class TrainingWorker(Worker):
         )
         self.asked_to_end = False
         self._bell = bell
-        self._states = JobQueue(settings.model_dir)
-        self._known = KnownProjects(settings, self._states)
+        self._queue = JobQueue(settings.model_dir)
+        self._known = KnownProjects(settings, self._queue)
         self._log_once = OnceLogger(logger)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a project's job and nothing else, whatever is in Redis."""
         if is_training(job):
-            if self._states.read(job.args[0]).job_in(State.QUEUED) is None:
+            if self._queue.read(job.args[0]).job_in(State.QUEUED) is None:
                 job.delete()  # forgotten, or trained already: no process for it
             else:
                 super().execute_job(job, queue)
@@ -84,7 +84,7 @@ class TrainingWorker(Worker):
         """Wake workers for jobs that RQ does not know of, because Redis or a worker was away."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         try:
-            self._states.take_up()
+            self._queue.take_up()
             self._bell.look_after(self._known.all_first(INTERVAL))
         except OSError as error:
             self._log_once(self, f"MODEL_DIR can't be used: {error}; jobs wait")

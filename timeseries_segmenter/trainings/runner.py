@@ -35,9 +35,9 @@ PROGRESS_PATIENCE = 2.0  # seconds for the lock on a state; progress that is not
 class JobRunner:
     """Runs queued jobs in the main thread of its process, one project at a time anywhere."""
 
-    def __init__(self, settings: Settings, states: JobQueue) -> None:
+    def __init__(self, settings: Settings, queue: JobQueue) -> None:
         self._settings = settings
-        self._states = states
+        self._queue = queue
 
     def run(self, project: int) -> bool:
         """Run the project's queued job, if there is one that is due and nobody trains the project.
@@ -46,14 +46,14 @@ class JobRunner:
         if MODEL_DIR can't be used.
         """
         try:
-            with self._states.only_one(project, PATIENCE):
+            with self._queue.only_one(project, PATIENCE):
                 return self._run_queued(project)
         except Timeout:
             return True
 
     def _run_queued(self, project: int) -> bool:
         try:
-            queued = self._states.read(project).job_in(State.QUEUED)
+            queued = self._queue.read(project).job_in(State.QUEUED)
             if queued is None or not queued.is_due:
                 return True
             # seconds, in which the job waits, and may be cancelled as one that does
@@ -67,7 +67,7 @@ class JobRunner:
             return True
 
     def _take(self, project: int) -> Job | None:
-        with self._states.change(project) as trainings:
+        with self._queue.change(project) as trainings:
             job = trainings.job_in(State.QUEUED)
             if job is None or not job.is_due:
                 return None
@@ -142,7 +142,7 @@ class JobRunner:
         limit = self._settings.training_timeout
         if time.monotonic() - began > limit:
             return f"took longer than TRAINING_TIMEOUT={limit} seconds; raise it, or lower TRAIN_EPOCHS"
-        running = self._states.read(project).job(job.id)
+        running = self._queue.read(project).job(job.id)
         return CANCELLED if running and running.cancelled else None
 
     def _put_back(self, project: int, job: Job) -> None:
@@ -156,7 +156,7 @@ class JobRunner:
         self, project: int, job: Job, patience: float = STATE_PATIENCE
     ) -> Iterator[tuple[ProjectTrainings, Job]]:
         """The project's trainings and the job in them, to change; a lost job is changed for nobody."""
-        with self._states.change(project, patience) as trainings:
+        with self._queue.change(project, patience) as trainings:
             known = trainings.job(job.id)
             # its state file was damaged meanwhile, and set aside
             yield (trainings, known) if known else (ProjectTrainings(project=project), job)

@@ -36,30 +36,30 @@ def main() -> None:
     end_with_service()
     configure_logging(settings)
     os.nice(NICENESS)
-    states = JobQueue(settings.model_dir)
+    queue = JobQueue(settings.model_dir)
     log_once = OnceLogger(logger)
     while True:
         try:
-            with states.only_trainer():
-                log_once.forget(states)
-                known = KnownProjects(settings, states)
-                _train_until_asked_to_end(JobRunner(settings, states), states, known)
+            with queue.only_trainer():
+                log_once.forget(queue)
+                known = KnownProjects(settings, queue)
+                _train_until_asked_to_end(JobRunner(settings, queue), queue, known)
                 return
         except OSError as error:
-            log_once(states, f"MODEL_DIR can't be used: {error}; jobs wait")
+            log_once(queue, f"MODEL_DIR can't be used: {error}; jobs wait")
             time.sleep(PAUSE)
 
 
-def _train_until_asked_to_end(runner: JobRunner, states: JobQueue, known: KnownProjects) -> None:
+def _train_until_asked_to_end(runner: JobRunner, queue: JobQueue, known: KnownProjects) -> None:
     log_once = OnceLogger(logger)
     rests: dict[int, float] = {}  # until when, by project
     taken_up = -LOOK
     while True:
         looked = time.monotonic()
         if looked - taken_up >= LOOK:
-            states.take_up()
+            queue.take_up()
             taken_up = looked
-        for project in known.first(states.waiting()):
+        for project in known.first(queue.waiting()):
             if time.monotonic() < rests.get(project, 0):
                 continue
             try:

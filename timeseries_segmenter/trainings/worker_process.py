@@ -26,9 +26,9 @@ PACKAGE_ROOT = Path(__file__).parents[2]
 class WorkerProcess:
     """Starts a worker that lives as long as this process, and replaces one that dies if there is work."""
 
-    def __init__(self, settings: Settings, states: JobQueue) -> None:
+    def __init__(self, settings: Settings, queue: JobQueue) -> None:
         self._settings = settings
-        self._states = states
+        self._queue = queue
         self._lock = threading.Lock()
         self._supervisor: threading.Thread | None = None
         self._problem: str | None = None
@@ -48,7 +48,7 @@ class WorkerProcess:
 
     def look_after(self, due: Sequence[int]) -> None:
         """Start a worker if jobs are due and no process trains."""
-        if due and not self._states.has_trainer():
+        if due and not self._queue.has_trainer():
             self.wake(due[0])
 
     def check(self) -> None:
@@ -68,7 +68,7 @@ class WorkerProcess:
             failures = failures + 1 if problem else 0
             self._problem = problem if failures > 1 else None  # once: somebody may have killed it
             with self._lock:
-                if not self._states.queued():
+                if not self._queue.queued():
                     self._supervisor = self._problem = None
                     return
             time.sleep(min(LONGEST_PAUSE, 2**failures))
@@ -95,7 +95,7 @@ class WorkerProcess:
             return None
         reason = f"the training process died ({_reason(code)}); if it was short of memory, give it more"
         logger.error("%s", reason)
-        trained = self._states.take_up(worker_name(worker.pid), reason)
+        trained = self._queue.take_up(worker_name(worker.pid), reason)
         return None if trained or time.monotonic() - began > STARTED else reason
 
 

@@ -33,8 +33,8 @@ class Backend:
         self.reports = ReportFiles(
             self.store, partial(saved_report, label_studio_url=link, dashboard=DASHBOARD)
         )
-        self.queue = TrainingPolicy(settings)
-        self.metrics = Metrics(self.queue.states)
+        self.policy = TrainingPolicy(settings)
+        self.metrics = Metrics(self.policy.queue)
         self.security = Security(settings)
         self.sources = RequestSources.from_settings(settings, self.metrics.observe_cache)
         self.once = OnceLogger(logger)
@@ -46,15 +46,15 @@ class Backend:
         """
         if event not in TRAINING_EVENTS:
             return {}
-        job = self.queue.count(project, event)
+        job = self.policy.count(project, event)
         if job is None:
-            return {"updates": self.queue.states.read(project).updates}
+            return {"updates": self.policy.queue.read(project).updates}
         logger.info("project %d: %s, training %s is %s", project, event, job.id, job.state)
         return {"job": job.id}
 
     def knows(self, project: int) -> bool:
         """Whether the project has a model, or had a training event."""
-        return self.store.path(project).exists() or project in self.queue.states.projects()
+        return self.store.path(project).exists() or project in self.policy.queue.projects()
 
     def roll_back(self, project: int, version: str | None) -> str:
         """Serve an earlier version again, by default the one before; returns its new name.
@@ -70,7 +70,7 @@ class Backend:
         """Remove what processes left that were killed while they wrote; for the start of the service."""
         try:
             self.store.remove_unfinished()
-            self.queue.states.remove_unfinished()
+            self.policy.queue.remove_unfinished()
         except OSError as error:
             logger.warning("unfinished files in %s stay: %s", self.settings.model_dir, error)
 

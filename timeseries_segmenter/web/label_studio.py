@@ -96,7 +96,7 @@ def job_status() -> ResponseReturnValue:
     except ValueError:
         job = None
     else:
-        job = current_backend.queue.states.read(project).job(asked)
+        job = current_backend.policy.queue.read(project).job(asked)
     if job is None:
         abort(410, f"job: {asked!r:.60} is not known")
     moments = job.model_dump(mode="json", include={"queued_at", "started_at", "ended_at"})

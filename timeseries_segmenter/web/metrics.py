@@ -21,8 +21,8 @@ class Metrics:
     Trainings are counted in MODEL_DIR, since they run in processes and on machines of their own.
     """
 
-    def __init__(self, states: JobQueue) -> None:
-        self._trainings = TrainingCollector(states)
+    def __init__(self, queue: JobQueue) -> None:
+        self._trainings = TrainingCollector(queue)
         self._registry = registry = CollectorRegistry()
         registry.register(self._trainings)
         self.requests = Counter(
@@ -72,14 +72,14 @@ class Metrics:
 class TrainingCollector(Collector):
     """Trainings of all projects, by the files in MODEL_DIR: the same from every process."""
 
-    def __init__(self, states: JobQueue) -> None:
-        self._states = states
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
 
     def collect(self) -> Iterable[Metric]:
         """Read the state of every project."""
         ended = CounterMetricFamily(f"{PREFIX}_trainings", "Trainings that ended.", labels=["outcome"])
         seconds = CounterMetricFamily(f"{PREFIX}_training_seconds", "Time that trainings took.")
-        projects = [self._states.read(project) for project in self._states.projects()]
+        projects = [self._queue.read(project) for project in self._queue.projects()]
         for outcome in ("finished", "failed", "cancelled"):
             ended.add_metric([outcome], sum(trainings.outcomes[outcome] for trainings in projects))
         seconds.add_metric([], sum(trainings.seconds for trainings in projects))

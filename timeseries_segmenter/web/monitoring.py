@@ -19,7 +19,7 @@ monitoring = Blueprint("monitoring", __name__)
 @monitoring.get("/ready")
 def ready() -> ResponseReturnValue:
     """Whether events can be kept and projects can be trained; 503 with the reason if not."""
-    checks = check_readiness(current_backend.settings, current_backend.queue)
+    checks = check_readiness(current_backend.settings, current_backend.policy)
     wrong = [text for text in checks.values() if text != OK]
     if wrong:
         return jsonify({"detail": "; ".join(wrong), "checks": checks}), 503
@@ -31,27 +31,27 @@ def metrics() -> ResponseReturnValue:
     return Response(current_backend.metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
-def check_readiness(settings: Settings, queue: TrainingPolicy) -> dict[str, str]:
+def check_readiness(settings: Settings, policy: TrainingPolicy) -> dict[str, str]:
     """For each part `ok`, or what is wrong with it and what to do; found out within milliseconds."""
     return {
         "model_dir": folder_problem(settings.model_dir) or OK,
-        "workers": _check_workers(queue),
-        "queue": _check_queue(queue),
+        "workers": _check_workers(policy),
+        "queue": _check_queue(policy),
     }
 
 
-def _check_workers(queue: TrainingPolicy) -> str:
+def _check_workers(policy: TrainingPolicy) -> str:
     try:
-        queue.workers.check()
+        policy.workers.check()
     except QueueError as error:
         return str(error)
     return OK
 
 
-def _check_queue(queue: TrainingPolicy) -> str:
+def _check_queue(policy: TrainingPolicy) -> str:
     try:
-        overdue = queue.states.overdue(STUCK)
-        if not overdue or queue.states.any_trained():
+        overdue = policy.queue.overdue(STUCK)
+        if not overdue or policy.queue.any_trained():
             return OK
     except OSError as error:
         return f"the queue can't be looked through: {error}"

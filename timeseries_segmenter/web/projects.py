@@ -70,7 +70,7 @@ def projects() -> ResponseReturnValue:
 @dashboard.get("/projects/<project:project>/training")
 def training(project: int) -> ResponseReturnValue:
     """The status of the project's newest job, what became of earlier ones, and its versions."""
-    trainings = current_backend.queue.states.read(project)
+    trainings = current_backend.policy.queue.read(project)
     newest = trainings.newest
     failed = [job for job in trainings.jobs if job.state in (State.FAILED, State.QUEUED) and job.error]
     shown = newest.model_dump(mode="json") if newest else {}
@@ -106,7 +106,7 @@ def train(project: int) -> ResponseReturnValue:
 @dashboard.post("/projects/<project:project>/training/cancel")
 def cancel(project: int) -> ResponseReturnValue:
     """Take back what is queued, and stop what runs."""
-    jobs = current_backend.queue.cancel(project)
+    jobs = current_backend.policy.cancel(project)
     if wants_page():
         return done("cancel" if jobs else "nothing-to-cancel", project)
     return jsonify({"cancelled": [job.id for job in jobs]})
@@ -173,7 +173,7 @@ def _without_report(title: str, detail: str) -> ResponseReturnValue:
 def _overviews() -> list[ProjectOverview]:
     backend = current_backend
     summaries = backend.store.summaries_by_project()
-    states = backend.queue.states
+    queue = backend.policy.queue
     each = backend.settings.start_training_each_n_updates
     return [
         ProjectOverview(
@@ -181,10 +181,10 @@ def _overviews() -> list[ProjectOverview]:
             summaries.get(project, []),
             backend.store.version(project),
             backend.store.trouble(project),
-            states.read(project),
+            queue.read(project),
             each,
         )
-        for project in sorted(summaries.keys() | set(states.projects()), reverse=True)
+        for project in sorted(summaries.keys() | set(queue.projects()), reverse=True)
     ]
 
 
