@@ -57,7 +57,7 @@ def settings(settings: Settings, studio: LabelStudioServer, redis: RedisServer) 
 
 
 @pytest.fixture
-def queue(settings: Settings) -> TrainingPolicy:
+def policy(settings: Settings) -> TrainingPolicy:
     return TrainingPolicy(settings)
 
 

@@ -40,7 +40,7 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
 
 
 @pytest.fixture
-def queue(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingPolicy:
+def policy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingPolicy:
     """One whose events no process answers."""
     monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
     return TrainingPolicy(settings)
