@@ -124,9 +124,7 @@ def admit() -> ResponseReturnValue | None:
         logger.warning("%s %s refused: %s", request.method, request.path, objection.value)
         if objection is Objection.OTHER_SITE:
             return _answer(403, OTHER_SITE)
-        answer = jsonify(
-            {"detail": "user and password are needed, or for webhooks the secret; see the README"}
-        )
+        answer = jsonify({"detail": CREDENTIALS_NEEDED})
         answer.headers["WWW-Authenticate"] = 'Basic realm="timeseries-segmenter", charset="UTF-8"'
         return answer, 401
     if request.path in REPLACED:
