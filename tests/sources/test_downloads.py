@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from pydantic import SecretStr
 
+from tests.support.downloads import AT_ONCE, ONCE, make_downloader
 from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.label_studio_server import TOKEN, LabelStudioServer, failure
 from timeseries_segmenter.errors import DownloadError, LabelStudioError
@@ -23,8 +25,6 @@ from timeseries_segmenter.sources.retries import RetryPolicy
 
 SERIES = b"value\n1\n2\n"
 PUBLIC = "93.184.216.34"
-AT_ONCE = RetryPolicy(tries=3, seconds=5, first_wait=0, longest_wait=0)
-ONCE = RetryPolicy(tries=1, seconds=5, first_wait=0, longest_wait=0)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*parse_obj")  # the SDK exchanges tokens with it
 
@@ -42,8 +42,14 @@ def downloader(settings: Settings) -> Downloader:
 
 
 def make(settings: Settings, policy: RetryPolicy = AT_ONCE, **changes: object) -> Downloader:
-    settings = settings.model_copy(update=changes)
-    return Downloader(settings, LabelStudioClient(settings, policy), policy)
+    return make_downloader(settings, policy, **changes)
+
+
+def endless(sent: list[int]) -> Iterator[bytes]:
+    """A body without end; counts what is taken of it."""
+    while True:
+        sent.append(100_000)
+        yield bytes(100_000)
 
 
 def tokens(server: HttpServer) -> list[str | None]:
@@ -55,17 +61,6 @@ def test_a_file_on_any_host_is_fetched_without_the_token(
 ) -> None:
     assert downloader.fetch(other_host.serve("/series.csv", SERIES), 1) == SERIES
     assert tokens(other_host) == [None]
-
-
-@pytest.mark.parametrize("path", ["/data/upload/3/series.csv", "/data/local-files/?d=folder/series.csv"])
-def test_files_of_label_studio_are_fetched_with_the_token(
-    downloader: Downloader, studio: LabelStudioServer, path: str
-) -> None:
-    studio.files[path.partition("?")[0]] = SERIES
-    assert downloader.fetch(path, 1) == SERIES
-    assert downloader.fetch(studio.url + path, 1) == SERIES
-    assert tokens(studio) == [f"Token {TOKEN}"] * 2
-    assert studio.requests[0].query == ({"d": "folder/series.csv"} if "?" in path else {})
 
 
 def test_files_of_label_studio_are_fetched_with_a_personal_access_token(
@@ -132,7 +127,7 @@ def test_a_redirect_within_label_studio_keeps_the_token(
     "path",
     [
         "/data/upload/3/x.csv",
-        "/data/local-files/?d=x.csv",
+        "/data/local-files/?d=folder/x.csv",
         "/storage-data/uploaded/?filepath=upload/3/x.csv",
         "/tasks/42/presign/?fileuri=czM6Ly94",
         "/tasks/42/resolve/?fileuri=czM6Ly94",
@@ -143,10 +138,12 @@ def test_a_redirect_within_label_studio_keeps_the_token(
 def test_the_token_goes_to_the_paths_of_label_studios_files(
     downloader: Downloader, studio: LabelStudioServer, path: str
 ) -> None:
-    studio.files[path.partition("?")[0]] = SERIES
+    name, _, query = path.partition("?")
+    studio.files[name] = SERIES
     assert downloader.fetch(path, 1) == SERIES
     assert downloader.fetch(studio.url + path, 1) == SERIES
     assert tokens(studio) == [f"Token {TOKEN}"] * 2
+    assert [request.query for request in studio.requests] == [dict(parse_qsl(query))] * 2
 
 
 @pytest.mark.parametrize(
@@ -390,14 +387,8 @@ def test_the_limit_holds_for_what_a_compressed_answer_becomes(
 
 
 def test_an_endless_answer_is_given_up_at_the_limit(downloader: Downloader, other_host: HttpServer) -> None:
-    sent = []
-
-    def endless() -> Iterator[bytes]:
-        while True:
-            sent.append(100_000)
-            yield bytes(100_000)
-
-    other_host.routes["/x.csv"] = lambda _: Reply(endless())
+    sent: list[int] = []
+    other_host.routes["/x.csv"] = lambda _: Reply(endless(sent))
     with pytest.raises(DownloadError, match="MAX_SERIES_MB=1"):
         downloader.fetch(f"{other_host.url}/x.csv", 1)
     assert sum(sent) < 50_000_000
@@ -666,15 +657,9 @@ def test_a_redirect_to_something_else_than_http_is_refused(
 
 
 def test_what_a_redirect_says_besides_is_not_read(downloader: Downloader, other_host: HttpServer) -> None:
-    sent = []
-
-    def endless() -> Iterator[bytes]:
-        while True:
-            sent.append(100_000)
-            yield bytes(100_000)
-
+    sent: list[int] = []
     target = other_host.serve("/y.csv", SERIES)
-    other_host.routes["/x"] = lambda _: Reply(endless(), 302, {"Location": target})
+    other_host.routes["/x"] = lambda _: Reply(endless(sent), 302, {"Location": target})
     assert downloader.fetch(f"{other_host.url}/x", 1) == SERIES
     assert sum(sent) < 20_000_000
 

@@ -6,20 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.downloads import make_downloader
 from tests.support.http_server import HttpServer, Reply
 from timeseries_segmenter.errors import DownloadError
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.downloads import Downloader
 from timeseries_segmenter.sources.hosts import Hosts, prepare
-from timeseries_segmenter.sources.label_studio import LabelStudioClient
-from timeseries_segmenter.sources.retries import RetryPolicy
-
-ONCE = RetryPolicy(tries=1, seconds=5, first_wait=0, longest_wait=0)
 
 
 def downloader(settings: Settings, *allowed: str) -> Downloader:
-    settings = settings.model_copy(update={"data_allowed_hosts": allowed, "download_timeout": 2.0})
-    return Downloader(settings, LabelStudioClient(settings), ONCE)
+    return make_downloader(settings, data_allowed_hosts=allowed, download_timeout=2.0)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from tests.support import recorded
+from tests.support.downloads import AT_ONCE
 from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.label_studio_server import TOKEN, LabelStudioServer, failure, jwt, ok
 from timeseries_segmenter.errors import LabelStudioError
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.label_studio import PAGE_SIZE, LabelStudioClient, Project
-from timeseries_segmenter.sources.retries import RetryPolicy
 
-AT_ONCE = RetryPolicy(tries=3, seconds=5, first_wait=0, longest_wait=0)
 CONFIG = recorded.body("setup_request_index_time")["schema"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*parse_obj")  # the SDK exchanges tokens with it

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from werkzeug.serving import make_server
 
 from tests.support import recorded
+from tests.support.downloads import make_downloader
 from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.models import of_one_pair
 from tests.support.processes import wait_for
@@ -26,10 +27,8 @@ from timeseries_segmenter.project.labelled_task import read_labelled_tasks
 from timeseries_segmenter.project.left_out import LeftOut
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources import hosts, side_by_side
-from timeseries_segmenter.sources.downloads import Download, Downloader
-from timeseries_segmenter.sources.label_studio import LabelStudioClient
+from timeseries_segmenter.sources.downloads import Download
 from timeseries_segmenter.sources.patience import MOST_STALLS, Crowd, Patience
-from timeseries_segmenter.sources.retries import RetryPolicy
 from timeseries_segmenter.sources.side_by_side import AHEAD
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.web.backend import Backend
@@ -41,7 +40,6 @@ SERIES = recorded.csv("predict_batch_3_tasks_index_time")
 USER, PASSWORD = "label-studio", "p"
 LONG = 60.0  # seconds that no test waits for
 AUTHORIZATION = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-ONCE = RetryPolicy(tries=1, seconds=5, first_wait=0, longest_wait=0)
 
 
 @pytest.fixture
@@ -76,6 +74,12 @@ def ask(client: FlaskClient, addresses: list[Any]) -> list[bool]:
     return [bool(result["result"]) for result in results]
 
 
+def wait_for_hosts(backend: Backend, seconds: float = LONG) -> None:
+    """Have requests wait for each host as long as a request may wait for all of them: so many seconds."""
+    patient = backend.settings.model_copy(update={"download_timeout": LONG})
+    backend.sources = replace(backend.sources, series=TaskSeries.from_settings(patient), seconds=seconds)
+
+
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
@@ -96,12 +100,10 @@ def test_a_host_that_hung_is_not_asked_again_in_the_same_request(
 def test_downloads_of_one_request_share_a_time_and_what_did_not_fit_is_one_line(
     app: Flask,
     backend: Backend,
-    settings: Settings,
     other_host: HttpServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
-    backend.sources = replace(backend.sources, series=series, seconds=1.0)
+    wait_for_hosts(backend, 1.0)
     inline = {"value": recorded.values()}
     addresses = [inline, *[other_host.hang(f"/{number}.csv") for number in range(12)], inline]
     assert ask(app.test_client(), addresses) == [True, *[False] * 12, True]
@@ -134,13 +136,11 @@ def redirecting(server: HttpServer, path: str) -> str:
 def test_a_host_that_is_slow_in_another_way_costs_no_more(
     app: Flask,
     backend: Backend,
-    settings: Settings,
     other_host: HttpServer,
     slow: Callable[[HttpServer, str], str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
-    backend.sources = replace(backend.sources, series=series, seconds=0.5)
+    wait_for_hosts(backend, 0.5)
     assert ask(app.test_client(), [slow(other_host, "/x.csv")]) == [False]
     assert warnings(caplog)[0].startswith("no prediction for 1 of 1 tasks (1): the 0.5 s")
 
@@ -148,7 +148,7 @@ def test_a_host_that_is_slow_in_another_way_costs_no_more(
 def test_a_body_of_a_byte_now_and_then_is_too_slow_long_before_the_longest_download(
     settings: Settings, other_host: HttpServer
 ) -> None:
-    downloader = Downloader(settings, LabelStudioClient(settings), ONCE)
+    downloader = make_downloader(settings)
     patience = Patience()
     with pytest.raises(DownloadError, match="too slow"):
         downloader.fetch(trickling(other_host, "/x.csv"), 1, Download(1, patience))
@@ -162,7 +162,7 @@ def test_redirects_share_the_time_of_one_answer(settings: Settings, other_host: 
     with own_hosts.context() as patch:
         patch.setattr("timeseries_segmenter.sources.downloads.CONNECT_TIMEOUT", 0.2)
         with pytest.raises(DownloadError, match="Timeout"):
-            Downloader(own, LabelStudioClient(own), ONCE).fetch(redirecting(other_host, "/x.csv"), 1)
+            make_downloader(own).fetch(redirecting(other_host, "/x.csv"), 1)
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -183,7 +183,7 @@ def test_a_name_that_is_never_resolved_counts_like_a_host_that_hangs(
     monkeypatch.setattr("timeseries_segmenter.sources.downloads.CONNECT_TIMEOUT", 0.2)
     own = settings.model_copy(update={"data_allowed_hosts": ("hung.example",) if trusted else ()})
     patience = Patience()
-    downloader = Downloader(own, LabelStudioClient(own), ONCE)
+    downloader = make_downloader(own)
     try:
         with pytest.raises(DownloadError, match=r"Task 1: .*\(ConnectTimeout\)"):
             downloader.fetch("http://hung.example/x.csv", 1, Download(1, patience))
@@ -212,9 +212,7 @@ def test_a_handshake_that_never_ends_is_given_up(settings: Settings, monkeypatch
     thread.start()
     try:
         with pytest.raises(DownloadError, match=r"Task 1: .*Timeout"):
-            Downloader(settings, LabelStudioClient(settings), ONCE).fetch(
-                f"https://127.0.0.1:{listening.getsockname()[1]}/x.csv", 1
-            )
+            make_downloader(settings).fetch(f"https://127.0.0.1:{listening.getsockname()[1]}/x.csv", 1)
     finally:
         stopping.set()
         thread.join()
@@ -224,12 +222,10 @@ def test_a_handshake_that_never_ends_is_given_up(settings: Settings, monkeypatch
 def test_nothing_is_fetched_any_more_for_a_client_that_has_left(
     app: Flask,
     backend: Backend,
-    settings: Settings,
     other_host: HttpServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
-    backend.sources = replace(backend.sources, series=series)
+    wait_for_hosts(backend)
     tasks = [{"id": n, "data": {"csv_url": other_host.hang(f"/{n}.csv")}} for n in range(1, 9)]
     body = app.json.dumps({"tasks": tasks, "label_config": CONFIG, "project": str(PROJECT)}).encode()
     head = (
@@ -253,11 +249,10 @@ def test_nothing_is_fetched_any_more_for_a_client_that_has_left(
 
 
 def test_half_of_the_threads_at_most_wait_for_silent_hosts(
-    app: Flask, backend: Backend, settings: Settings, other_host: HttpServer
+    app: Flask, backend: Backend, other_host: HttpServer
 ) -> None:
     """The others answer meanwhile: here to requests that need no host, as `/health` does."""
-    series = TaskSeries.from_settings(settings.model_copy(update={"download_timeout": LONG}))
-    backend.sources = replace(backend.sources, series=series)
+    wait_for_hosts(backend)
     addresses = [other_host.hang(f"/{number}.csv") for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(ask, app.test_client(), [address]) for address in addresses]

@@ -53,6 +53,12 @@ def predict(client: FlaskClient, studio: LabelStudioServer) -> Predict:
     return ask
 
 
+@pytest.fixture
+def version(backend: Backend, run_walk: Segmenter) -> str:
+    """Of project 6, which is that of most recorded requests."""
+    return backend.store.save(6, of_one_pair(run_walk))
+
+
 def served(name: str, studio: LabelStudioServer) -> dict[str, Any]:
     """A recorded request whose series are there, on the host it names and on Label Studio."""
     body = recorded.body(name)
@@ -175,12 +181,12 @@ def test_a_channel_removed_since_training_means_no_regions(
     assert "train again" in caplog.text
 
 
+@pytest.mark.usefixtures("version")
 def test_one_row_of_a_range_label_is_an_instant_and_equal_stamps_are_too(
-    predict: Predict, backend: Backend, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
+    predict: Predict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = [Segment(3, 3, ("Run",)), Segment(10, 12, ("Walk",)), Segment(20, 25, ("Run",))]
     monkeypatch.setattr(Segmenter, "predict", lambda *_: Segmentation(drawn, 0.5))
-    backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     body["tasks"][0]["data"]["ts"]["time"] = [row if not 10 <= row <= 12 else 10 for row in range(300)]
     values = [region["value"] for region in predict(body)[0]["result"]]
@@ -191,10 +197,8 @@ def test_one_row_of_a_range_label_is_an_instant_and_equal_stamps_are_too(
     ]
 
 
-def test_missing_cells_leave_the_answer_strict_json(
-    predict: Predict, backend: Backend, run_walk: Segmenter
-) -> None:
-    backend.store.save(6, of_one_pair(run_walk))
+@pytest.mark.usefixtures("version")
+def test_missing_cells_leave_the_answer_strict_json(predict: Predict) -> None:
     body = recorded.body(INLINE)
     body["tasks"][0]["data"]["ts"]["value"][50:60] = [None] * 10
     body["tasks"][1]["data"]["ts"]["value"] = [None] * 300
@@ -216,9 +220,8 @@ CHANGED_LABELS = {
 
 @pytest.mark.parametrize("change", CHANGED_LABELS)
 def test_labels_changed_since_training_never_yield_a_wrong_label(
-    predict: Predict, backend: Backend, run_walk: Segmenter, change: str
+    predict: Predict, change: str, version: str
 ) -> None:
-    version = backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     tags, still_known = CHANGED_LABELS[change]
     body["label_config"] = body["label_config"].replace(LABELS, tags)
@@ -242,9 +245,8 @@ CHANGED_CHANNELS = {
 
 @pytest.mark.parametrize("change", CHANGED_CHANNELS)
 def test_channels_changed_since_training_are_found_by_name_or_nothing_is_drawn(
-    predict: Predict, backend: Backend, run_walk: Segmenter, change: str
+    predict: Predict, change: str, version: str
 ) -> None:
-    version = backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     tags, fits = CHANGED_CHANNELS[change]
     body["label_config"] = body["label_config"].replace(CHANNEL, tags)
@@ -278,13 +280,8 @@ BAD_TASKS = [
 
 @pytest.mark.parametrize("bad", BAD_TASKS)
 def test_a_bad_task_costs_one_task_and_is_named_in_the_log(
-    predict: Predict,
-    backend: Backend,
-    run_walk: Segmenter,
-    caplog: pytest.LogCaptureFixture,
-    bad: dict[str, Any],
+    predict: Predict, caplog: pytest.LogCaptureFixture, bad: dict[str, Any], version: str
 ) -> None:
-    version = backend.store.save(6, of_one_pair(run_walk))
     body = recorded.body(INLINE)
     body["tasks"][1] = bad
     results = predict(body)
@@ -323,8 +320,9 @@ def test_an_address_that_cannot_be_fetched_costs_one_task(
     assert [len(result["result"]) for result in predict(body)] == [3, 0, 3]
 
 
+@pytest.mark.usefixtures("version")
 def test_a_model_that_breaks_on_a_series_costs_one_task(
-    predict: Predict, backend: Backend, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
+    predict: Predict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predict_series, calls = Segmenter.predict, []
 
@@ -335,7 +333,6 @@ def test_a_model_that_breaks_on_a_series_costs_one_task(
         return predict_series(segmenter, values)
 
     monkeypatch.setattr(Segmenter, "predict", second_breaks)
-    backend.store.save(6, of_one_pair(run_walk))
     assert [len(result["result"]) for result in predict(recorded.body(INLINE))] == [3, 0, 3]
 
 
@@ -462,8 +459,8 @@ def test_no_tasks_get_no_entries(predict: Predict) -> None:
     assert predict(body) == []
 
 
-def test_250_tasks_get_250_entries(predict: Predict, backend: Backend, run_walk: Segmenter) -> None:
-    backend.store.save(6, of_one_pair(run_walk))
+@pytest.mark.usefixtures("version")
+def test_250_tasks_get_250_entries(predict: Predict) -> None:
     body = recorded.body(INLINE)
     body["tasks"] = body["tasks"][:1] * 250
     assert {len(result["result"]) for result in predict(body)} == {3}
