@@ -1,6 +1,5 @@
 """The model that Label Studio connects: learns from annotated regions and predicts the rest."""
 
-from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -13,7 +12,7 @@ from timeseries_segmenter.project.prediction import PredictionRequest, predict_t
 from timeseries_segmenter.settings import read_settings
 from timeseries_segmenter.sources.request_series import RequestSeries
 from timeseries_segmenter.web.backend import Backend
-from timeseries_segmenter.web.bodies import project_number, project_of_tasks
+from timeseries_segmenter.web.bodies import first_project, project_number, project_of_tasks
 from timeseries_segmenter.web.client_presence import client_waits
 
 
@@ -39,7 +38,8 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
         The base classes of 1.x and 2.x take different arguments, and what they keep is kept in the
         backend: neither constructor is called.
         """
-        self.project_id = project_number(project_id)
+        # views have parsed it already
+        self.project_id = project_id if isinstance(project_id, int) else project_number(project_id)
         self._label_config = label_config
         self._backend = backend or self.backend or Backend(read_settings())
 
@@ -91,11 +91,9 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
     def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Count an event and queue a training run when it is due; the run itself works elsewhere.
 
-        The answer holds `job` if one is queued. Raises LabelConfigError if a labeling config is given
-        that can't be learned.
+        The project is the request's, else that in `data`. The answer holds `job` if one is queued.
+        Raises LabelConfigError if a labeling config is given that can't be learned.
         """
         if self._label_config:
             self.config  # noqa: B018  it has to be one that can be learned
-        named = data.get("project")
-        project = project_number(named.get("id") if isinstance(named, Mapping) else named)
-        return self._backend.handle(project or self.project_id, event)
+        return self._backend.handle(self.project_id or first_project(data.get("project")), event)

@@ -80,9 +80,12 @@ def test_fit_takes_every_recorded_event(backend: Backend, name: str) -> None:
     assert ("job" in answer) is event.startswith(("ANNOTATION", "START"))
 
 
-def test_fit_counts_for_the_project_in_the_data(backend: Backend) -> None:
-    make(backend, 6).fit("START_TRAINING", {"project": {"id": 9}})
-    assert backend.policy.queue.waiting() == [9]
+@pytest.mark.parametrize(("made_for", "counted"), [(6, 6), (None, 9)])
+def test_fit_counts_for_its_project_or_else_that_in_the_data(
+    backend: Backend, made_for: int | None, counted: int
+) -> None:
+    make(backend, made_for).fit("START_TRAINING", {"project": {"id": 9}})
+    assert backend.policy.queue.waiting() == [counted]
 
 
 @pytest.mark.parametrize("project", ["three", "-1", "../3", [3]])
