@@ -1,6 +1,6 @@
 """The documentation says what is there, and nothing that is not."""
 
-import ast
+import gzip
 import json
 import re
 from pathlib import Path
@@ -14,8 +14,11 @@ from _wsgi import command_line as server_command_line
 from tests.support.markdown_page import DOCS, PAGES, Page
 from tests.support.models import of_one_pair
 from timeseries_segmenter.cli import main
+from timeseries_segmenter.errors import LabelConfigError, SeriesError
 from timeseries_segmenter.example_settings import NAMES
+from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
+from timeseries_segmenter.labeling.series import read_series
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.download_cache import DownloadCache
@@ -28,10 +31,10 @@ from tools.docs import endpoints, make_targets, pages
 from tools.docs.command_line import options, subcommands
 
 EXAMPLE = Path("examples/activity")
-MAKEFILE = Path("Makefile").read_text()
 
 # words of others that a page may hold; Label Studio's variables are those that the compose file gives it
-OTHER_VARIABLES = {"CUDA_VISIBLE_DEVICES", "MALLOC_ARENA_MAX", "PYTHONPATH"}
+OTHER_VARIABLES = {"CUDA_VISIBLE_DEVICES", "MALLOC_ARENA_MAX", "PYTHONPATH", "TORCH_INDEX_URL"}
+OF_MAKE = {"DATA", "EXAMPLE", "HOST", "LABEL_STUDIO_ML", "ONCE"}
 OTHER_MODEL_WORDS = {"model_version", "model_dir", "model_project_"}
 OTHER_PATHS = ("/api/", "/data/", "/user/", "/samples/", "/train", "/is_training")
 OTHER_OPTIONS = {
@@ -101,16 +104,13 @@ def test_every_environment_variable_exists(page: Page) -> None:
 def _variables() -> set[str]:
     compose = yaml.safe_load(Path("docker-compose.yml").read_text())
     studio = compose["services"]["label-studio"]["environment"]
-    image = re.findall(r"^ARG (\w+)", Path("Dockerfile").read_text(), re.MULTILINE)
-    make = re.findall(r"^([A-Z_]+) [?:]?=|\$\(([A-Z]+)\)", MAKEFILE, re.MULTILINE)
     return {
         *(name.upper() for name in Settings.model_fields),
         *(name for names in NAMES.values() for name in names),
         *TRAINING_EVENTS,
         *studio,
-        *image,
-        *(name for names in make for name in names if name),
         *OTHER_VARIABLES,
+        *OF_MAKE,
     }
 
 
@@ -191,33 +191,41 @@ def test_every_file_of_the_project_exists(page: Page) -> None:
     assert [name for name in sorted(named) if not any((root / name).exists() for root in roots)] == []
 
 
-def test_the_messages_that_the_troubleshooting_page_quotes_are_those_of_the_code() -> None:
-    sources = [*Path("timeseries_segmenter").rglob("*.py"), Path("model.py"), Path("gunicorn.conf.py")]
-    known = "\n".join(text for path in sources for text in _strings(ast.parse(path.read_text())))
-    text = Page(DOCS / "how-to/when-something-is-wrong.md").text
-    cells = re.findall(r"^\| (.+?) \| ", text, re.MULTILINE)
-    quoted = [
-        part for cell in cells for span in re.findall(r"`([^`]+)`", cell) for part in re.split(r"…|\d", span)
-    ]
-    fragments = {part.strip() for part in quoted if " " in part.strip()}
-    assert len(fragments) > 15
-    assert [fragment for fragment in sorted(fragments) if fragment not in known] == []
+def _config(series: str = "", labels: str = "") -> str:
+    return (
+        f'<View><TimeSeriesLabels name="l" toName="t" {labels}><Label value="Run"/></TimeSeriesLabels>'
+        f'<TimeSeries name="t" valueType="url" value="$x" {series}><Channel column="value"/></TimeSeries>'
+        "</View>"
+    )
 
 
-def _strings(tree: ast.Module) -> list[str]:
-    """All strings of a module without its docstrings; what is put into one is written as …"""
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    docstrings = {
-        ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)
-    }
-    strings = [
-        "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
-        if isinstance(node, ast.JoinedStr)
-        else str(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-    ]
-    return [text for text in strings if text not in docstrings]
+REPEATED = (
+    '<View><Repeater on="$x"><TimeSeriesLabels name="l" toName="t"/><TimeSeries name="t"/></Repeater></View>'
+)
+FAULTS = {
+    "number": (_config(), b"value\n1\nx\n"),
+    "column": (_config(), b"speed\n1\n2\n"),
+    "time": (_config('timeColumn="t" timeFormat="%Y-%m-%d"'), b"t,value\nnoon,1\n"),
+    "order": (_config('timeColumn="t"'), b"t,value\n2,1\n1,1\n"),
+    "empty": (_config(), b"value,speed\n,1\n,2\n"),
+    "quotation mark": (_config(), b'note,speed,value\nok,1,2\n",3,4\n'),
+    "gzip": (_config(), gzip.compress(b"value\n1\n")),
+    "workbook": (_config(), b"PK\x03\x04" + b"[Content_Types].xml xl/workbook.xml" + bytes(40)),
+    "UTF-16": (_config(), "value\n1\n".encode("utf-16")),
+    "setting": (_config(labels='model_score_threshold="x"'), b""),
+    "Repeater": (REPEATED, b""),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_wrong_with_a_config_or_a_series_is_on_the_troubleshooting_page(fault: str) -> None:
+    config, content = FAULTS[fault]
+    with pytest.raises((LabelConfigError, SeriesError)) as raised:
+        read_series(content, parse_label_config(config).pairs[0], 7)
+    quoted = re.findall(r"^\| (.+?) \| ", Page(DOCS / "how-to/when-something-is-wrong.md").text, re.MULTILINE)
+    sentences = [span for cell in quoted for span in re.findall(r"`([^`]+)`", cell) if " " in span]
+    patterns = [re.escape(sentence.strip("… ")).replace("…", ".+") for sentence in sentences]
+    assert [pattern for pattern in patterns if re.search(pattern, str(raised.value))] != [], raised.value
 
 
 @each_page
