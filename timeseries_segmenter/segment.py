@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 LabelSet = tuple[str, ...]
 
+UNKNOWN = -1  # in place of a class: nobody knows what the row is, and nothing is learned from it
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

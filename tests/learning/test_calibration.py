@@ -8,6 +8,7 @@ from timeseries_segmenter.learning.calibration import (
     expected_calibration_error,
     reliability,
 )
+from timeseries_segmenter.segment import UNKNOWN
 
 
 def drawn(
@@ -89,3 +90,11 @@ def test_reliability_counts_rows_by_their_highest_probability() -> None:
     assert [each.confidence for each in bins] == pytest.approx([0.65, 2.9 / 3])
     assert calibration_error(bins) == pytest.approx((0.65 + 3 * (1 - 2.9 / 3)) / 4)
     assert calibration_error([]) == 0
+
+
+def test_rows_that_nobody_knows_change_neither_calibration_nor_its_error() -> None:
+    probabilities, targets = drawn(0, sharpness=3.0)
+    others, unknown = drawn(1, shift=4.0)[0], np.full(5000, UNKNOWN)
+    mixed = np.concatenate([probabilities, others]), np.concatenate([targets, unknown])
+    assert Calibration.fit([mixed[0]], [mixed[1]]) == Calibration.fit([probabilities], [targets])
+    assert reliability([mixed[0]], [mixed[1]]) == reliability([probabilities], [targets])

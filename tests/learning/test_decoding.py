@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tests.support.near import near
 from timeseries_segmenter.learning.decoding import LEAST_PROBABILITY, PRICE_PER_ROW, Decoding, run_starts
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.segment import UNKNOWN, Segment
 
 LABEL_SETS = (("Run",), ("Walk",))
 
@@ -143,3 +143,15 @@ def test_smoothing_puts_an_instant_in_the_middle_of_its_event() -> None:
     smooth = replace(rough, smoothing=3.0)
     assert [segment.first for segment in rough.segments(probabilities, (("Run",),))] == [27]
     assert [segment.first for segment in smooth.segments(probabilities, (("Run",),))] == [24]
+
+
+def test_background_that_unknown_rows_follow_has_no_length_but_a_range_has() -> None:
+    cut = [0] * 4 + [UNKNOWN] * 9 + [1] * 20 + [UNKNOWN] * 50
+    whole = [1] * 40 + [0] * 30 + [1] * 20
+    assert Decoding.fit([np.array(whole + cut)], 2).prices == pytest.approx((15, 10))
+    assert Decoding.fit([np.array(whole), np.array(cut)], 2).prices == pytest.approx((15, 10))
+
+
+def test_background_beside_unknown_rows_has_a_length_if_there_is_no_other() -> None:
+    rows = np.array([UNKNOWN] * 9 + [0] * 30 + [UNKNOWN] + [1] * 20 + [UNKNOWN] * 5)
+    assert Decoding.fit([rows], 2).prices == pytest.approx((15, 10))

@@ -9,7 +9,7 @@ from timeseries_segmenter.learning.decoding import runs_of
 from timeseries_segmenter.learning.disagreement import Disagreement, disagreements
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
-from timeseries_segmenter.segment import Segment
+from timeseries_segmenter.segment import UNKNOWN, Segment
 
 RECIPE = Recipe(hidden_size=16)
 FOLDS = [0, 1, 2, 0, 1, 2]
@@ -19,7 +19,7 @@ def drawn_on(example: Example) -> list[Segment]:
     ranges = [
         Segment(start, end - 1, LABEL_SETS[number - 1])
         for number, start, end in runs_of(example.classes)
-        if number
+        if number > 0
     ]
     return ranges + [Segment(row, row, ("Beat",), instant=True) for row in example.instants.tolist()]
 
@@ -87,3 +87,19 @@ def test_label_sets_that_are_not_learned_are_passed_over(fitted: Fitted) -> None
     assert isinstance(validation, CrossValidation)
     drawn = [[Segment(0, 299, ("Jump",))] for _ in examples]
     assert not disagreements(drawn, validation, fitted.segmenter)
+
+
+def test_no_segment_is_missing_where_nobody_annotated() -> None:
+    examples = [synthetic(seed) for seed in range(4)]
+    fitted = fit(examples, LABEL_SETS, ("x", "y"), RECIPE)
+    first, last = (drawn_on(examples[2])[number] for number in (0, 2))
+    partial = examples[2].classes.copy()
+    partial[first.first : first.last + 1] = 0
+    partial[last.first - 10 :] = UNKNOWN
+    examples[2] = replace(examples[2], classes=partial)
+    validation = cross_validate(fit(examples, LABEL_SETS, ("x", "y"), RECIPE), FOLDS[:4])
+    assert validation
+    found = disagreements([drawn_on(example) for example in examples], validation, fitted.segmenter)
+    missing = [each.segment for each in found if each.missing and each.example == 2]
+    assert any(abs(each.first - first.first) <= 8 for each in missing)
+    assert all(each.last < last.first for each in missing)

@@ -4,6 +4,7 @@ from timeseries_segmenter.learning.examples import (
     learned_classes,
     with_learned_classes,
 )
+from timeseries_segmenter.segment import UNKNOWN
 
 LABEL_SETS = (("Run",), ("Beat",))
 
@@ -52,3 +53,11 @@ def test_the_rarer_kind_needs_a_tenth_of_the_other() -> None:
 def test_an_instant_does_not_break_the_range_it_stands_in() -> None:
     drawn = example([0] * 100 + [1] * 100, {150: 2})
     assert list(drawn.range_lengths()) == [(1, 100)]
+
+
+def test_unknown_rows_are_no_range_and_stay_unknown() -> None:
+    drawn = example([UNKNOWN] * 20 + [2] * 20 + [UNKNOWN] * 5 + [0] * 5, {47: 1})
+    assert list(drawn.range_lengths()) == [(2, 20)]
+    classes = learned_classes([drawn], LABEL_SETS)
+    assert classes == (LearnedClass(("Run",), instant=True), LearnedClass(("Beat",), instant=False))
+    assert with_learned_classes(drawn, LABEL_SETS, classes).classes.tolist() == drawn.classes.tolist()

@@ -2,6 +2,7 @@ import numpy as np
 
 from tests.support.synthetic import example
 from timeseries_segmenter.learning.lengths import Lengths
+from timeseries_segmenter.segment import UNKNOWN
 
 
 def test_lengths_hold_instants_and_their_distance() -> None:
@@ -38,3 +39,15 @@ def test_the_stride_follows_short_runs_and_the_window() -> None:
     assert stride(100, sequence_size=100) == 2
     assert stride(2) == 1
     assert stride(100, background=900) == 1  # too few windows of a longer stride to learn from
+
+
+def test_unknown_rows_are_no_range_and_may_hold_further_instants() -> None:
+    classes = [0] * 1000
+    classes[10:50] = [1] * 40
+    known = example(classes, dict.fromkeys((100, 160, 220, 280), 2))
+    classes[500:800] = [UNKNOWN] * 300
+    partial = example(classes, dict.fromkeys((100, 160, 220, 280, 900), 2))
+    lengths = Lengths.from_examples([partial])
+    assert (lengths.gap, lengths.run, lengths.rows) == (30, Lengths.from_examples([known]).run, 700)
+    apart = example([0] * 10 + [UNKNOWN] * 70 + [0] * 10, {5: 1, 85: 1})
+    assert Lengths.from_examples([apart]).period == 80  # there is nothing better

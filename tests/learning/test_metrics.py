@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
+from timeseries_segmenter.segment import UNKNOWN
 
 
 def test_scores_agree_with_scikit_learn() -> None:
@@ -30,3 +31,8 @@ def test_a_class_without_truth_counts_nowhere() -> None:
     scores = scores_of(confusion_matrix(truth, predicted, 3))
     assert math.isnan(scores.f1[2])
     assert scores.min_f1 == scores.macro_f1 == scores.balanced_accuracy == 1
+
+
+def test_rows_that_nobody_knows_count_nowhere() -> None:
+    truth, predicted = np.array([0, UNKNOWN, 1, UNKNOWN]), np.array([0, 1, 1, 0])
+    assert confusion_matrix(truth, predicted, 2).tolist() == [[1, 0], [0, 1]]

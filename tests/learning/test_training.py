@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -8,6 +10,7 @@ from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+from timeseries_segmenter.segment import UNKNOWN
 
 
 def rows_of(fitted: Fitted, example: Example) -> NDArray[np.int64]:
@@ -135,3 +138,51 @@ def test_rare_classes_weigh_more_unless_told_otherwise() -> None:
     without = fit([rare], (("Run",),), ("x", "y"), Recipe(epochs=30, hidden_size=4, use_class_weights=False))
     mean = [model.segmenter.probabilities(rare.values)[:, 1].mean() for model in (with_weights, without)]
     assert mean[0] > mean[1]
+
+
+def half_known(example: Example) -> Example:
+    """As if somebody had annotated the first two of three ranges, and none of the rest."""
+    third = np.flatnonzero(np.diff(example.classes, prepend=0) > 0)[2]
+    classes = example.classes.copy()
+    classes[third - 10 :] = UNKNOWN
+    return replace(example, classes=classes)
+
+
+def test_rows_that_nobody_annotated_teach_nothing() -> None:
+    examples = [half_known(synthetic(seed)) for seed in range(6)]
+    fitted = fit(examples, LABEL_SETS, ("x", "y"), Recipe(epochs=60, hidden_size=16))
+    assert np.isfinite([epoch.loss for epoch in fitted.history]).all()
+    for seed in (100, 101, 102):
+        unseen = synthetic(seed)
+        assert (rows_of(fitted, unseen) == unseen.classes).mean() > 0.9
+
+
+def test_without_known_background_every_row_gets_a_label() -> None:
+    examples = [synthetic(seed) for seed in range(4)]
+    examples = [replace(each, classes=np.where(each.classes, each.classes, UNKNOWN)) for each in examples]
+    fitted = fit(examples, LABEL_SETS, ("x", "y"), Recipe(epochs=60, hidden_size=16))
+    assert fitted.scores.min_f1 > 0.85
+    for seed in (100, 101):
+        unseen = synthetic(seed)
+        found = rows_of(fitted, unseen)
+        assert found.all()
+        assert (found == unseen.classes)[unseen.classes > 0].mean() > 0.9
+
+
+def test_instants_found_on_unknown_rows_do_not_raise_their_threshold() -> None:
+    def partly(example: Example) -> Example:
+        classes = example.classes.copy()
+        classes[300:] = UNKNOWN
+        kept = example.instants < 300
+        return replace(
+            example,
+            classes=classes,
+            instants=example.instants[kept],
+            instant_classes=example.instant_classes[kept],
+        )
+
+    recipe = Recipe(epochs=60, hidden_size=16)
+    fitted = fit([partly(events(seed)) for seed in range(4)], (("Beat",),), ("x",), recipe)
+    assert fitted.scores.min_f1 > 0.8
+    unseen = events(50)
+    assert len(fitted.segmenter.segments(unseen.values)) == len(unseen.instants)

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from timeseries_segmenter.learning.windows import average_over_windows, window_starts
+from timeseries_segmenter.learning.windows import TrainingWindows, average_over_windows, window_starts
+from timeseries_segmenter.segment import UNKNOWN
 
 
 @given(length=st.integers(1, 500), size=st.integers(1, 120))
@@ -41,3 +43,16 @@ def test_average_of_a_function_of_the_row_is_that_function(length: int) -> None:
     values = np.random.default_rng(length).normal(size=(length, 3)).astype(np.float32)
     average = average_over_windows(values, 40, 2, lambda windows: windows[:, :, :2] * 2)
     np.testing.assert_allclose(average, values[:, :2] * 2, rtol=1e-6)
+
+
+def test_every_training_window_of_partly_known_series_has_a_known_row_and_all_are_seen_alike() -> None:
+    targets = [np.full(1000, UNKNOWN), np.full(10, 1)]
+    targets[0][[*range(5), *range(400, 420)]] = 0
+    rows = np.arange(1010, dtype=np.float32)[:, None]
+    torch.manual_seed(0)
+    windows = TrainingWindows([rows[:1000], rows[1000:]], targets, 20, torch.device("cpu"))
+    inputs, drawn = windows.batch(4000)
+    assert ((drawn != UNKNOWN).any(dim=1)).all()
+    known = inputs[..., 0][drawn != UNKNOWN].long().bincount(minlength=1010)
+    assert known.nonzero().ravel().tolist() == [*range(5), *range(400, 420), *range(1000, 1010)]
+    assert known[400:420].max() < 2 * known[400:420].min()

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from timeseries_segmenter.segment import UNKNOWN
+
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
@@ -37,8 +39,9 @@ class Calibration:
     def fit(cls, probabilities: Sequence[FloatArray], targets: Sequence[IntArray]) -> "Calibration":
         """The calibration that makes `targets`, each `(T,)`, most likely, given `(T, classes)` each.
 
-        None is needed if there is no row, or one class only.
+        UNKNOWN rows don't count. None is needed if there is no row, or one class only.
         """
+        probabilities, targets = _known(probabilities, targets)
         step = max(1, sum(map(len, targets)) // MOST_ROWS)
         rows = np.concatenate([each[::step] for each in probabilities])
         truth = torch.from_numpy(np.concatenate([each[::step] for each in targets]))
@@ -90,8 +93,10 @@ def reliability(
 ) -> list[ReliabilityBin]:
     """Mean probability of the most probable class, and how often it is the true one, in equal bins.
 
-    Bins without a row are left out (Niculescu-Mizil and Caruana 2005, doi 10.1145/1102351.1102430).
+    UNKNOWN rows don't count. Bins without a row are left out (Niculescu-Mizil and Caruana 2005, doi
+    10.1145/1102351.1102430).
     """
+    probabilities, targets = _known(probabilities, targets)
     confidence = np.concatenate([each.max(axis=1) for each in probabilities])
     correct = np.concatenate(
         [each.argmax(axis=1) == target for each, target in zip(probabilities, targets, strict=True)]
@@ -125,3 +130,14 @@ def expected_calibration_error(
 ) -> float:
     """How far probabilities are from frequencies: 0 is perfect (Guo et al. 2017, arXiv 1706.04599)."""
     return calibration_error(reliability(probabilities, targets, bins))
+
+
+def _known(
+    probabilities: Sequence[FloatArray], targets: Sequence[IntArray]
+) -> tuple[list[FloatArray], list[IntArray]]:
+    """Those of the rows that are not UNKNOWN."""
+    known = [target != UNKNOWN for target in targets]
+    return (
+        [each[rows] for each, rows in zip(probabilities, known, strict=True)],
+        [each[rows] for each, rows in zip(targets, known, strict=True)],
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from timeseries_segmenter.segment import LabelSet, Segment
+from timeseries_segmenter.segment import UNKNOWN, LabelSet, Segment
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -39,11 +39,22 @@ class Decoding:
 
     @classmethod
     def fit(cls, ranges: Sequence[IntArray], classes: int) -> "Decoding":
-        """Prices from the classes of the training series' ranges, each `(T,)`."""
+        """Prices from the classes of the training series' ranges, each `(T,)`.
+
+        A person says where a range ends, but not where background ends that UNKNOWN rows follow: its length
+        counts only if there is no other.
+        """
         lengths: list[list[int]] = [[] for _ in range(classes)]
+        cut: list[int] = []
         for rows in ranges:
-            for number, start, end in runs_of(rows):
-                lengths[number].append(end - start)
+            runs = runs_of(rows)
+            numbers = [0, *(number for number, _, _ in runs), 0]
+            for (number, start, end), *beside in zip(runs, numbers, numbers[2:], strict=False):
+                if number == 0 and UNKNOWN in beside:
+                    cut.append(end - start)
+                elif number != UNKNOWN:
+                    lengths[number].append(end - start)
+        lengths[0] = lengths[0] or cut
         medians = [float(np.median(runs)) if runs else 0.0 for runs in lengths]
         most = MOST_PER_SHORTEST_ROW * min((median for median in medians[1:] if median), default=np.inf)
         return cls(tuple(min(PRICE_PER_ROW * median, most) for median in medians))

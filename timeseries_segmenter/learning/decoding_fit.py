@@ -12,6 +12,7 @@ from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scor
 from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.segment import UNKNOWN
 
 FloatArray = NDArray[np.float32]
 
@@ -50,7 +51,10 @@ def score(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatA
 
 
 def _with_instants(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatArray]) -> Decoding:
-    """With the threshold that finds the series' own instants best (F1), of several the middle one."""
+    """With the threshold that finds the series' own instants best (F1), of several the middle one.
+
+    What is found on UNKNOWN rows is neither right nor wrong.
+    """
     lengths = prepared.lengths
     decoding = replace(
         decoding,
@@ -63,8 +67,9 @@ def _with_instants(decoding: Decoding, prepared: Prepared, probabilities: Sequen
     for threshold in THRESHOLDS:
         candidate = replace(decoding, threshold=float(threshold))
         hits = found = true = 0
-        for each, example in zip(of_instants, prepared.examples, strict=True):
+        for each, example, targets in zip(of_instants, prepared.examples, prepared.targets, strict=True):
             peaks = candidate.peaks(each)
+            peaks = peaks[targets[peaks] != UNKNOWN]
             found += len(peaks)
             true += len(example.instants)
             if len(peaks) and len(example.instants):

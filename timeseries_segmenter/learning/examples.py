@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.decoding import runs_of
-from timeseries_segmenter.segment import LabelSet
+from timeseries_segmenter.segment import UNKNOWN, LabelSet
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -19,8 +19,9 @@ LEAST_SHARE_OF_KIND = 0.1  # of the number of the other kind
 @dataclass(frozen=True, slots=True)
 class Example:
     """One annotated series: `values` `(T, C)` float32, NaN where missing; `classes` `(T,)` int64, the
-    class of the range that a row belongs to, 0 for background; `instants` the rows, `(N,)` int64,
-    that were annotated as instants, and `instant_classes` their classes.
+    class of the range that a row belongs to, 0 for background, UNKNOWN if it teaches nothing (which not all
+    rows of a series do); `instants` the rows, `(N,)` int64, that were annotated as instants, and
+    `instant_classes` their classes.
     """
 
     values: FloatArray
@@ -31,7 +32,7 @@ class Example:
     def range_lengths(self) -> Iterator[tuple[int, int]]:
         """Class and number of rows of each range."""
         for number, start, end in runs_of(self.classes):
-            if number:
+            if number > 0:
                 yield number, end - start
 
 
@@ -76,12 +77,13 @@ def with_learned_classes(
     becomes an instant in its middle.
     """
     range_numbers, instant_numbers = (
-        np.array([0, *(_number(classes, LearnedClass(labels, instant)) for labels in label_sets)])
+        # the last one is that of UNKNOWN, -1
+        np.array([0, *(_number(classes, LearnedClass(labels, instant)) for labels in label_sets), UNKNOWN])
         for instant in (False, True)
     )
     instants = [*zip(example.instants, instant_numbers[example.instant_classes], strict=True)]
     for number, start, end in runs_of(example.classes):
-        if number and not range_numbers[number]:
+        if number > 0 and not range_numbers[number]:
             instants.append(((start + end - 1) // 2, instant_numbers[number]))
     rows = np.array(sorted((row, number) for row, number in instants if number), np.int64).reshape(-1, 2)
     return Example(example.values, range_numbers[example.classes], rows[:, 0], rows[:, 1])

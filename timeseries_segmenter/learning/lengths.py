@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.segment import UNKNOWN
 
 IntArray = NDArray[np.int64]
 
@@ -27,7 +28,7 @@ class Lengths:
     `instant_classes` are the classes annotated as instants, `gap` is the least distance between two of
     them, `widening` the rows on either side of one that count as it in training. `run` is the length
     of a short labelled run, `period` that of a short range or of a distance between instants,
-    `rows` that of all series.
+    `rows` the number of those that are not UNKNOWN.
     """
 
     instant_classes: tuple[int, ...]
@@ -42,17 +43,18 @@ class Lengths:
         """From examples with learned classes, in which a class has either ranges or instants."""
         instant_classes = {int(number) for example in examples for number in example.instant_classes}
         ranges = [length for example in examples for _, length in example.range_lengths()]
-        distances = [
-            int(distance) for example in examples for distance in np.diff(np.unique(example.instants))
-        ]
-        distance = _short(distances or [min(len(example.classes) for example in examples)])
+        distances, across_unknown = (
+            [distance for example in examples for distance in _distances(example, known=known)]
+            for known in (True, False)
+        )
+        distance = _short(distances or across_unknown or [min(len(example.classes) for example in examples)])
         gap = max(1, int(distance * GAP_SHARE))
         widening = min(WIDEST, int(gap * WIDENING_SHARE))
         runs, periods = [_short(ranges)] if ranges else [], [_short(ranges)] if ranges else []
         if instant_classes:
             runs.append(2 * widening + 1)
             periods.append(distance)
-        rows = sum(len(example.classes) for example in examples)
+        rows = sum(int((example.classes != UNKNOWN).sum()) for example in examples)
         return cls(tuple(sorted(instant_classes)), gap, widening, min(runs), min(periods), rows)
 
     def targets(self, example: Example) -> IntArray:
@@ -70,6 +72,15 @@ class Lengths:
             self.rows / (LEAST_WINDOWS * sequence_size),
         )
         return next((stride for stride in STRIDES if stride <= most), 1)
+
+
+def _distances(example: Example, *, known: bool) -> list[int]:
+    """From one instant to the next one; if rows between them are UNKNOWN, there may be more of them."""
+    instants = np.unique(example.instants)
+    unknown = np.concatenate([[0], np.cumsum(example.classes == UNKNOWN)])
+    between = np.diff(unknown[instants]) == 0
+    distances: list[int] = np.diff(instants)[between == known].tolist()
+    return distances
 
 
 def _short(lengths: Sequence[int]) -> float:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from timeseries_segmenter.segment import UNKNOWN
+
 IntArray = NDArray[np.int64]
 
 
@@ -23,8 +25,12 @@ class Scores:
 
 
 def confusion_matrix(truth: IntArray, predicted: IntArray, classes: int) -> IntArray:
-    """`(classes, classes)` counts of rows: true class down, predicted class across."""
-    pairs = np.bincount(truth * classes + predicted, minlength=classes * classes)
+    """`(classes, classes)` counts of rows: true class down, predicted class across.
+
+    Rows whose true class is UNKNOWN don't count.
+    """
+    known = truth != UNKNOWN
+    pairs = np.bincount(truth[known] * classes + predicted[known], minlength=classes * classes)
     return pairs.reshape(classes, classes).astype(np.int64)
 
 

@@ -10,7 +10,7 @@ from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.schedule import Schedule
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.windows import NO_TARGET
+from timeseries_segmenter.segment import UNKNOWN
 
 BATCH = 16  # windows
 WEIGHT_DECAY = 0.3
@@ -51,14 +51,14 @@ def optimise(
             inputs, targets = windows.batch(BATCH)
             logits = network(inputs)
             loss = functional.cross_entropy(
-                logits.transpose(1, 2), targets, weight=weights, ignore_index=NO_TARGET
+                logits.transpose(1, 2), targets, weight=weights, ignore_index=UNKNOWN
             )
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
             optimizer.step()
             losses.append(float(loss.detach()))
-            known = targets != NO_TARGET
+            known = targets != UNKNOWN
             predicted = (logits.detach() - class_shift).argmax(dim=2)[known]
             confusion += confusion_matrix(
                 targets[known].cpu().numpy(), predicted.cpu().numpy(), len(confusion)
@@ -75,6 +75,7 @@ def optimise(
 
 
 def count_steps_in_epoch(prepared: Prepared) -> int:
-    """As many as it takes to see each row twice, in windows that overlap by half."""
-    rows = sum(max(len(targets), prepared.window) for targets in prepared.targets)
+    """As many as it takes to see each known row twice, in windows that overlap by half."""
+    known = (int((targets != UNKNOWN).sum()) for targets in prepared.targets)
+    rows = sum(max(count, prepared.window) for count in known)
     return int(np.clip(np.ceil(2 * rows / prepared.window / BATCH), 1, STEPS_IN_EPOCH))

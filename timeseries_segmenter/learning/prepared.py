@@ -14,7 +14,7 @@ from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.learning.windows import TrainingWindows
-from timeseries_segmenter.segment import LabelSet, label_set_name
+from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -25,8 +25,9 @@ class Prepared:
     """Examples with learned classes, and all that follows from them before the first step.
 
     `label_sets` are those of the classes from 1 on, `unlearned` those without an example. `targets` are
-    the class of each row, `(T,)`, one array a series; `class_weights` `(1 + len(label_sets),)`, None for
-    equal ones. `stride` is the samples that one timestep of the network spans.
+    the class of each row, `(T,)`, UNKNOWN if it teaches nothing, one array a series; `class_weights`
+    `(1 + len(label_sets),)`, None for equal ones. `stride` is the samples that one timestep of the network
+    spans.
     """
 
     examples: Sequence[Example]
@@ -122,6 +123,7 @@ def _class_weights(
     from sklearn.utils.class_weight import compute_class_weight  # here: a second that only training needs
 
     rows = np.concatenate(targets)
+    rows = rows[rows != UNKNOWN]
     occurring = np.unique(rows)
     weights: NDArray[np.float64] = np.zeros(1 + len(label_sets))
     weights[occurring] = compute_class_weight("balanced", classes=occurring, y=rows)

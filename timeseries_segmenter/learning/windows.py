@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from timeseries_segmenter.segment import UNKNOWN
+
 WINDOWS_IN_BATCH = 128  # larger batches are no faster on one thread, and take more memory
 OVERLAP = 1 / 4  # of a window with the next
-NO_TARGET = -1  # class of the rows that fill up a series shorter than a window
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -57,7 +58,8 @@ def average_over_windows(
 class TrainingWindows:
     """All series behind one another, each at least a window long; no window straddles two.
 
-    `inputs` are `(T, inputs)` and `targets` `(T,)`, one of each a series; `size` is in rows.
+    `inputs` are `(T, inputs)` and `targets` `(T,)`, one of each a series; `size` is in rows. Rows whose
+    target is UNKNOWN are in windows as context of others; so are those that fill up a short series.
     """
 
     def __init__(
@@ -68,6 +70,11 @@ class TrainingWindows:
         self.size = size
         self.rows = int(lengths.sum())
         self._firsts = np.cumsum(lengths) - lengths
+        rows = [
+            first + np.flatnonzero(each != UNKNOWN) for first, each in zip(self._firsts, targets, strict=True)
+        ]
+        all_known = sum(map(len, rows)) == sum(map(len, targets))
+        self._known_rows = None if all_known else np.concatenate(rows)
         self._places = lengths - size + 1  # at which a window can start
         self._shares = torch.from_numpy(lengths / self.rows)
         self._window_rows = torch.arange(size, device=device)
@@ -79,19 +86,36 @@ class TrainingWindows:
         self._targets = torch.from_numpy(
             np.concatenate(
                 [
-                    np.pad(target, (0, more), constant_values=NO_TARGET)
+                    np.pad(target, (0, more), constant_values=UNKNOWN)
                     for target, more in zip(targets, missing, strict=True)
                 ]
             )
         ).to(device)
 
     def batch(self, windows: int) -> tuple[Tensor, Tensor]:
-        """Inputs `(windows, size, inputs)` and targets `(windows, size)`; series are picked by length."""
+        """Inputs `(windows, size, inputs)` and targets `(windows, size)`; each window has a known target."""
+        starts = (
+            self._starts(windows)
+            if self._known_rows is None
+            else self._starts_around(self._known_rows, windows)
+        )
+        rows = torch.from_numpy(starts).to(self._window_rows.device)[:, None] + self._window_rows
+        return self._inputs[rows], self._targets[rows]
+
+    def _starts(self, windows: int) -> IntArray:
+        """First rows of windows anywhere; series are picked by length."""
         series = torch.multinomial(self._shares, windows, replacement=True).numpy()
         # a little past both ends, and back: the outermost rows are in as many windows as the rest
         margin = self.size // 4
         places = self._places[series]
         offsets = (torch.rand(windows).numpy() * (places + 2 * margin)).astype(np.int64) - margin
-        starts = torch.from_numpy(self._firsts[series] + np.clip(offsets, 0, places - 1))
-        rows = starts.to(self._window_rows.device)[:, None] + self._window_rows
-        return self._inputs[rows], self._targets[rows]
+        starts: IntArray = self._firsts[series] + np.clip(offsets, 0, places - 1)
+        return starts
+
+    def _starts_around(self, rows: IntArray, windows: int) -> IntArray:
+        """First rows of windows that hold one of `rows`, picked at random, anywhere in them."""
+        picked = rows[torch.randint(len(rows), (windows,)).numpy()]
+        series = np.searchsorted(self._firsts, picked, side="right") - 1
+        offsets = picked - self._firsts[series] - torch.randint(self.size, (windows,)).numpy()
+        starts: IntArray = self._firsts[series] + np.clip(offsets, 0, self._places[series] - 1)
+        return starts
