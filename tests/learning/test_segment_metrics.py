@@ -1,4 +1,9 @@
+import time
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from timeseries_segmenter.learning.segment_metrics import (
     Matches,
@@ -70,3 +75,31 @@ def test_edit_score_looks_at_the_order_alone(true: str, predicted: str, score: f
         return ranges(*((10 * i, 10 * i + 9, label) for i, label in enumerate(labels)))
 
     assert edit_score(order(true), order(predicted)) == pytest.approx(score)
+
+
+@given(st.text("ABC", max_size=12), st.text("ABC", max_size=12))
+def test_edit_score_is_that_of_the_table_of_distances(true: str, predicted: str) -> None:
+    table = np.add.outer(np.arange(len(true) + 1), np.arange(len(predicted) + 1))
+    for i, wanted in enumerate(true, 1):
+        for j, letter in enumerate(predicted, 1):
+            kept = table[i - 1, j - 1] + (wanted != letter)
+            table[i, j] = min(kept, table[i - 1, j] + 1, table[i, j - 1] + 1)
+    expected = 1 - table[-1, -1] / (max(len(true), len(predicted)) or 1)
+    one, other = (
+        ranges(*((row, row, label) for row, label in enumerate(labels))) for labels in (true, predicted)
+    )
+    assert edit_score(one, other) == pytest.approx(expected)
+
+
+def test_as_many_regions_as_an_annotation_may_have_are_compared_in_seconds() -> None:
+    count = 200_000
+    random = np.random.default_rng(0)
+    starts = 20 * np.arange(count)
+    wrong = random.choice(["A", "A", "A", "B"], count)
+    true = ranges(*((int(row), int(row) + 15, "A") for row in starts))
+    predicted = ranges(
+        *((int(row), int(row) + 12, label) for row, label in zip(starts, wrong.tolist(), strict=True))
+    )
+    began = time.process_time()
+    assert overlap_matches(true, predicted, 0.5).matched == (wrong == "A").sum()
+    assert time.process_time() - began < 30

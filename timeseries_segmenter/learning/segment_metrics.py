@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from timeseries_segmenter.segment import LabelSet, Segment
+from timeseries_segmenter.segment import Segment
+
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +35,14 @@ def overlap_matches(true: Sequence[Segment], predicted: Sequence[Segment], least
     A predicted segment matches the true one of its label that it overlaps most, where rows in
     both are at least the share `least_overlap` of rows in either, and none before it took it.
     """
-    numbers = _numbers(true, predicted)
-    firsts, lasts, labels = (
-        np.array([(one.first, one.last, numbers[one.labels]) for one in true], int).reshape(-1, 3).T
-    )
-    taken: set[int] = set()
-    for segment in predicted if true else ():
-        both = np.minimum(lasts, segment.last) - np.maximum(firsts, segment.first) + 1
-        either = lasts - firsts + 1 + len(segment) - both
-        overlaps = np.where((labels == numbers[segment.labels]) & (both > 0), both / either, 0.0)
-        best = int(overlaps.argmax())
-        if overlaps[best] >= least_overlap and overlaps[best] > 0:
-            taken.add(best)
-    return Matches(len(taken), len(predicted), len(true))
+    places, others, overlaps = _overlapping(true, predicted)
+    one, other = _labels(true, predicted)
+    same = one[places] == other[others]
+    places, others, overlaps = places[same], others[same], overlaps[same]
+    order = np.lexsort((places, -overlaps, others))
+    _, best = np.unique(others[order], return_index=True)
+    enough = overlaps[order][best] >= least_overlap
+    return Matches(len(np.unique(places[order][best][enough])), len(predicted), len(true))
 
 
 def match_instants(true: Sequence[Segment], predicted: Sequence[Segment], tolerance: int) -> dict[int, int]:
@@ -81,22 +79,71 @@ def edit_score(true: Sequence[Segment], predicted: Sequence[Segment]) -> float:
 
     Does not look at where segments are, only at which follow which (Lea et al. 2016, arXiv 1602.02995).
     """
-    if not true and not predicted:
-        return 1.0
-    numbers = _numbers(true, predicted)
-    wanted, given = (
-        np.array([numbers[one.labels] for one in segments], int) for segments in (true, predicted)
-    )
-    places = np.arange(len(given) + 1)
-    distances = places
-    for row, label in enumerate(wanted, 1):
-        kept_or_left_out = np.minimum(distances[1:] + 1, distances[:-1] + (given != label))
-        # one more is given: the least of those before it, and one for each step
-        distances = np.minimum.accumulate(np.concatenate([[row], kept_or_left_out]) - places) + places
-    return 1 - int(distances[-1]) / max(len(wanted), len(given))
+    if not (true and predicted):
+        return float(not true and not predicted)
+    wanted, given = _labels(true, predicted)
+    return 1 - _distance(wanted, given) / max(len(wanted), len(given))
 
 
-def _numbers(*segments: Sequence[Segment]) -> dict[LabelSet, int]:
-    """A number for each label set, which arrays can hold."""
-    sets = dict.fromkeys(one.labels for each in segments for one in each)
-    return {labels: number for number, labels in enumerate(sets)}
+def _distance(wanted: IntArray, given: IntArray) -> int:
+    """Levenshtein's, with the differences in a column of its table as bits (Myers 1999, Hyyrö 2003)."""
+    rows = {
+        label: int.from_bytes(np.packbits(wanted == label, bitorder="little").tobytes(), "little")
+        for label in np.unique(wanted).tolist()
+    }
+    distance = len(wanted)
+    every, last = (1 << len(wanted)) - 1, 1 << (len(wanted) - 1)
+    more, less = every, 0  # rows whose number is one more, or one less, than that above
+    for label in given.tolist():
+        same = rows.get(label, 0)
+        diagonal = (((same & more) + more) ^ more) | same
+        right_more, right_less = less | ~(diagonal | more), more & diagonal
+        distance += bool(right_more & last) - bool(right_less & last)
+        right_more, right_less = right_more << 1 | 1, right_less << 1
+        more, less = (
+            (right_less | ~(same | less | right_more)) & every,
+            right_more & (same | less) & every,
+        )
+    return distance
+
+
+def _overlapping(
+    true: Sequence[Segment], predicted: Sequence[Segment]
+) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
+    """The pairs with a row in common: places in `true` and `predicted`, and rows in both over rows in either.
+
+    Of two segments that overlap, one starts within the other.
+    """
+    (firsts, lasts), (other_firsts, other_lasts) = _bounds(true), _bounds(predicted)
+    holds, starts = _starting_between(other_firsts, firsts, lasts)
+    others_hold, others_start = _starting_between(firsts, other_firsts + 1, other_lasts)
+    places, others = np.concatenate([holds, others_start]), np.concatenate([starts, others_hold])
+    start = np.maximum(firsts[places], other_firsts[others])
+    both = np.minimum(lasts[places], other_lasts[others]) - start + 1
+    either = (lasts - firsts + 1)[places] + (other_lasts - other_firsts + 1)[others] - both
+    return places, others, both / either
+
+
+def _starting_between(firsts: IntArray, lows: IntArray, highs: IntArray) -> tuple[IntArray, IntArray]:
+    """Each place in `lows` with each in `firsts` that is between its low and its high, both inclusive."""
+    order = np.argsort(firsts, kind="stable")
+    start = np.searchsorted(firsts[order], lows)
+    stop = np.searchsorted(firsts[order], highs, side="right")
+    counts = np.maximum(0, stop - start)
+    holders = np.repeat(np.arange(len(lows)), counts)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return holders, order[np.repeat(start, counts) + within]
+
+
+def _bounds(segments: Sequence[Segment]) -> tuple[IntArray, IntArray]:
+    """First and last rows."""
+    firsts, lasts = np.array([(one.first, one.last) for one in segments], np.int64).reshape(-1, 2).T
+    return firsts, lasts
+
+
+def _labels(true: Sequence[Segment], predicted: Sequence[Segment]) -> tuple[IntArray, IntArray]:
+    """The label set of each segment, as a number."""
+    sets = dict.fromkeys(one.labels for each in (true, predicted) for one in each)
+    numbers = {labels: number for number, labels in enumerate(sets)}
+    one, other = (np.array([numbers[s.labels] for s in each], np.int64) for each in (true, predicted))
+    return one, other
