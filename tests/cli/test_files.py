@@ -75,9 +75,17 @@ def test_evaluate_tells_figures_of_the_test_tasks_as_json_and_as_a_table(
     assert metrics["macro_f1"] > 0.7
     assert metrics["segment_f1"]["50"] > 0.7
     assert metrics["point_f1"] is None
+    assert list(metrics["segment_f1"]) == ["10", "25", "50", "75", "90"]
+    needed = metrics["corrections"]
+    total = needed["labels"] + needed["added"] + needed["removed"] + needed["ends"]
+    assert needed["per_region"] == total / metrics["segments"]["true"]
+    assert 0 < needed["per_region"] < 1
     assert set(metrics["f1"]) == {"background", "Badminton", "Running", "Walking"}
     assert main(common) == 0
-    assert f"macro F1                  {metrics['macro_f1']:.3f}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"macro F1                  {metrics['macro_f1']:.3f}" in printed
+    assert f"corrections per region    {needed['per_region']:.3f}" in printed
+    assert f"  to add, to remove       {needed['added']}, {needed['removed']}" in printed
 
 
 def test_task_ids_choose_the_tasks(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,8 @@ def test_a_report_tells_the_figures_that_an_evaluation_gives() -> None:
     assert found.macro_f1 == pytest.approx(expected["macro_f1"], abs=1e-4)
     assert found.segment_f1 == pytest.approx(expected["segment_f1"], abs=1e-4)
     assert {each.name: each.f1 for each in found.classes} == pytest.approx(expected["f1"], abs=1e-4)
+    assert found.corrections is not None
+    assert found.corrections.model_dump() == pytest.approx(expected["corrections"], abs=1e-4)
     assert (found.true_segments, found.rows) == (9, 1200)
     assert np.sum(found.confusions[0].counts) == 1200
     assert [each.support for each in found.classes] == [300, 300, 300, 300]

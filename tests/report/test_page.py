@@ -118,6 +118,11 @@ def test_metrics_on_the_page_are_those_of_the_report_and_said_to_be_held_out_or_
         listed = dict(cells(overall))
         assert listed["Macro F1, by rows"] == f"{metrics.macro_f1:.3f}"
         assert listed["Segment F1@50"] == f"{metrics.segment_f1['50']:.3f}"
+        assert listed["Segment F1@90"] == f"{metrics.segment_f1['90']:.3f}"
+        needed = metrics.corrections
+        assert needed is not None
+        assert listed["Corrections per annotated segment"] == shown(needed.per_region)
+        assert listed["Ends to move"] == f"{needed.ends}"
         assert listed["Predicted segments"] == f"{metrics.predicted_segments}"
     for heading in ("What it confuses", "Drawn and predicted"):
         assert "Held-out" in text(section(whole, heading).find_class("badge")[0])

@@ -57,6 +57,20 @@ class ReliabilityBin(Part):
     count: int
 
 
+class Corrections(Part):
+    """What a person has to do to turn predicted segments into the annotated ones.
+
+    `labels` to change, segments to be `added` and `removed`, and `ends` to move by more than a tenth of the
+    segment; `per_region` is their sum by the number of annotated segments, None if there is none.
+    """
+
+    labels: int = 0
+    added: int = 0
+    removed: int = 0
+    ends: int = 0
+    per_region: Rounded | None = None
+
+
 class Metrics(Part):
     """How well predictions agree with the annotated segments of `tasks` series.
 
@@ -74,6 +88,7 @@ class Metrics(Part):
     segment_f1: dict[str, Rounded | None] = {}
     point_f1: Rounded | None = None
     tolerance: int = 0
+    corrections: Corrections | None = None
     true_segments: int = 0
     predicted_segments: int = 0
     classes: list[ClassMetrics] = []

@@ -9,14 +9,16 @@ import numpy as np
 from timeseries_segmenter.labeling.targets import class_indices
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.learning.segment_metrics import (
+    Corrections,
     Matches,
+    count_corrections,
     edit_score,
     instant_matches,
     overlap_matches,
 )
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
-OVERLAPS = (10, 25, 50)  # percent
+OVERLAPS = (10, 25, 50, 75, 90)  # percent
 TOLERANCE = 5  # rows
 
 
@@ -32,7 +34,8 @@ class Comparison:
 def evaluate(
     comparisons: Iterable[Comparison], label_sets: Sequence[LabelSet], tolerance: int = TOLERANCE
 ) -> dict[str, Any]:
-    """Metrics over all series: rows by class, ranges by overlap, instants within `tolerance` rows.
+    """Metrics over all series: rows by class, ranges by overlap, instants within `tolerance` rows, and what
+    a person has to correct.
 
     Rows whose label set is not one of `label_sets` count as background. Metrics that don't apply are
     None: a label set without a row, ranges or instants if there are neither annotated nor predicted ones.
@@ -40,6 +43,7 @@ def evaluate(
     confusion = np.zeros((len(label_sets) + 1, len(label_sets) + 1), np.int64)
     overlaps = dict.fromkeys(OVERLAPS, Matches())
     matched_instants, edits, true, predicted, tasks = Matches(), [], 0, 0, 0
+    to_correct = Corrections()
     for comparison in comparisons:
         tasks += 1
         true += len(comparison.true)
@@ -54,6 +58,7 @@ def evaluate(
         for percent in OVERLAPS:
             overlaps[percent] += overlap_matches(ranges[0], ranges[1], percent / 100)
         matched_instants += instant_matches(instants[0], instants[1], tolerance)
+        to_correct += count_corrections(comparison.true, comparison.predicted, tolerance)
         edits.append(edit_score(comparison.true, comparison.predicted))
     scores = scores_of(confusion)
     return {
@@ -70,6 +75,13 @@ def evaluate(
         "segment_f1": {str(percent): _f1(matches) for percent, matches in overlaps.items()},
         "point_f1": _f1(matched_instants),
         "tolerance": tolerance,
+        "corrections": {
+            "labels": to_correct.labels,
+            "added": to_correct.added,
+            "removed": to_correct.removed,
+            "ends": to_correct.ends,
+            "per_region": to_correct.per_region,
+        },
         "edit": float(np.mean(edits)),
         "segments": {"true": true, "predicted": predicted, "ratio": predicted / true if true else None},
         "instants": {"true": matched_instants.true, "predicted": matched_instants.predicted},
@@ -78,6 +90,7 @@ def evaluate(
 
 def table(metrics: dict[str, Any]) -> str:
     """The metrics as lines of text."""
+    corrected = metrics["corrections"]
     lines = [
         ("tasks, rows", f"{metrics['tasks']}, {metrics['rows']}"),
         ("accuracy", _shown(metrics["accuracy"])),
@@ -88,6 +101,10 @@ def table(metrics: dict[str, Any]) -> str:
         *((f"segment F1@{percent}", _shown(f1)) for percent, f1 in metrics["segment_f1"].items()),
         (f"point F1 within {metrics['tolerance']} rows", _shown(metrics["point_f1"])),
         ("edit score", _shown(metrics["edit"])),
+        ("corrections per region", _shown(corrected["per_region"])),
+        ("  labels to change", f"{corrected['labels']}"),
+        ("  to add, to remove", f"{corrected['added']}, {corrected['removed']}"),
+        ("  ends to move", f"{corrected['ends']}"),
         ("true, predicted segments", f"{metrics['segments']['true']}, {metrics['segments']['predicted']}"),
         ("  of them instants", f"{metrics['instants']['true']}, {metrics['instants']['predicted']}"),
     ]

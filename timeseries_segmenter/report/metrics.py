@@ -77,7 +77,7 @@ def measure(
     confusions += [_confusion("instants", instants, classes, of_instants)] if of_instants else []
     return Metrics(
         **{key: overall[key] for key in ("tasks", "rows", "accuracy", "balanced_accuracy", "macro_f1")},
-        **{key: overall[key] for key in ("min_f1", "segment_f1", "point_f1", "tolerance")},
+        **{key: overall[key] for key in ("min_f1", "segment_f1", "point_f1", "tolerance", "corrections")},
         true_segments=overall["segments"]["true"],
         predicted_segments=overall["segments"]["predicted"],
         classes=found,

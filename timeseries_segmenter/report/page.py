@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from timeseries_segmenter.project.card import Metrics
+from timeseries_segmenter.project.card import Corrections, Metrics
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.report.colours import BACKGROUND, DARK, LABELS, colour
 from timeseries_segmenter.report.content import (
@@ -212,10 +212,23 @@ def _overall(metrics: Metrics) -> list[tuple[str, str]]:
         *([] if metrics.of_instants else by_rows),
         *([] if metrics.point_f1 is None else [(_point(metrics), _metric(metrics.point_f1))]),
         *([("Mean F1 of the labels", _metric(metrics.mean_f1))] if metrics.of_instants else []),
+        *_corrections(metrics.corrections),
         ("Annotated segments", _count(metrics.true_segments)),
         ("Predicted segments", _count(metrics.predicted_segments)),
         ("Tasks", _count(metrics.tasks)),
         ("Rows", _count(metrics.rows)),
+    ]
+
+
+def _corrections(found: Corrections | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    return [
+        ("Corrections per annotated segment", _metric(found.per_region)),
+        ("Labels to change", _count(found.labels)),
+        ("Segments to add", _count(found.added)),
+        ("Segments to remove", _count(found.removed)),
+        ("Ends to move", _count(found.ends)),
     ]
 
 
