@@ -28,7 +28,7 @@ from timeseries_segmenter.learning.cross_validation import CrossValidation, assi
 from timeseries_segmenter.learning.examples import learned_classes, with_learned_classes
 from timeseries_segmenter.learning.segment_metrics import instant_matches, overlap_matches
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
-from timeseries_segmenter.project.evaluation import TOLERANCE, Comparison, evaluate
+from timeseries_segmenter.project.evaluation import TOLERANCE, evaluate
 from timeseries_segmenter.segment import Segment
 
 SEEDS = (0, 1, 2)
@@ -114,7 +114,7 @@ def _errors(data: DataSet, fitted: Fitted, validation: CrossValidation) -> dict[
         )
     out_of_fold = evaluate(
         [
-            Comparison(task.segments, each.segments, len(task.series))
+            task.compare(each.segments)
             for task, each in zip(data.train, validation.segmentations, strict=True)
         ],
         data.label_sets,

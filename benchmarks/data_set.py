@@ -9,7 +9,7 @@ from typing import Any
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.project.evaluation import Comparison, evaluate
+from timeseries_segmenter.project.evaluation import evaluate
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.segment import LabelSet
 from timeseries_segmenter.settings import Settings
@@ -57,10 +57,7 @@ class DataSet:
 
     def metrics(self, segmenter: Segmenter) -> dict[str, Any]:
         """How well a model does on the test tasks."""
-        comparisons = [
-            Comparison(task.segments, segmenter.segments(task.series.values), len(task.series))
-            for task in self.test
-        ]
+        comparisons = [task.compare(segmenter.segments(task.series.values)) for task in self.test]
         return evaluate(comparisons, self.label_sets)
 
     @property

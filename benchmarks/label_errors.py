@@ -54,7 +54,7 @@ def _run(data: DataSet, seed: int) -> dict[str, float]:
         for task, each in enumerate(data.train)
     ]
     examples = [
-        replace(task, segments=segments).example(data.label_sets)
+        replace(task, annotated=replace(task.annotated, segments=segments)).example(data.label_sets)
         for task, segments in zip(data.train, drawn, strict=True)
     ]
     fitted = fit(examples, data.label_sets, data.pair.channels, Recipe(seed=seed))

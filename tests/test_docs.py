@@ -19,6 +19,7 @@ from timeseries_segmenter.example_settings import NAMES
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
 from timeseries_segmenter.labeling.series import read_series
+from timeseries_segmenter.labeling.tag import LABEL
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.download_cache import DownloadCache
@@ -130,7 +131,7 @@ def test_defaults_of_settings_are_those_of_an_empty_environment() -> None:
 @each_page
 def test_every_setting_in_the_labeling_config_exists(page: Page) -> None:
     named = {word for code in page.code for word in re.findall(rf"(?<![\w./]){PREFIX}[a-z_]+(?![\w.])", code)}
-    known = {PREFIX + name for name in PairSettings.model_fields}
+    known = {*(PREFIX + name for name in PairSettings.model_fields), *LABEL.attributes}
     assert named - known - OTHER_MODEL_WORDS == set()
 
 

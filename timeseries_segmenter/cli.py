@@ -281,9 +281,9 @@ def _segmenters(model: "Model", config: "LabelConfig", options: argparse.Namespa
 
 
 def _metrics(segmenter: "PairSegmenter", tasks: "Sequence[LabelledTask]", tolerance: int) -> dict[str, Any]:
-    from timeseries_segmenter.labeling.regions import predicted_segments, stored_segments
+    from timeseries_segmenter.labeling.regions import predicted_segments
     from timeseries_segmenter.labeling.targets import annotated_label_sets
-    from timeseries_segmenter.project.evaluation import Comparison, evaluate
+    from timeseries_segmenter.project.evaluation import evaluate
     from timeseries_segmenter.project.labelled_task import labels_of
 
     labels = labels_of(tasks, segmenter.pair)
@@ -291,8 +291,7 @@ def _metrics(segmenter: "PairSegmenter", tasks: "Sequence[LabelledTask]", tolera
     for task in tasks:
         pair = replace(segmenter.pair, labels=task.labels)
         predicted = predicted_segments(segmenter.predict(task.series).segments, pair)
-        stored = stored_segments(predicted, task.series)
-        comparisons.append(Comparison(task.segments, stored, len(task.series)))
+        comparisons.append(task.compare(predicted, tolerance))
     segments = [segment for each in comparisons for segment in (*each.true, *each.predicted)]
     return evaluate(comparisons, annotated_label_sets(segments, labels), tolerance)
 

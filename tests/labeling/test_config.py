@@ -172,7 +172,7 @@ def test_reads_tags_and_attributes_in_any_case_in_nested_views() -> None:
 
 EVERYTHING = """<View>
   <TimeSeriesLabels name="label" toName="ts, other" value="$labels" choice="single">
-    <Label value="Run" alias="run" predicted_values="running"/>
+    <Label value="Run" alias="run" predicted_values="running" model_background="false"/>
   </TimeSeriesLabels>
   <TimeSeries name="ts" value="$url" valueType="url" sep=";" timeColumn="time" timeFormat="%H:%M">
     <Channel column="x"/>
@@ -181,7 +181,7 @@ EVERYTHING = """<View>
 </View>"""
 OTHERWISE: dict[str, dict[str, str | None]] = {
     "TimeSeriesLabels": {"name": "l", "toName": "other", "value": "$more", "choice": "multiple"},
-    "Label": {"value": None, "alias": "r", "predicted_values": "jog"},
+    "Label": {"value": None, "alias": "r", "predicted_values": "jog", "model_background": "true"},
     "TimeSeries": {
         **{"name": "t", "value": "$x", "valueType": "json", "sep": ",", "timeColumn": "t"},
         "timeFormat": "%M:%S",
@@ -315,9 +315,11 @@ def with_attributes(attributes: str, *more: str) -> LabelConfig:
 def test_reads_what_is_set_about_the_model() -> None:
     config = with_attributes(
         'model_score_threshold="0.4" MODEL_EPOCHS="20" model_sequence_size=" 80 " model_hidden_size="" '
-        'model_skip="false"'
+        'model_skip="false" model_unlabeled="span"'
     )
-    assert config.pairs[0].settings == PairSettings(score_threshold=0.4, epochs=20, sequence_size=80)
+    assert config.pairs[0].settings == PairSettings(
+        score_threshold=0.4, epochs=20, sequence_size=80, unlabeled="span"
+    )
     assert config.unknown_settings == ()
 
 
@@ -334,6 +336,7 @@ def test_settings_of_other_services_and_misspelt_ones_are_told() -> None:
         *(("epochs", value) for value in ("0", "2.5", "many")),
         *(("sequence_size", value) for value in ("3", "10001")),
         *(("hidden_size", value) for value in ("0", "5000")),
+        ("unlabeled", "nothing"),
         ("skip", "perhaps"),
     ],
 )
@@ -389,3 +392,27 @@ def test_a_task_without_labels_has_those_of_the_config(data: Any) -> None:
     pair = only_pair(view(DYNAMIC.format(""), series()))
     assert pair.labels == ()
     assert pair.of_task(data) == pair
+
+
+@pytest.mark.parametrize("value", ["true", " True "])
+def test_a_label_may_mean_background(value: str) -> None:
+    (pair,) = with_labels(f'<Label value="Run"/><Label value="Rest" model_background="{value}"/>').pairs
+    assert pair.labels == ("Run", "Rest")  # a region may have it
+    assert (pair.background, pair.predicted_labels) == (("Rest",), ("Run",))
+
+
+def test_a_bad_mark_of_background_names_label_tag_and_value() -> None:
+    with pytest.raises(LabelConfigError) as raised:
+        with_labels('<Label value="Run"/><Label value="Rest" model_background="some"/>')
+    said = 'Label "Rest" of TimeSeriesLabels "label" has model_background="some"; write "true" or "false"'
+    assert said in str(raised.value)
+
+
+def test_labels_that_all_mean_background_leave_nothing_to_predict() -> None:
+    with pytest.raises(LabelConfigError, match="only labels with model_background"):
+        with_labels('<Label value="Rest" model_background="true"/>')
+
+
+def with_labels(labels: str) -> LabelConfig:
+    tag = f'<TimeSeriesLabels name="label" toName="ts">{labels}</TimeSeriesLabels>'
+    return parse_label_config(view(tag, series()))

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.need import need
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.regions import stored_segments, to_regions
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
-from timeseries_segmenter.labeling.targets import annotation_segments, choose_annotation
+from timeseries_segmenter.labeling.targets import annotation_segments, choose_annotations
 from timeseries_segmenter.labeling.time.formats import TimeFormat
 from timeseries_segmenter.segment import Segment
 
@@ -70,9 +69,9 @@ def test_drawn_regions_become_their_rows_and_the_same_regions_again(form: str) -
         "</TimeSeries></View>"
     ).pairs
     series = read_series(content, pair, 1)
-    annotation: Mapping[str, Any] = need(
-        choose_annotation(json.loads((ANNOTATIONS / f"{form}.json").read_text()))
-    )
+    recorded: list[dict[str, Any]] = json.loads((ANNOTATIONS / f"{form}.json").read_text())
+    assert choose_annotations(recorded) == recorded[-1:]
+    annotation = recorded[-1]
     segments = annotation_segments(annotation, pair, series)
     assert [(segment.first, segment.last) for segment in segments] == rows
     drawn = [result["value"] for result in annotation["result"]]

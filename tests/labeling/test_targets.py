@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.need import need
 from timeseries_segmenter.errors import RegionError, SeriesError, TrainingError
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.series import Series, TimeAxis, read_series
 from timeseries_segmenter.labeling.targets import (
     annotated_label_sets,
     annotation_segments,
-    choose_annotation,
+    choose_annotations,
     class_indices,
     read_annotation,
 )
@@ -55,20 +55,20 @@ def segments(*regions: Any, length: int = 300) -> list[Segment]:
 
 @pytest.mark.parametrize("annotations", [[], [{"id": 1, "was_cancelled": True}]])
 def test_no_submitted_annotation_counts_for_nothing(annotations: list[dict[str, Any]]) -> None:
-    assert choose_annotation(annotations) is None
+    assert choose_annotations(annotations) == []
 
 
 def test_a_skipped_annotation_never_counts() -> None:
     kept = {"id": 1, "updated_at": "2024-01-01T00:00:00Z"}
     skipped = {"id": 2, "was_cancelled": True, "ground_truth": True, "updated_at": "2025-01-01T00:00:00Z"}
-    assert choose_annotation([kept, skipped]) is kept
+    assert choose_annotations([kept, skipped]) == [kept]
 
 
 def test_a_ground_truth_counts_before_a_newer_annotation() -> None:
     old = {"id": 1, "ground_truth": True, "updated_at": "2024-01-01T00:00:00Z"}
     truth = {"id": 2, "ground_truth": True, "updated_at": "2024-02-01T00:00:00Z"}
     newer = {"id": 3, "ground_truth": False, "updated_at": "2025-01-01T00:00:00Z"}
-    assert choose_annotation([truth, newer, old]) is truth
+    assert choose_annotations([truth, newer, old]) == [truth]
 
 
 @pytest.mark.parametrize(
@@ -81,21 +81,30 @@ def test_a_ground_truth_counts_before_a_newer_annotation() -> None:
         ({"updated_at": "never"}, {"updated_at": "1970-01-01T00:00:00"}),
     ],
 )
-def test_the_newest_annotation_counts(older: dict[str, Any], newer: dict[str, Any]) -> None:
-    assert choose_annotation([newer, older]) is newer
-    assert choose_annotation([older, newer]) is newer
+def test_the_newest_annotation_of_a_person_counts(older: dict[str, Any], newer: dict[str, Any]) -> None:
+    assert choose_annotations([newer, older]) == [newer]
+    assert choose_annotations([older, newer]) == [newer]
+
+
+def test_annotations_of_several_people_count_each_by_its_newest() -> None:
+    mine = {"id": 1, "completed_by": 1, "updated_at": "2024-01-01T00:00:00Z"}
+    mine_later = {"id": 2, "completed_by": {"id": 1}, "updated_at": "2024-01-03T00:00:00Z"}
+    hers = {"id": 3, "completed_by": {"email": "b@example.com"}, "updated_at": "2024-01-02T00:00:00Z"}
+    nobodys = [{"id": number, "updated_at": "2023-01-01T00:00:00Z"} for number in (4, 5)]
+    assert choose_annotations([mine, *nobodys, hers, mine_later]) == [mine_later, hers, nobodys[1]]
+    truth = hers | {"ground_truth": True}
+    assert choose_annotations([mine, truth, mine_later]) == [truth]
 
 
 def test_an_annotation_submitted_empty_counts() -> None:
     annotation = body("webhook_annotation_created_empty_result")["annotation"]
-    chosen = choose_annotation([annotation])
-    assert chosen is annotation
-    assert annotation_segments(need(chosen), PAIR, index_series()) == []
+    assert choose_annotations([annotation]) == [annotation]
+    assert annotation_segments(annotation, PAIR, index_series()) == []
 
 
 @pytest.mark.parametrize("name", ["skipped_empty", "skipped_with_region"])
 def test_real_skipped_annotations_teach_nothing(name: str) -> None:
-    assert choose_annotation([body(f"webhook_annotation_created_{name}")["annotation"]]) is None
+    assert choose_annotations([body(f"webhook_annotation_created_{name}")["annotation"]]) == []
 
 
 # Regions to segments
@@ -413,3 +422,52 @@ def test_more_combinations_of_labels_than_can_be_learned_are_refused(monkeypatch
     monkeypatch.setattr("timeseries_segmenter.labeling.targets.MOST_LABEL_SETS", 3)
     with pytest.raises(TrainingError, match="there are 4 labels and combinations"):
         drawn_sets(("Run", "Walk"), ("Run",), ("Walk",))
+
+
+# Rows that teach
+
+
+def known(unlabeled: str, *regions: dict[str, Any], length: int = 300) -> list[int]:
+    """The first and the last row of each known stretch."""
+    settings = PairSettings.model_validate({"unlabeled": unlabeled})
+    pair = replace(PAIR, labels=("Run", "Walk", "Rest"), background=("Rest",), settings=settings)
+    read = read_annotation({"result": list(regions)}, pair, index_series(length))
+    ends = np.flatnonzero(np.diff(read.known.astype(int), prepend=0, append=0))
+    ends[1::2] -= 1
+    found: list[int] = ends.tolist()
+    return found
+
+
+def test_rows_without_a_region_teach_what_the_config_says() -> None:
+    regions = [region(50, 99, "Run"), region(120, 139, "Rest"), region(200, 249, "Walk")]
+    assert known("background", *regions) == [0, 299]
+    assert known("span", *regions) == [50, 249]
+    assert known("ignore", *regions) == [50, 99, 120, 139, 200, 249]
+    assert known("background") == [0, 299]
+    assert known("span") == known("ignore") == []
+
+
+def test_a_gap_of_a_row_or_two_between_regions_of_two_labels_teaches_nothing() -> None:
+    gap_of_two = [region(50, 99, "Run"), region(102, 149, "Walk")]
+    assert known("background", *gap_of_two) == [0, 99, 102, 299]
+    assert known("span", *gap_of_two) == [50, 99, 102, 149]
+    for real in (
+        [region(50, 99, "Run"), region(103, 149, "Walk")],  # a gap of three
+        [region(50, 99, "Run"), region(102, 149, "Run")],  # somebody wanted two of them
+        [region(50, 99, "Run"), region(101, 106, "Walk")],  # a gap that is long for such regions
+        [*gap_of_two, region(95, 105, "Rest")],  # somebody says what it is
+    ):
+        assert known("background", *real) == [0, 299]
+
+
+def test_regions_that_mean_background_have_no_segment_and_take_their_rows() -> None:
+    pair = replace(PAIR, labels=("Run", "Walk", "Rest"), background=("Rest",), multiple=True)
+    regions = [region(50, 99, "Run", "Rest"), region(60, 69, "Rest"), region(200, 200, "Rest", instant=True)]
+    read = read_annotation({"result": regions}, pair, index_series())
+    assert read.segments == [Segment(50, 99, ("Run",))]
+    assert [(each.first, each.last, each.labels) for each in read.background] == [
+        (60, 69, ()),
+        (200, 200, ()),
+    ]
+    classes = class_indices([*read.segments, *read.background], [("Run",)], 300)
+    assert np.flatnonzero(classes).tolist() == [*range(50, 60), *range(70, 100)]

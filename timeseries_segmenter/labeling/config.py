@@ -104,6 +104,7 @@ def parse_label_config(xml: str) -> LabelConfig:
     unknown: list[str] = []
     for control in controls:
         settings = PairSettings.read(control.attributes, control.called)
+        background = _background(control)
         unknown.extend(unknown_settings(control.attributes))
         if settings.skip:
             skipped.append(control.called)
@@ -114,7 +115,7 @@ def parse_label_config(xml: str) -> LabelConfig:
                     f"{control.called} is in a Repeater, which is not read; write a TimeSeries and its "
                     "TimeSeriesLabels for each entry instead."
                 )
-            known = partial(LabelPair, settings=settings, label_tags=label_tags)
+            known = partial(LabelPair, settings=settings, background=background, label_tags=label_tags)
             for pair in _pairs(control, known, all_series, problems):
                 usable.setdefault(pair.name, pair)
         except LabelConfigError as problem:
@@ -166,6 +167,10 @@ def _pairs(
     labels, other_names = _labels(control)
     value = control["value"].strip()
     labels_value = value if value.startswith("$") else ""
+    if labels and not labels_value and set(labels) <= set(_background(control)):
+        raise LabelConfigError(
+            f"{control.called} has only labels with model_background; add a Label to be predicted."
+        )
     if not labels and not labels_value:
         raise LabelConfigError(
             f"{control.called} has no Label with a value; list its labels in the config, or name the task's "
@@ -199,6 +204,21 @@ def _labels(control: Tag) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
             if other not in labels:
                 others.setdefault(other, name)
     return labels, tuple(others.items())
+
+
+def _background(control: Tag) -> tuple[str, ...]:
+    """The labels that mean that nothing is there. Raises LabelConfigError for a bad `model_background`."""
+    marked: list[str] = []
+    for tag in find(control.element, LABEL):
+        name, value = tag["alias"] or tag["value"], tag["model_background"].strip()
+        if value.lower() not in ("true", "false", ""):
+            raise LabelConfigError(
+                f'Label "{name}" of {control.called} has model_background="{value}"; write "true" or '
+                '"false", or leave it out.'
+            )
+        if name and value.lower() == "true":
+            marked.append(name)
+    return tuple(marked)
 
 
 def _pair(known: _Pair, series: Tag) -> LabelPair:

@@ -25,8 +25,9 @@ class LabelPair:
     column numbers from 0 if they are all digits. `labels` are the names that regions
     store: a label's alias if it has one, else its value; those that come from the tasks under
     `labels_value` (`"$labels"`) join them in `of_task`. With `multiple`, a region may have several
-    labels. `other_names` are pairs of another name and the label that it means. `row_format` is a
-    `timeFormat` without a `timeColumn`, in which the editor writes row numbers as dates of 1970.
+    labels. `background` are those of the `labels` that mean that nothing is there. `other_names` are pairs of
+    another name and the label that it means. `row_format` is a `timeFormat` without a `timeColumn`, in
+    which the editor writes row numbers as dates of 1970.
     `label_tags` are all the labeling config's `TimeSeriesLabels`, each with a name in its `toName`,
     learned or not.
     """
@@ -42,6 +43,7 @@ class LabelPair:
     labels: tuple[str, ...]
     labels_value: str = ""
     multiple: bool = False
+    background: tuple[str, ...] = ()
     other_names: tuple[tuple[str, str], ...] = ()
     settings: PairSettings = field(default_factory=PairSettings)
     row_format: str | None = field(default=None, compare=False)
@@ -51,6 +53,11 @@ class LabelPair:
     def name(self) -> str:
         """What the pair is called in models, logs and reports."""
         return f"{self.from_name}:{self.to_name}"
+
+    @property
+    def predicted_labels(self) -> tuple[str, ...]:
+        """The labels that can be learned and predicted."""
+        return tuple(label for label in self.labels if label not in self.background)
 
     def find_value(self, data: Mapping[str, object]) -> object:
         """What `value` refers to in a task's data: a URL, or the series itself.

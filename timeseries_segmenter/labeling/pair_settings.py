@@ -1,12 +1,15 @@
 """What people set about a model in the labeling config itself, as other Label Studio backends have it."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from timeseries_segmenter.errors import LabelConfigError
 
 PREFIX = "model_"
+
+Unlabeled = Literal["background", "ignore", "span"]
 
 
 class PairSettings(BaseModel):
@@ -40,6 +43,12 @@ class PairSettings(BaseModel):
         ge=1,
         le=4096,
         description="Units of the LSTM, per direction, instead of `HIDDEN_SIZE`.",
+    )
+    unlabeled: Unlabeled = Field(
+        default="background",
+        description="What rows without a region teach. `background`: that nothing is there. `ignore`: "
+        "nothing, so if no label is marked as background, every row is predicted with some label. `span`: "
+        "between the first and the last region of a series that nothing is there, beyond them nothing.",
     )
     skip: bool = Field(
         default=False,

@@ -53,6 +53,8 @@ LABEL = Kind(
         "alias": "The name that regions store in its place.",
         "predicted_values": "Other names for the label, with commas between them: regions and models that "
         "use one of them mean this label.",
+        "model_background": "`true`: regions with this label say that nothing is there. They teach "
+        "background, whatever `model_unlabeled` is, and are never predicted.",
     },
 )
 REPEATER = Kind("Repeater", {})

@@ -15,32 +15,46 @@ from timeseries_segmenter.labeling.annotated_region import (
     region_name,
 )
 from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.pair_settings import Unlabeled
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.tables.cells import shown
 from timeseries_segmenter.segment import LabelSet, Segment, class_by_row
 
 MOST_REGIONS = 200_000  # of one annotation: two days of heartbeats
 MOST_LABEL_SETS = 1000  # that one network learns: each is a column of its output, as long as the series
+MOST_GAP = 2  # rows between two regions that somebody meant to touch
+GAP_SHARE = 1 / 8  # of the shorter of the two, at most
 MOST_NAMED = 3  # further regions in one sentence
 MOST_SENTENCES = 5  # about one annotation
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedSegments:
-    """The regions of an annotation as segments, and what had to be guessed about them, a sentence each."""
+    """The regions of an annotation as segments, and what had to be guessed about them, a sentence each.
+
+    `background` are those that say that nothing is there, without labels. `known` is `(T,)`, of the rows that
+    the annotation says something about: see `known_rows`.
+    """
 
     segments: list[Segment]
     remarks: list[str]
+    background: list[Segment]
+    known: NDArray[np.bool_]
 
 
-def choose_annotation(annotations: Sequence[Mapping[str, object]]) -> Mapping[str, object] | None:
-    """The one annotation of a task that counts, None if there is none.
+def choose_annotations(annotations: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """The annotations of a task that count, the newest first.
 
-    Skipped ones never do; a ground truth does before any other; of several, the newest.
+    Skipped ones never do. The newest ground truth counts alone, otherwise the newest annotation of each
+    person; those that don't say by whom they are count as one person's.
     """
     submitted = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
-    truths = [annotation for annotation in submitted if annotation.get("ground_truth")]
-    return max(truths or submitted, key=_age, default=None)
+    newest_first = sorted(submitted, key=_age, reverse=True)
+    truths = [annotation for annotation in newest_first if annotation.get("ground_truth")]
+    by_person: dict[str, Mapping[str, object]] = {}
+    for annotation in truths[:1] or newest_first:
+        by_person.setdefault(_person(annotation), annotation)
+    return list(by_person.values())
 
 
 def annotation_segments(annotation: Mapping[str, object], pair: LabelPair, series: Series) -> list[Segment]:
@@ -53,6 +67,7 @@ def read_annotation(annotation: Mapping[str, object], pair: LabelPair, series: S
 
     Passed over are results that are not regions on a time series (relations, other controls, what is
     said about a region), and regions of other pairs of tags in the labeling config.
+    Labels that mean background are taken off.
 
     Raises:
         RegionError: regions can't be placed in the series, or are of labels or tags that the labeling
@@ -73,6 +88,7 @@ def read_annotation(annotation: Mapping[str, object], pair: LabelPair, series: S
         )
     series = replace(series, time=series.time.having_read(_texts(results, pair)))
     segments: list[Segment] = []
+    background: list[Segment] = []
     remarks: dict[str, list[str]] = {}
     problems: dict[str, list[str]] = {}
     for result in results:
@@ -83,13 +99,40 @@ def read_annotation(annotation: Mapping[str, object], pair: LabelPair, series: S
         except RegionError as error:
             problems.setdefault(str(error), []).append(region_name(result))
             continue
-        segments.append(segment)
+        if pair.background:
+            left = tuple(label for label in segment.labels if label not in pair.background)
+            segment = replace(segment, labels=left)
+        (segments if segment.labels else background).append(segment)
         if remark:
             remarks.setdefault(remark, []).append(region_name(result))
     if problems:
         raise RegionError("; ".join(_sentences(problems)))
     ordered = sorted(segments, key=lambda segment: (segment.first, segment.last))
-    return AnnotatedSegments(ordered, list(_sentences(remarks)))
+    known = known_rows([*ordered, *background], len(series), pair.settings.unlabeled)
+    return AnnotatedSegments(ordered, list(_sentences(remarks)), background, known)
+
+
+def known_rows(regions: Sequence[Segment], length: int, unlabeled: Unlabeled) -> NDArray[np.bool_]:
+    """Rows of a series, `(length,)`, that say something by their region or, mostly, by having none.
+
+    A gap of a row or two between regions with different labels is none that anybody meant.
+    """
+    covered = np.zeros(length, np.bool_)
+    for region in regions:
+        covered[region.first : region.last + 1] = True
+    if unlabeled == "ignore":
+        return covered
+    known = np.ones(length, np.bool_)
+    if unlabeled == "span":
+        labelled = np.flatnonzero(covered)
+        known[: labelled[0] if len(labelled) else length] = False
+        known[labelled[-1] + 1 if len(labelled) else 0 :] = False
+    ranges = sorted((region for region in regions if not region.instant), key=lambda region: region.first)
+    for before, after in itertools.pairwise(ranges):
+        most = min(MOST_GAP, GAP_SHARE * min(len(before), len(after)))
+        if before.labels != after.labels and after.first - before.last - 1 <= most:
+            known[before.last + 1 : after.first] &= covered[before.last + 1 : after.first]
+    return known
 
 
 def annotated_label_sets(segments: Iterable[Segment], labels: Sequence[str]) -> tuple[LabelSet, ...]:
@@ -119,9 +162,11 @@ def class_indices(
 ) -> NDArray[np.int64]:
     """The class of each row, `(length,)` int64: 0 for background, i + 1 for `label_sets[i]`.
 
-    Overlaps are resolved as in `class_by_row`; segments of other label sets leave their rows alone.
+    A segment without labels is background. Overlaps are resolved as in `class_by_row`; segments of other
+    label sets leave their rows alone.
     """
-    numbers = {labels: number for number, labels in enumerate(label_sets, start=1)}
+    numbers: dict[LabelSet, int] = {(): 0}
+    numbers |= {labels: number for number, labels in enumerate(label_sets, start=1)}
     known = (segment for segment in segments if segment.labels in numbers)
     return class_by_row(known, lambda segment: numbers[segment.labels], length)
 
@@ -143,6 +188,14 @@ def _sentences(regions: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield f"{first} {said}" + (f" (the same goes for {listed}{more})" if others else "")
     if len(regions) > MOST_SENTENCES:
         yield f"and {len(regions) - MOST_SENTENCES} more such sentences about other regions"
+
+
+def _person(annotation: Mapping[str, object]) -> str:
+    """Who made an annotation: a number, or what an export says of a person; empty if it doesn't say."""
+    person = annotation.get("completed_by")
+    if isinstance(person, Mapping):
+        person = person.get("id", person.get("email"))
+    return "" if person is None else str(person)
 
 
 def _age(annotation: Mapping[str, object]) -> tuple[float, float, int]:

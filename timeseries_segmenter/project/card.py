@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from timeseries_segmenter.labeling.pair_settings import Unlabeled
 from timeseries_segmenter.project.task import TaskId
 
 DIGITS = 4  # of metrics
@@ -119,7 +120,8 @@ class Metrics(Part):
 class PairCard(Part):
     """What was learned for one pair of `TimeSeriesLabels` and `TimeSeries`.
 
-    `continued`: by a warm start, `epochs` counts those of this training run. `unlearned` are labels without
+    `continued`: by a warm start, `epochs` counts those of this training run. `unlabeled` is the pair's
+    `model_unlabeled`: what rows without a region teach. `unlearned` are labels without
     an example, `folds` the fold of each task in the cross-validation, by its id as text. `training` are
     metrics on the series that were learned from, `held_out` those by networks that never saw the
     series; None if there was one task.
@@ -128,6 +130,7 @@ class PairCard(Part):
     epochs: int = 0
     continued: bool = False
     thresholds_met: bool = False
+    unlabeled: Unlabeled = "background"
     unlearned: list[str] = []
     folds: dict[str, int] = {}
     training: Metrics | None = None

@@ -1,12 +1,14 @@
 """How well predicted segments agree with annotated ones, over the series of several tasks."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from timeseries_segmenter.labeling.targets import class_indices
+from timeseries_segmenter.learning.decoding import runs_of
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.learning.segment_metrics import (
     Corrections,
@@ -16,19 +18,55 @@ from timeseries_segmenter.learning.segment_metrics import (
     instant_matches,
     overlap_matches,
 )
-from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
+from timeseries_segmenter.segment import UNKNOWN, LabelSet, Segment, label_set_name
 
 OVERLAPS = (10, 25, 50, 75, 90)  # percent
 TOLERANCE = 5  # rows
+LEAST_JUDGED = 1 / 2  # of a predicted range, or of the known rows that it lies on
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Drawn and predicted segments of one series of `length` rows."""
+    """Annotated and predicted segments of one series of `length` rows.
+
+    Rows that are not `known`, `(length,)`, don't count; None: all are.
+    """
 
     true: Sequence[Segment]
     predicted: Sequence[Segment]
     length: int
+    known: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def on_known_rows(
+        cls, true: Sequence[Segment], predicted: Sequence[Segment], known: NDArray[np.bool_], tolerance: int
+    ) -> "Comparison":
+        """With what is predicted on known rows; nobody can say whether the rest is right.
+
+        Of a range, the part on a known stretch counts if it is half of the range, or of the stretch.
+        """
+        if known.all():
+            return cls(true, predicted, len(known))
+        near = known.copy()
+        for segment in _of(true, instant=True):
+            near[max(0, segment.first - tolerance) : segment.first + tolerance + 1] = True
+        stretches = [(start, end) for is_known, start, end in runs_of(known.astype(np.int64)) if is_known]
+        starts, ends = np.array(stretches, np.int64).reshape(-1, 2).T
+        judged = [segment for segment in _of(predicted, instant=True) if near[segment.first]]
+        for segment in _of(predicted, instant=False):
+            overlapped = slice(
+                np.searchsorted(ends, segment.first, "right"), np.searchsorted(starts, segment.last, "right")
+            )
+            for start, end in stretches[overlapped]:
+                part = replace(segment, first=max(start, segment.first), last=min(end - 1, segment.last))
+                if len(part) >= LEAST_JUDGED * min(len(segment), end - start):
+                    judged.append(part)
+        judged.sort(key=lambda segment: segment.first)
+        return cls(true, judged, len(known), known)
+
+    def true_classes(self, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Annotated classes of rows, `(length,)`, with UNKNOWN for those that don't count."""
+        return classes if self.known is None else np.where(self.known, classes, UNKNOWN)
 
 
 def evaluate(
@@ -49,7 +87,7 @@ def evaluate(
         true += len(comparison.true)
         predicted += len(comparison.predicted)
         confusion += confusion_matrix(
-            class_indices(comparison.true, label_sets, comparison.length),
+            comparison.true_classes(class_indices(comparison.true, label_sets, comparison.length)),
             class_indices(comparison.predicted, label_sets, comparison.length),
             len(label_sets) + 1,
         )

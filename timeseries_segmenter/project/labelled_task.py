@@ -10,9 +10,16 @@ import numpy as np
 from timeseries_segmenter.errors import SegmenterError, SeriesError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.regions import stored_segments
 from timeseries_segmenter.labeling.series import Series
-from timeseries_segmenter.labeling.targets import choose_annotation, class_indices, read_annotation
+from timeseries_segmenter.labeling.targets import (
+    AnnotatedSegments,
+    choose_annotations,
+    read_annotation,
+)
 from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.project.agreement import Agreement, agree, row_classes
+from timeseries_segmenter.project.evaluation import TOLERANCE, Comparison
 from timeseries_segmenter.project.left_out import LeftOut
 from timeseries_segmenter.project.series_reader import SeriesOfTask, SeriesReader
 from timeseries_segmenter.project.task import TaskId, task_name
@@ -20,55 +27,66 @@ from timeseries_segmenter.segment import LabelSet, Segment
 
 logger = logging.getLogger(__name__)
 
+LOW_AGREEMENT = 0.5  # of several annotations: below it, more is disputed than learned
 MOST_TOLD = 100  # tasks that are named, in the log, a job's state and a report
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledTask:
-    """A task's series and the segments that a person drew on it, for one pair of tags.
+    """A task's series and what people annotated on it, for one pair of tags.
 
-    `labels` are those that the person could choose from, `annotation` is the id of the one that counts.
-    `remarks` are sentences on what had to be guessed.
+    `labels` are those that they could choose from, `annotation` is the id of the newest one that counts, and
+    `agreement` how far it agrees with the others, None if there is no other. `remarks` are sentences on what
+    had to be guessed.
     """
 
     task: TaskId
     series: Series
-    segments: list[Segment]
+    annotated: AnnotatedSegments
     labels: tuple[str, ...]
     annotation: int | None = None
+    agreement: Agreement | None = None
     remarks: tuple[str, ...] = ()
+
+    @property
+    def segments(self) -> list[Segment]:
+        """What is annotated, by the first row."""
+        return self.annotated.segments
 
     @classmethod
     def read(cls, task: Mapping[str, Any], pair: LabelPair, series: SeriesOfTask) -> "LabelledTask | None":
-        """The annotation of a task that counts, on the task's series; None where there is none.
+        """The annotations of a task that count, on the task's series; None if there are none.
 
-        Raises SeriesError, DownloadError, LabelStudioError; RegionError where regions can't be placed.
+        Raises SeriesError, DownloadError, LabelStudioError; SeriesError, too, if no row teaches anything,
+        RegionError if regions can't be placed.
         """
         name = task_name(task)
-        annotation = choose_annotation(_annotations(task, name))
-        if annotation is None:
+        annotations = choose_annotations(_annotations(task, name))
+        if not annotations:
             return None
         read = series.read(pair)
         pair = pair.of_task(task.get("data"))
         try:
-            annotated = read_annotation(annotation, pair, read)
+            annotated, agreement = _read_annotations(annotations, pair, read)
         except SeriesError as error:
             raise type(error)(f"Task {name}: {error}") from error
-        number = annotation.get("id")
+        number = annotations[0].get("id")
+        used = (label for one in annotated.segments for label in one.labels)
         return cls(
             task["id"],
             read,
-            annotated.segments,
-            tuple(
-                dict.fromkeys([*pair.labels, *(name for one in annotated.segments for name in one.labels)])
-            ),
+            annotated,
+            tuple(dict.fromkeys([*pair.predicted_labels, *used])),
             number if isinstance(number, int) else None,
-            tuple(f"Task {name}: {remark}" for remark in (*_empty_channels(read), *annotated.remarks)),
+            agreement,
+            tuple(
+                f"Task {name}: {remark}"
+                for remark in (*_empty_channels(read), *annotated.remarks, *_low_agreement(agreement))
+            ),
         )
 
     def example(self, label_sets: Sequence[LabelSet]) -> Example:
         """The class of each row by the ranges, and the instants; class `i + 1` is `label_sets[i]`."""
-        ranges = [segment for segment in self.segments if not segment.instant]
         instants = {
             (segment.first, label_sets.index(segment.labels) + 1)
             for segment in self.segments
@@ -77,15 +95,20 @@ class LabelledTask:
         rows = np.array(sorted(instants), np.int64).reshape(-1, 2)
         return Example(
             self.series.values,
-            class_indices(ranges, label_sets, len(self.series)),
+            row_classes(self.annotated, label_sets, len(self.series)),
             rows[:, 0],
             rows[:, 1],
         )
 
+    def compare(self, predicted: Sequence[Segment], tolerance: int = TOLERANCE) -> Comparison:
+        """What is annotated with what is predicted of the series, where that is known."""
+        stored = stored_segments(predicted, self.series)
+        return Comparison.on_known_rows(self.segments, stored, self.annotated.known, tolerance)
+
 
 def labels_of(tasks: Iterable[LabelledTask], pair: LabelPair) -> tuple[str, ...]:
     """The labels of a pair, and after them those that the tasks bring."""
-    return tuple(dict.fromkeys([*pair.labels, *(label for task in tasks for label in task.labels)]))
+    return tuple(dict.fromkeys([*pair.predicted_labels, *(label for task in tasks for label in task.labels)]))
 
 
 def task_ids(labelled: Mapping[str, Iterable[LabelledTask]]) -> list[TaskId]:
@@ -95,9 +118,15 @@ def task_ids(labelled: Mapping[str, Iterable[LabelledTask]]) -> list[TaskId]:
 
 def remarks_on(labelled: Mapping[str, Iterable[LabelledTask]]) -> list[str]:
     """What had to be guessed of the tasks of all pairs, each sentence once."""
-    return list(
-        dict.fromkeys(remark for of_pair in labelled.values() for task in of_pair for remark in task.remarks)
+    tasks = [task for of_pair in labelled.values() for task in of_pair]
+    several = len({task.task for task in tasks if task.agreement})
+    people = (
+        "1 task has annotations of several people and no ground truth"
+        if several == 1
+        else f"{several} tasks have annotations of several people and no ground truth"
     )
+    remarks = [f"{people}: rows on which they differ teach nothing."] if several else []
+    return list(dict.fromkeys([*remarks, *(remark for task in tasks for remark in task.remarks)]))
 
 
 def shortened(sentences: Sequence[str]) -> list[str]:
@@ -141,6 +170,34 @@ def read_labelled_tasks(
             pairs = tuple(name for names in reasons.values() for name in names)
             left_out(LeftOut(task["id"], _joined(reasons, len(config.pairs)), pairs, passing))
     return labelled
+
+
+def _read_annotations(
+    annotations: Sequence[Mapping[str, object]], pair: LabelPair, series: Series
+) -> tuple[AnnotatedSegments, Agreement | None]:
+    """What they say together. Raises SeriesError if one can't be read, or no row teaches anything."""
+    if len(annotations) == 1:
+        annotated, agreement = read_annotation(annotations[0], pair, series), None
+        if not annotated.known.any():
+            raise SeriesError(
+                "its annotation has no region, and without one, nothing is learned with "
+                f'model_unlabeled="{pair.settings.unlabeled}"; draw one, or skip the task'
+            )
+        return annotated, agreement
+    annotated, agreement = agree([read_annotation(each, pair, series) for each in annotations], len(series))
+    if not annotated.known.any():
+        raise SeriesError(
+            f"its {len(annotations)} annotations agree on no row; correct them, or make one the ground truth"
+        )
+    return annotated, agreement
+
+
+def _low_agreement(agreement: Agreement | None) -> Iterator[str]:
+    if agreement and agreement.share < LOW_AGREEMENT:
+        yield (
+            f"its {agreement.annotations} annotations agree on {agreement.share:.0%} of what any of them "
+            "labels, so little is learned from it; correct them, or make one the ground truth"
+        )
 
 
 def _empty_channels(series: Series) -> Iterator[str]:

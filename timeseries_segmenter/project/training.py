@@ -4,17 +4,21 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.targets import annotated_label_sets
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
+from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.observer import NOBODY, Observer
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.project.model import Folds, Model
+from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
 from timeseries_segmenter.settings import Settings
 
 
@@ -98,8 +102,13 @@ def _train_pair(
 ) -> PairTraining:
     segments = [segment for task in tasks for segment in task.segments]
     label_sets = annotated_label_sets(segments, labels_of(tasks, pair))
+    examples = [task.example(label_sets) for task in tasks]
+    _check_distinguishable(examples, label_sets)
+    card = start.card.pairs.get(pair.name) if start else None
+    if card and card.unlabeled != pair.settings.unlabeled:
+        start = None  # what it learned of the rows without a region is wrong now
     fitted = fit(
-        [task.example(label_sets) for task in tasks],
+        examples,
         label_sets,
         pair.channels,
         recipe(settings, pair.settings),
@@ -108,11 +117,23 @@ def _train_pair(
     )
     began = time.monotonic()
     names = [str(task.task) for task in tasks]
-    card = start.card.pairs.get(pair.name) if start else None
     folds = assign_folds(names, card.folds if card else {})
     earlier = start.folds.get(pair.name) if start else None
     validation = cross_validate(fitted, [folds[name] for name in names], earlier, observer)
     return PairTraining(pair, tasks, fitted, validation, folds, time.monotonic() - began)
+
+
+def _check_distinguishable(examples: Sequence[Example], label_sets: Sequence[LabelSet]) -> None:
+    """Raise TrainingError if some rows teach nothing, and all others are of one class."""
+    classes = {
+        int(number) for each in examples for number in (*np.unique(each.classes), *each.instant_classes)
+    }
+    known = classes - {UNKNOWN}
+    if UNKNOWN in classes and len(known) == 1 and (number := known.pop()):
+        raise TrainingError(
+            f'every row that is learned from is "{label_set_name(label_sets[number - 1])}": annotate another '
+            'label, or regions with one that has model_background="true"'
+        )
 
 
 def recipe(settings: Settings, pair: PairSettings) -> Recipe:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from timeseries_segmenter.labeling.regions import stored_segments
 from timeseries_segmenter.learning.calibration import reliability
 from timeseries_segmenter.learning.disagreement import disagreements
 from timeseries_segmenter.learning.observer import Epoch
@@ -52,7 +51,12 @@ def reported(
     pairs = [_pair_report(name, each) for name, each in training.pairs.items()]
     of_pairs = {
         each.name: PairCard.model_validate(
-            {**dict(each), "folds": training.pairs[each.name].folds}, from_attributes=True
+            {
+                **dict(each),
+                "folds": training.pairs[each.name].folds,
+                "unlabeled": training.pairs[each.name].pair.settings.unlabeled,
+            },
+            from_attributes=True,
         )
         for each in pairs
     }
@@ -148,10 +152,7 @@ def _disagreements(training: PairTraining) -> Iterator[Disagreement]:
 
 
 def _comparisons(tasks: Sequence[LabelledTask], predicted: Sequence[Sequence[Segment]]) -> list[Comparison]:
-    return [
-        Comparison(task.segments, stored_segments(segments, task.series), len(task.series))
-        for task, segments in zip(tasks, predicted, strict=True)
-    ]
+    return [task.compare(segments) for task, segments in zip(tasks, predicted, strict=True)]
 
 
 def _samples(

@@ -68,7 +68,9 @@ def measure(
     instants = np.zeros((count, count), np.int64)
     for each in comparisons:
         true, predicted = classes.as_learned(each.true), classes.as_learned(each.predicted)
-        rows += confusion_matrix(classes.rows(true, each.length), classes.rows(predicted, each.length), count)
+        rows += confusion_matrix(
+            each.true_classes(classes.rows(true, each.length)), classes.rows(predicted, each.length), count
+        )
         instants += _instant_confusion(classes, true, predicted, tolerance)
     found = [_class_metrics(number, classes, comparisons, rows, instants) for number in range(count)]
     of_instants = sorted(classes.instants)
