@@ -7,11 +7,12 @@ from timeseries_segmenter.learning.metrics import Scores
 
 
 class Step(StrEnum):
-    """What a training run is at, in its order; those of TRAINING and CHECKING come once a pair of tags."""
+    """What a job is at: those of TRAINING, CHECKING and SEARCHING come once a pair of tags."""
 
     FETCHING = "fetching tasks"
     TRAINING = "training"
     CHECKING = "checking"
+    SEARCHING = "searching"
     SAVING = "saving"
 
 
@@ -43,6 +44,9 @@ class Observer:
 
     def on_cross_validation(self, share: float) -> None:
         """So much of the cross-validation is done, from 0 to 1."""
+
+    def on_candidate(self, name: str, number: int, most: int) -> None:
+        """A search tries a recipe, counted from 1, of `most`; some of them may be passed over."""
 
 
 NOBODY = Observer()

@@ -1,0 +1,207 @@
+"""Finds the recipe that suits some annotated series, among a handful of candidates, by cross-validation.
+
+Each candidate changes the best recipe so far, and takes its place if the F1 of whole segments on held-out
+series is higher by more than its noise: the standard error of the paired difference, by the jackknife over
+series (Efron and Stein 1981, doi 10.1214/aos/1176345462).
+"""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from timeseries_segmenter.learning.candidates import CANDIDATES, Candidate
+from timeseries_segmenter.learning.decoding import runs_of
+from timeseries_segmenter.learning.decoding_fit import fit_decoding
+from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
+from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
+from timeseries_segmenter.learning.optimisation import optimise
+from timeseries_segmenter.learning.prepared import Prepared
+from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.schedule import LEARNING_RATE, PlannedSchedule
+from timeseries_segmenter.learning.segment_metrics import Matches, instant_matches, overlap_matches
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.segment import UNKNOWN, LabelSet, Segment
+
+FloatArray = NDArray[np.float64]
+
+LEAST_EXAMPLES = 4  # with fewer, the noise of a difference can't be estimated
+LEAST_GAIN = 0.01  # of F1, for a change to be worth it
+OVERLAP = 0.5  # of a range that counts as found
+TOLERANCE = 5  # rows, for an instant
+AS_SET = "the recipe that is set"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How well the networks of a recipe find the segments of held-out series.
+
+    `matches` are one per example, in their order: ranges by half their overlap, instants within five rows.
+    `macro_f1` is of rows. `difference` is the F1 less that of the best recipe before, `noise` the standard
+    error of it; None for the first trial. `seconds` are of the CPU.
+    """
+
+    name: str
+    recipe: Recipe
+    matches: tuple[Matches, ...]
+    macro_f1: float
+    seconds: float
+    difference: float | None = None
+    noise: float | None = None
+    better: bool = False
+
+    @property
+    def f1(self) -> float:
+        """F1 of the segments of all examples together."""
+        return sum(self.matches, Matches()).f1
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The trials of a search, that of the recipe that is set first.
+
+    `not_tried` names the candidates for which the time did not suffice.
+    """
+
+    trials: tuple[Trial, ...]
+    not_tried: tuple[str, ...]
+
+    @property
+    def best(self) -> Trial:
+        """The trial of the recipe that suits the examples best."""
+        return next((trial for trial in reversed(self.trials) if trial.better), self.trials[0])
+
+
+def search(
+    examples: Sequence[Example],
+    label_sets: Sequence[LabelSet],
+    channels: Sequence[str],
+    recipe: Recipe,
+    folds: Sequence[int],
+    steps: int,
+    seconds: float,
+    *,
+    candidates: Sequence[Candidate] = CANDIDATES,
+    fixed: Collection[str] = (),
+    observer: Observer = NOBODY,
+    clock: Callable[[], float] = time.process_time,
+) -> SearchResult:
+    """Compare `recipe` with what `candidates` make of it, by networks that learn for `steps` steps.
+
+    `folds` are those of `examples`, in their order, at least two. `fixed` are fields of the recipe that no
+    candidate may change. A candidate is begun only if what is left of `seconds` by `clock`, the CPU's by
+    default, suffices for a trial as long as the longest so far.
+    Raises TrainingError if no example holds a labelled row.
+    """
+    ends = clock() + seconds
+    observer.on_step(Step.SEARCHING)
+
+    def measure(name: str, tried: Recipe, number: int) -> Trial:
+        observer.on_candidate(name, number, 1 + len(candidates))
+        began = clock()
+        prepared = Prepared.from_examples(examples, label_sets, channels, tried)
+        matches, macro_f1 = _cross_validate(prepared, folds, steps)
+        return Trial(name, tried, matches, macro_f1, clock() - began)
+
+    best = measure(AS_SET, recipe, 1)
+    trials, not_tried = [best], []
+    for number, candidate in enumerate(candidates, 2):
+        changed = candidate.change(best.recipe)
+        if _changes(best.recipe, changed) & set(fixed) or any(changed == each.recipe for each in trials):
+            continue
+        if clock() + max(each.seconds for each in trials) > ends:
+            not_tried.append(candidate.name)
+            continue
+        trial = compared(measure(candidate.name, changed, number), best)
+        trials.append(trial)
+        if trial.better:
+            best = trial
+    return SearchResult(tuple(trials), tuple(not_tried))
+
+
+def compared(trial: Trial, best: Trial) -> Trial:
+    """The trial with its difference from the `best` before it, on the same examples."""
+    of_trial, of_best = _counts(trial.matches), _counts(best.matches)
+    difference = float(_f1(of_trial.sum(axis=0)) - _f1(of_best.sum(axis=0)))
+    without_one = _f1(of_trial.sum(axis=0) - of_trial) - _f1(of_best.sum(axis=0) - of_best)
+    noise = float(np.sqrt((len(without_one) - 1) * without_one.var()))
+    better = difference > noise and difference >= LEAST_GAIN
+    return replace(trial, difference=difference, noise=noise, better=better)
+
+
+def _cross_validate(
+    prepared: Prepared, folds: Sequence[int], steps: int
+) -> tuple[tuple[Matches, ...], float]:
+    """Matches of each example by the network of its fold, and the macro F1 of all rows."""
+    classes = prepared.dimensions.classes
+    matches = [Matches()] * len(folds)
+    confusion = np.zeros((classes, classes), np.int64)
+    with torch.random.fork_rng():
+        for fold in sorted(set(folds)):
+            held_out = {place for place, other in enumerate(folds) if other == fold}
+            rest = prepared.without(held_out)
+            network, _ = optimise(rest, None, PlannedSchedule(LEARNING_RATE, steps))
+            segmenter = fit_decoding(network, rest)
+            for place in held_out:
+                example = prepared.examples[place]
+                found = _found(segmenter, example.values, prepared.targets[place] == UNKNOWN)
+                matches[place] = _matches(example, found, prepared.label_sets)
+                confusion += confusion_matrix(
+                    prepared.targets[place], prepared.lengths.targets(found), classes
+                )
+    return tuple(matches), scores_of(confusion).macro_f1
+
+
+def _found(segmenter: Segmenter, values: NDArray[np.float32], unknown: NDArray[np.bool_]) -> Example:
+    """What a segmenter finds in a series; on `unknown` rows, it is neither right nor wrong."""
+    probabilities = segmenter.probabilities(values)
+    ranges = segmenter.decoding.ranges(probabilities)
+    ranges[unknown] = UNKNOWN
+    rows, classes = segmenter.decoding.instants(probabilities)
+    known = ~unknown[rows]
+    return Example(values, ranges, rows[known], classes[known])
+
+
+def _matches(example: Example, found: Example, label_sets: Sequence[LabelSet]) -> Matches:
+    (ranges, instants), (found_ranges, found_instants) = (
+        _segments(each, label_sets) for each in (example, found)
+    )
+    return overlap_matches(ranges, found_ranges, OVERLAP) + instant_matches(
+        instants, found_instants, TOLERANCE
+    )
+
+
+def _segments(example: Example, label_sets: Sequence[LabelSet]) -> tuple[list[Segment], list[Segment]]:
+    """The ranges and the instants of a prepared example."""
+    ranges = [
+        Segment(start, end - 1, label_sets[number - 1])
+        for number, start, end in runs_of(example.classes)
+        if number > 0
+    ]
+    instants = [
+        Segment(int(row), int(row), label_sets[number - 1], instant=True)
+        for row, number in zip(example.instants, example.instant_classes, strict=True)
+    ]
+    return ranges, instants
+
+
+def _changes(before: Recipe, after: Recipe) -> set[str]:
+    """The names of the fields in which two recipes differ."""
+    return {
+        field.name for field in fields(Recipe) if getattr(before, field.name) != getattr(after, field.name)
+    }
+
+
+def _counts(matches: Sequence[Matches]) -> FloatArray:
+    """Twice the matched segments, and the predicted and true ones together: `(examples, 2)`."""
+    return np.array([(2 * each.matched, each.predicted + each.true) for each in matches], float)
+
+
+def _f1(counts: FloatArray) -> FloatArray:
+    """F1 by the last axis of `_counts`; 1 where there is nothing to find and nothing was found."""
+    found, total = counts[..., 0], counts[..., 1]
+    return np.where(total > 0, found / np.maximum(total, 1), 1.0)
