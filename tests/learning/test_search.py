@@ -47,7 +47,7 @@ def run(
         FOLDS,
         steps,
         seconds,
-        candidates=candidates,
+        candidates,
         fixed=fixed,
         observer=observer,
         clock=lambda: next(ticks),
@@ -93,7 +93,7 @@ def test_candidates_are_observed() -> None:
 def test_instants_are_found_within_five_rows() -> None:
     examples = [events(seed) for seed in range(4)]
     recipe = Recipe(hidden_size=16)
-    found = search(examples, (("Beat",),), ("x",), recipe, FOLDS, 120, 90, candidates=())
+    found = search(examples, (("Beat",),), ("x",), recipe, FOLDS, 120, 90, ())
     assert found.best.f1 > 0.9
     assert found.best.macro_f1 > 0.8
     assert sum(each.true for each in found.best.matches) == 40
@@ -103,7 +103,7 @@ def test_what_is_found_on_rows_of_unknown_class_is_neither_right_nor_wrong() -> 
     recipe = Recipe(hidden_size=16)
     known = [synthetic(seed) for seed in range(4)]
     half = [replace(each, classes=np.where(np.arange(300) < 150, each.classes, UNKNOWN)) for each in known]
-    found = search([*known, *half], LABEL_SETS, ("x", "y"), recipe, FOLDS * 2, 120, 90, candidates=())
+    found = search([*known, *half], LABEL_SETS, ("x", "y"), recipe, FOLDS * 2, 120, 90, ())
     assert all(each.predicted == each.true for each in found.best.matches)
     assert sum(each.true for each in found.best.matches[4:]) < 12
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from timeseries_segmenter.learning.candidates import CANDIDATES, Candidate
+from timeseries_segmenter.learning.candidates import Candidate
 from timeseries_segmenter.learning.decoding import runs_of
 from timeseries_segmenter.learning.decoding_fit import fit_decoding
 from timeseries_segmenter.learning.examples import Example
@@ -84,8 +84,8 @@ def search(
     folds: Sequence[int],
     steps: int,
     seconds: float,
+    candidates: Sequence[Candidate],
     *,
-    candidates: Sequence[Candidate] = CANDIDATES,
     fixed: Collection[str] = (),
     observer: Observer = NOBODY,
     clock: Callable[[], float] = time.process_time,
