@@ -80,6 +80,7 @@ def settings(tmp_path: Path) -> Settings:
         local_files_dir=recorded.DATA,
         train_epochs=5,
         hidden_size=4,
+        search_seconds=0,  # a test that searches says so
     )
 
 

@@ -47,6 +47,7 @@ BAD = [
     ("RANDOM_SEED", "-1"),
     ("MODEL_HISTORY", "0"),
     ("MODELS_IN_MEMORY", "0"),
+    ("SEARCH_SECONDS", "inf"),
     ("TRAINING_TIMEOUT", "0"),
     ("REDIS_URL", "localhost:6379"),
     ("DATA_ALLOWED_HOSTS", "http://minio:9000"),

@@ -116,6 +116,11 @@ def _add_train(commands: Commands, files: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start", type=Path, help="an earlier model: train on from it if that is as good as from scratch"
     )
+    parser.add_argument(
+        "--search",
+        action="store_true",
+        help="then search for a recipe that suits the tasks better, for SEARCH_SECONDS, and train with it",
+    )
 
 
 def train(options: argparse.Namespace, settings: "Settings") -> None:
@@ -123,8 +128,10 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
     from tqdm import tqdm
 
     from timeseries_segmenter.learning.observer import Epoch, Observer
-    from timeseries_segmenter.project.card import Card
+    from timeseries_segmenter.learning.search import LEAST_EXAMPLES
+    from timeseries_segmenter.project.card import Card, RecipeSearch
     from timeseries_segmenter.project.labelled_task import remarks_on, shortened, task_ids
+    from timeseries_segmenter.project.recipes import recipes, search_recipes
     from timeseries_segmenter.project.training import train_model
     from timeseries_segmenter.report.builder import reported
     from timeseries_segmenter.segment import label_set_name
@@ -132,6 +139,8 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
     from timeseries_segmenter.sources.task_series import TaskSeries
     from timeseries_segmenter.storage.model_file import load_folds, save_model
 
+    if options.search and not settings.search_seconds:
+        raise SettingsError("SEARCH_SECONDS is 0, which leaves no time for --search")
     config = _config(options)
     check_writable(options.model, options.config, options.tasks)
     labelled, left_out = _labelled(_tasks(options, "train"), config, TaskSeries.from_settings(settings))
@@ -156,7 +165,25 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
             def on_cross_validation(self, share: float) -> None:
                 bar.set_postfix_str(f"checking {self.pair}, {share:.0%}")
 
-        training = train_model(labelled, config, settings, start, Bar())
+            def on_candidate(self, name: str, number: int, most: int) -> None:
+                bar.set_postfix_str(f"searching {self.pair}, recipe {number} of {most}: {name}")
+
+        bars, searches = Bar(), start.card.searches if start else {}
+        training = train_model(labelled, config, settings, start, bars, searches)
+        found: dict[str, RecipeSearch] = {}
+        searching = 0.0
+        if options.search:
+            trained = time.monotonic()
+            found = search_recipes(labelled, config, training.segmenters, settings, bars)
+            searching = time.monotonic() - trained
+            training = training.with_searches(searches | found)
+            if recipes(config, settings, searches | found) != recipes(config, settings, searches):
+                training = train_model(labelled, config, settings, None, bars, searches | found)
+    seconds = {
+        "fitting": time.monotonic() - began - training.check_seconds - searching,
+        "checking": training.check_seconds,
+        **({"searching": searching} if options.search else {}),
+    }
     moment = datetime.now(UTC).replace(microsecond=0)
     card = Card(
         version=f"{options.model.stem}-{moment:%Y%m%dT%H%M%SZ}",
@@ -166,10 +193,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
         tasks=task_ids(labelled),
         skipped=shortened(left_out),
         remarks=shortened([*config.unusable, *remarks_on(labelled)]),
-        seconds={
-            "fitting": round(time.monotonic() - began - training.check_seconds, 2),
-            "checking": round(training.check_seconds, 2),
-        },
+        seconds={step: round(took, 2) for step, took in seconds.items()},
     )
     model = reported(training, card, start.card if start else None)
     try:
@@ -191,6 +215,9 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
             f"worst class {fitted.scores.min_f1:.3f}"
             + ("" if fitted.thresholds_met else " (the thresholds were not met)")
         )
+        if options.search:
+            few = f"not searched: that takes {LEAST_EXAMPLES} annotated tasks"
+            print(f"{options.model}, {name}: {found[name].outcome if name in found else few}")
     if left_out:
         print(f"{options.model}: {len(left_out)} annotated tasks were left out; the reasons are above")
 

@@ -85,6 +85,13 @@ class Settings(BaseSettings):
         description="After an annotation, make a warm start from the project's model if the result is as "
         "good; `START_TRAINING` always trains from scratch.",
     )
+    search_seconds: float = Field(
+        90,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds of the CPU to search for a recipe that suits a project's tasks better, after a "
+        "training run and while no other one waits; 0: never.",
+    )
     training_timeout: int = Field(3600, ge=1, description="Seconds that one training run may take.")
     redis_url: SecretStr = Field(
         SecretStr(""),

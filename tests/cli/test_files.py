@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from tests.support import levels
+from tests.support.need import need
 from timeseries_segmenter.cli import main
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.report.content import Report
-from timeseries_segmenter.report.saved import load_report
+from timeseries_segmenter.report.saved import load_report, saved_report
 from timeseries_segmenter.storage.model_file import read_card
 
 SAMPLE = Path("examples/activity")
@@ -41,6 +43,53 @@ def test_train_goes_on_from_an_earlier_model(
     assert f"on top of {model}" in capsys.readouterr().out
     assert main([*train, str(tmp_path / "none.pt")]) == 1
     assert "none.pt can't be read" in capsys.readouterr().err
+
+
+def test_train_searches_a_recipe_reports_what_was_tried_and_a_later_run_follows_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels.try_more_epochs(monkeypatch)
+    monkeypatch.setenv("TRAIN_EPOCHS", "1")
+    monkeypatch.setenv("HIDDEN_SIZE", "16")
+    config, tasks = tmp_path / "config.xml", tmp_path / "tasks.json"
+    config.write_text(levels.CONFIG)
+    exported = [
+        {"id": seed, "data": levels.data(seed), "annotations": [{"id": seed, "result": levels.drawn(seed)}]}
+        for seed in range(4)
+    ]
+    tasks.write_text(json.dumps(exported))
+    model, later = tmp_path / "m.pt", tmp_path / "later.pt"
+    train = ["train", "--config", str(config), "--tasks", str(tasks), "--model"]
+    assert main([*train, str(model), "--search"]) == 0
+    assert "label:ts: 2 recipes tried, better: more epochs (F1 " in capsys.readouterr().out
+    pair = read_card(model).pairs["label:ts"]
+    search = need(pair.search)
+    assert search.changes == {"epochs": (1, 30)}
+    assert [(trial.name, trial.better) for trial in search.trials] == [
+        ("the recipe that is set", False),
+        ("more epochs", True),
+    ]
+    assert pair.epochs > 1
+    page = saved_report(model)
+    assert "Recipes that were tried" in page
+    trial = search.trials[1]
+    assert f"{trial.difference:+.3f} ± {trial.noise:.3f}" in page
+    assert main([*train, str(later), "--start", str(model)]) == 0
+    followed = read_card(later).pairs["label:ts"]
+    assert followed.search == search
+    assert followed.epochs > 1
+
+
+def test_train_says_why_it_did_not_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = ["train", *INPUTS, "--task-ids", ",".join(map(str, task_ids()[:2])), "--search"]
+    monkeypatch.setenv("TRAIN_EPOCHS", "1")
+    assert main([*train, "--model", str(tmp_path / "m.pt")]) == 0
+    assert "label:ts: not searched: that takes 4 annotated tasks" in capsys.readouterr().out
+    monkeypatch.setenv("SEARCH_SECONDS", "0")
+    assert main([*train, "--model", str(tmp_path / "n.pt")]) == 1
+    assert "SEARCH_SECONDS is 0" in capsys.readouterr().err
 
 
 def test_predict_writes_what_label_studio_imports(trained: tuple[Path, Path], tmp_path: Path) -> None:

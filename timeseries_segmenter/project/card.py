@@ -15,6 +15,7 @@ DIGITS = 4  # of metrics
 OVERLAP = "50"  # percent; the segment F1 that is shown
 
 Rounded = Annotated[float, AfterValidator(lambda metric: round(metric, DIGITS))]
+Option = bool | int | float | str | None  # of a recipe
 
 
 class Part(BaseModel):
@@ -117,6 +118,52 @@ class Metrics(Part):
         return self.point_f1 if self.of_instants else self.segment_f1.get(OVERLAP)
 
 
+class RecipeTrial(Part):
+    """How well a recipe does on held-out tasks.
+
+    `f1` is of segments: ranges by half their overlap, instants within five rows; `macro_f1` of rows.
+    `difference` is the F1 less that of the best recipe before it, `noise` its standard error; None for the
+    recipe that is set. `seconds` are of the CPU. `better` recipes take the place of the best before.
+    """
+
+    name: str
+    f1: Rounded
+    macro_f1: Rounded
+    difference: Rounded | None = None
+    noise: Rounded | None = None
+    seconds: Rounded
+    better: bool = False
+
+
+class RecipeSearch(Part):
+    """What a search among recipes came to, by cross-validation on `tasks` annotated tasks.
+
+    The first of its `trials` is that of the recipe that is set. `not_tried` names the candidates for which
+    the time did not suffice. `changes` says what is different in the best recipe, by field: what is set,
+    and what is better.
+    """
+
+    tasks: int
+    searched_at: datetime
+    trials: list[RecipeTrial]
+    not_tried: list[str] = []
+    changes: dict[str, tuple[Option, Option]] = {}
+
+    @property
+    def outcome(self) -> str:
+        """In a sentence without a full stop."""
+        first, *others = self.trials
+        better = [trial for trial in others if trial.better]
+        if better:
+            names = ", ".join(trial.name for trial in better)
+            found = f"better: {names} (F1 {better[-1].f1:.3f} instead of {first.f1:.3f} on held-out tasks)"
+        else:
+            found = f"nothing better than what is set (F1 {first.f1:.3f} on held-out tasks)"
+        short = f"; no time for: {', '.join(self.not_tried)}" if self.not_tried else ""
+        tried = "1 recipe" if not others else f"{len(self.trials)} recipes"
+        return f"{tried} tried, {found}{short}"
+
+
 class PairCard(Part):
     """What was learned for one pair of `TimeSeriesLabels` and `TimeSeries`.
 
@@ -124,7 +171,7 @@ class PairCard(Part):
     `model_unlabeled`: what rows without a region teach. `unlearned` are labels without
     an example, `folds` the fold of each task in the cross-validation, by its id as text. `training` are
     metrics on the series that were learned from, `held_out` those by networks that never saw the
-    series; None if there was one task.
+    series; None if there was one task. `search` is the one that found the recipe.
     """
 
     epochs: int = 0
@@ -135,6 +182,7 @@ class PairCard(Part):
     folds: dict[str, int] = {}
     training: Metrics | None = None
     held_out: Metrics | None = None
+    search: RecipeSearch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +225,11 @@ class Card(Part):
     seconds: dict[str, float] = {}
     restored: str | None = None
     pairs: dict[str, PairCard] = {}
+
+    @property
+    def searches(self) -> dict[str, RecipeSearch]:
+        """Those that found the recipes of pairs."""
+        return {name: pair.search for name, pair in self.pairs.items() if pair.search}
 
     @property
     def made_by(self) -> str:

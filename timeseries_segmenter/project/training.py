@@ -9,15 +9,16 @@ import numpy as np
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
-from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.targets import annotated_label_sets
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.observer import NOBODY, Observer
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+from timeseries_segmenter.learning.training import Fitted, fit
+from timeseries_segmenter.project.card import RecipeSearch
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.project.model import Folds, Model
+from timeseries_segmenter.project.recipes import recipe
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
 from timeseries_segmenter.settings import Settings
 
@@ -26,7 +27,7 @@ from timeseries_segmenter.settings import Settings
 class PairTraining:
     """What was learned for one pair from `tasks`, and what networks that never saw a task say about it.
 
-    `validation` is None if there is a single task; it took `check_seconds`.
+    `validation` is None if there is a single task; it took `check_seconds`. `search` found the recipe.
     """
 
     pair: LabelPair
@@ -35,6 +36,7 @@ class PairTraining:
     validation: CrossValidation | None
     folds: Mapping[str, int]
     check_seconds: float
+    search: RecipeSearch | None = None
 
     @property
     def segmenter(self) -> Segmenter:
@@ -56,6 +58,11 @@ class ModelTraining:
         """The model: a segmenter for each pair."""
         return {name: each.segmenter for name, each in self.pairs.items()}
 
+    def with_searches(self, searches: Mapping[str, RecipeSearch]) -> "ModelTraining":
+        """The same after searches that found no better recipe."""
+        pairs = {name: replace(each, search=searches.get(name)) for name, each in self.pairs.items()}
+        return replace(self, pairs=pairs)
+
     @property
     def check_seconds(self) -> float:
         """What the cross-validation of all pairs took."""
@@ -73,10 +80,12 @@ def train_model(
     settings: Settings,
     start: Model | None = None,
     observer: Observer = NOBODY,
+    searches: Mapping[str, RecipeSearch] | None = None,
 ) -> ModelTraining:
     """Train and cross-validate a network for each pair.
 
-    `start` is the model before with its folds, for a warm start if that suits.
+    `start` is the model before with its folds, for a warm start if that suits. `searches` are the last ones
+    of each pair, whose recipes are followed.
     Raises TrainingError if there is nothing to learn for any pair.
     """
     trained: dict[str, PairTraining] = {}
@@ -84,7 +93,9 @@ def train_model(
     for pair in config.pairs:
         observer.on_pair(pair.name)
         try:
-            trained[pair.name] = _train_pair(pair, config, annotated[pair.name], settings, start, observer)
+            trained[pair.name] = _train_pair(
+                pair, config, annotated[pair.name], settings, start, observer, (searches or {}).get(pair.name)
+            )
         except TrainingError as error:
             unlearned[pair.name] = str(error)
     if not trained:
@@ -99,6 +110,7 @@ def _train_pair(
     settings: Settings,
     start: Model | None,
     observer: Observer,
+    searched: RecipeSearch | None,
 ) -> PairTraining:
     segments = [segment for task in tasks for segment in task.segments]
     label_sets = annotated_label_sets(segments, labels_of(tasks, pair))
@@ -111,7 +123,7 @@ def _train_pair(
         examples,
         label_sets,
         pair.channels,
-        recipe(settings, pair.settings),
+        recipe(settings, pair.settings, searched),
         observer,
         start.segmenter(pair, config) if start else None,
     )
@@ -120,7 +132,7 @@ def _train_pair(
     folds = assign_folds(names, card.folds if card else {})
     earlier = start.folds.get(pair.name) if start else None
     validation = cross_validate(fitted, [folds[name] for name in names], earlier, observer)
-    return PairTraining(pair, tasks, fitted, validation, folds, time.monotonic() - began)
+    return PairTraining(pair, tasks, fitted, validation, folds, time.monotonic() - began, searched)
 
 
 def _check_distinguishable(examples: Sequence[Example], label_sets: Sequence[LabelSet]) -> None:
@@ -134,16 +146,3 @@ def _check_distinguishable(examples: Sequence[Example], label_sets: Sequence[Lab
             f'every row that is learned from is "{label_set_name(label_sets[number - 1])}": annotate another '
             'label, or regions with one that has model_background="true"'
         )
-
-
-def recipe(settings: Settings, pair: PairSettings) -> Recipe:
-    """The part of the settings that a training run follows; those of the pair win."""
-    return Recipe(
-        epochs=pair.epochs or settings.train_epochs,
-        sequence_size=pair.sequence_size or settings.sequence_size,
-        hidden_size=pair.hidden_size or settings.hidden_size,
-        balanced_accuracy_threshold=settings.balanced_accuracy_threshold,
-        min_class_f1_threshold=settings.min_class_f1_threshold,
-        use_class_weights=settings.use_class_weights,
-        seed=settings.random_seed,
-    )

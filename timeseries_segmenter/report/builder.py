@@ -8,7 +8,7 @@ from timeseries_segmenter.learning.calibration import reliability
 from timeseries_segmenter.learning.disagreement import disagreements
 from timeseries_segmenter.learning.observer import Epoch
 from timeseries_segmenter.learning.training import Fitted
-from timeseries_segmenter.project.card import Card, PairCard, ReliabilityBin
+from timeseries_segmenter.project.card import Card, PairCard, RecipeSearch, ReliabilityBin
 from timeseries_segmenter.project.evaluation import Comparison
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.project.model import Model
@@ -83,6 +83,7 @@ def _pair_report(name: str, training: PairTraining) -> PairReport:
         else None,
         time_name=training.pair.time_column,
         disagreements=_disagreements(training),
+        search=training.search,
     )
 
 
@@ -94,6 +95,7 @@ def pair_report(
     *,
     time_name: str | None = None,
     disagreements: Iterable[Disagreement] = (),
+    search: RecipeSearch | None = None,
 ) -> PairReport:
     """One pair's part of the report; `held_out` is in the order of `tasks`, `time_name` its time column."""
     segmenter = fitted.segmenter
@@ -117,6 +119,7 @@ def pair_report(
         unlearned=[label_set_name(labels) for labels in fitted.unlearned],
         few=_few(tasks, classes),
         disagreements=list(disagreements)[:MOST_DISAGREEMENTS],
+        search=search,
     )
 
 

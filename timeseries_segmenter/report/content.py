@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from timeseries_segmenter.labeling.time.axis import Time
-from timeseries_segmenter.project.card import Card, Metrics, PairCard, Part, Rounded
+from timeseries_segmenter.project.card import Card, Metrics, PairCard, Part, RecipeSearch, Rounded
 from timeseries_segmenter.project.task import TaskId
 
 LEVELS = 1000  # steps between the lowest and the highest value of a channel in a picture
@@ -105,7 +105,7 @@ class PairReport(Part):
     """What was learned for one pair of `TimeSeriesLabels` and `TimeSeries`.
 
     `class_names` are those of the network, background first. `held_out` are the metrics on each task by
-    a network that never saw it; None if there is one task only.
+    a network that never saw it; None if there is one task only. `search` is the one that found the recipe.
     """
 
     name: str
@@ -121,6 +121,7 @@ class PairReport(Part):
     unlearned: list[str]
     few: list[Few]
     disagreements: list[Disagreement]
+    search: RecipeSearch | None = None
 
 
 class PastMetrics(Part):

@@ -97,6 +97,7 @@ def render(
         "moment": _moment,
         "count": _count,
         "seconds": _seconds,
+        "change": _change,
         "overall": _overall,
     }
     return environment.get_template("report.html").render(
@@ -196,7 +197,7 @@ def _comparable(
 def _changed(then: float | None, now: float | None) -> tuple[str, bool]:
     if then is None or now is None:
         return "", True
-    return f"{now - then:+.2f}".replace("-", "\N{MINUS SIGN}"), now >= then
+    return _change(now - then, 2), now >= then
 
 
 def _overall(metrics: Metrics) -> list[tuple[str, str]]:
@@ -238,6 +239,10 @@ def _point(metrics: Metrics) -> str:
 
 def _metric(value: float | None, digits: int = 3) -> str:
     return "\N{EN DASH}" if value is None else f"{value:.{digits}f}"
+
+
+def _change(difference: float, digits: int = 3) -> str:
+    return f"{difference:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _count(number: int) -> str:

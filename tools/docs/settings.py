@@ -14,6 +14,7 @@ GROUPS = {
         "min_class_f1_threshold",
         "use_class_weights",
         "warm_start",
+        "search_seconds",
         "training_timeout",
         "redis_url",
         "random_seed",

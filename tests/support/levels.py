@@ -1,0 +1,36 @@
+"""Tasks that a network learns in a few steps, for searches: the level of the only channel says the label."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support import recorded
+from timeseries_segmenter.learning.candidates import Candidate
+
+CONFIG = recorded.body("predict_json_inline")["label_config"]
+LEVELS = {"Run": 3.0, "Walk": -3.0}
+MORE_EPOCHS = Candidate("more epochs", lambda best: replace(best, epochs=30))
+
+
+def data(seed: int) -> dict[str, Any]:
+    """A task's data, whose regions are `drawn(seed)`."""
+    values = np.random.default_rng(seed).normal(0, 0.3, recorded.ROWS)
+    for first, last, label in _segments(seed):
+        values[first : last + 1] += LEVELS[label]
+    return {"ts": {"time": list(range(recorded.ROWS)), "value": values.round(3).tolist()}}
+
+
+def drawn(seed: int) -> list[dict[str, Any]]:
+    """The regions of an annotation."""
+    return recorded.regions(*_segments(seed))
+
+
+def try_more_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make searches try more epochs alone: with one, which takes two steps, nothing is learned."""
+    monkeypatch.setattr("timeseries_segmenter.project.recipes.CANDIDATES", (MORE_EPOCHS,))
+
+
+def _segments(seed: int) -> list[tuple[int, int, str]]:
+    return [(first + seed, last + seed, label) for first, last, label in recorded.DRAWN]
