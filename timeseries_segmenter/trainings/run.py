@@ -101,7 +101,7 @@ class TrainingRun:
         log_step(project, "fetch", f"{len(tasks)} tasks, {len(left_out)} left out", fetched - began)
         start = before if self._settings.warm_start and not from_scratch else None
         try:
-            training = train_model(labelled, config, self._settings, start, observer)
+            training = train_model(labelled, config, self._settings, start, observer, card_before.searches)
         except TrainingError as error:
             raise _with_those_away(error, away) from error
         trained = time.monotonic()
