@@ -23,7 +23,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors
+.PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors forest
 .PHONY: load soak image-test lint hooks audit requirements docs format clean python checkout-2x
 
 help: ## list the targets
@@ -72,6 +72,9 @@ screenshots: install label-studio ## take the documentation's pictures anew, in 
 bench: install ## measure prediction speed, and quality on the data sets in a folder (DATA=folder)
 	@$(BIN)/python -m benchmarks.speed
 	@$(if $(DATA),$(BIN)/python -m benchmarks.quality $(DATA),echo "For quality, name a folder: make bench DATA=folder")
+
+forest: install ## measure a random forest on the data sets in a folder, for comparison (DATA=folder)
+	@$(BIN)/python -m benchmarks.forest $(DATA)
 
 simulate: install ## annotate in the order of the scores, or at random, on the data sets in a folder (DATA=folder; hours)
 	@$(BIN)/python -m benchmarks.annotation_order $(DATA)

@@ -31,7 +31,6 @@ from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.project.evaluation import TOLERANCE, evaluate
 from timeseries_segmenter.segment import Segment
 
-SEEDS = (0, 1, 2)
 REGION_BINS = 10
 QUALITY = (
     "rows before",
@@ -56,7 +55,7 @@ def main() -> None:
     torch.set_num_threads(1)
     means = {}
     for data in DataSet.all_of(arguments.data, arguments.sets):
-        runs = [_run(data, seed) for seed in tqdm(SEEDS, desc=data.name, disable=None)]
+        runs = [_run(data, seed) for seed in tqdm(arguments.seeds, desc=data.name, disable=None)]
         means[data.name] = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
     for columns, digits in ((QUALITY, 3), (COST, 2)):
         print(f"\n| | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")

@@ -21,7 +21,6 @@ from timeseries_segmenter.learning.training import Recipe, fit
 from timeseries_segmenter.project.evaluation import TOLERANCE
 from timeseries_segmenter.segment import Segment
 
-SEEDS = (0, 1, 2)
 SWAPPED, REMOVED = 0.1, 0.05  # of all regions
 COLUMNS = ("mistakes", "chance", "precision", "recall, swapped", "recall, removed", "listed", "recall of all")
 
@@ -34,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"| | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}")
     for data in DataSet.all_of(arguments.data, arguments.sets):
-        runs = [_run(data, seed) for seed in tqdm(SEEDS, desc=data.name, disable=None)]
+        runs = [_run(data, seed) for seed in tqdm(arguments.seeds, desc=data.name, disable=None)]
         cells = [f"{np.mean([run[key] for run in runs]):.2f}" for key in COLUMNS]
         print(f"| {data.name} | {' | '.join(cells)} |", flush=True)
 

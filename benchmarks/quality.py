@@ -1,62 +1,117 @@
-"""Quality on held-out tasks: `python -m benchmarks.quality DATA`, a table in Markdown.
+"""Quality on held-out tasks: `python -m benchmarks.quality DATA`, tables in Markdown.
 
 DATA holds one folder a data set, each with config.xml, tasks.json, split.json and the series. Every
-metric is the mean over three seeds, on the split's test tasks, with one thread. The last row is a
-model of all tasks but one, trained on with that one added; its epochs and seconds are those of the
-second training.
+metric is the mean over the seeds, on the split's test tasks, with one thread; seconds are those of the fit.
+
+The first table has a row a data set: a model of all training tasks, beside a random forest of them
+(`benchmarks.forest`). Rows say little about instants, so these have no macro F1. Then one table a data set
+shows how quality grows with the annotated tasks, of those with regions: the first ones, and six random
+triples, each with one of the seeds in turn. "one added" is a model of all tasks but one after a warm start
+with that one added; its epochs and seconds are those of the warm start.
 """
 
+import itertools
 import time
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.data_set import DataSet, argument_parser
+from benchmarks import forest
+from benchmarks.data_set import MAIN, DataSet, argument_parser, means, print_header, print_row
+from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.training import Recipe, fit
 
-SEEDS = (0, 1, 2)
-ANNOTATED = (1, 2, 3, 5, None)  # how many of the training tasks; None: all
-COLUMNS = ("annotated", "macro F1", "min F1", "F1@50", "point F1", "predicted/true", "epochs", "CPU s")
+FIRST = (1, 2, 5)  # training tasks that are annotated
+TRIPLES = 6
+SUMMARY = (
+    *("data set", "macro F1", MAIN, "corrections per region", "CPU s", "epochs", "steps"),
+    *("forest", "difference"),
+)
+CURVE = (
+    *("annotated", "macro F1", "min F1", "F1@50", "point F1", "predicted/true"),
+    "corrections per region",
+    *("epochs", "CPU s"),
+)
+
+Item = TypeVar("Item")
+Run = Mapping[str, float | None]
 
 
 def main() -> None:
-    """Print one table a data set."""
-    arguments = argument_parser(__doc__).parse_args()
+    """Print a table of all data sets, and one a data set."""
+    parser = argument_parser(__doc__)
+    parser.add_argument("--summary", action="store_true", help="the first table alone")
+    parser.add_argument("--no-forest", action="store_true", help="leave the forest out")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for data in DataSet.all_of(arguments.data, arguments.sets):
-        print(f"\n### {data.name}\n\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-        for annotated in ANNOTATED:
-            print(_row(str(annotated or "all"), data, annotated), flush=True)
-        print(_row("one added", data, None, added=True), flush=True)
+    data_sets = list(DataSet.all_of(arguments.data, arguments.sets))
+    runs = _print_summary(data_sets, arguments.seeds, not arguments.no_forest)
+    if not arguments.summary:
+        for data, of_all in zip(data_sets, runs, strict=True):
+            _print_curve(data, arguments.seeds, of_all)
 
 
-def _row(name: str, data: DataSet, annotated: int | None, added: bool = False) -> str:
-    metrics = [_run(data, annotated, seed, added) for seed in tqdm(SEEDS, leave=False, disable=None)]
-    means = {
-        key: np.mean([each[key] for each in metrics]) for key in metrics[0] if metrics[0][key] is not None
-    }
-    cells = [f"{means[key]:.3f}" if key in means else "-" for key in COLUMNS[1:6]]
-    return f"| {name} | {' | '.join(cells)} | {means['epochs']:.0f} | {means['CPU s']:.1f} |"
+def _print_summary(data_sets: Sequence[DataSet], seeds: Sequence[int], with_forest: bool) -> list[list[Run]]:
+    """The table of all data sets, a row as soon as it is measured; gives the runs of each."""
+    columns = SUMMARY if with_forest else SUMMARY[:-2]
+    print_header(columns)
+    runs, rows = [], []
+    for data in data_sets:
+        runs.append([_run(data, data.examples(), seed) for seed in _bar(seeds, data.name)])
+        row = means(runs[-1])
+        if with_forest:
+            row["forest"] = means([forest.measure(data, seed) for seed in _bar(seeds, "forest")])[MAIN]
+            row["difference"] = row[MAIN] - row["forest"]
+        rows.append(row)
+        print_row(data.name, row, columns)
+    print_row("mean", means(rows), columns)
+    return runs
 
 
-def _run(data: DataSet, annotated: int | None, seed: int, added: bool) -> dict[str, Any]:
-    examples = data.examples()[:annotated]
+def _print_curve(data: DataSet, seeds: Sequence[int], of_all: Sequence[Run]) -> None:
+    """How quality grows with the annotated tasks."""
+    print(f"\n### {data.name}\n")
+    print_header(CURVE)
+    examples = data.examples()
+    with_regions = [place for place, task in enumerate(data.train) if task.segments]
+    for count in FIRST:
+        if count < len(with_regions):
+            first = data.examples(with_regions[:count])
+            runs = [_run(data, first, seed) for seed in _bar(seeds, f"{data.name}, {count}")]
+            print_row(str(count), means(runs), CURVE)
+    if len(with_regions) > 3:
+        random = np.random.default_rng(0)
+        triples = [data.examples(random.choice(with_regions, 3, replace=False)) for _ in range(TRIPLES)]
+        pairs = zip(triples, itertools.cycle(seeds), strict=False)
+        runs = [_run(data, each, seed) for each, seed in _bar(list(pairs), f"{data.name}, triples")]
+        print_row("random triples", means(runs), CURVE)
+    print_row("all", means(of_all), CURVE)
+    added = [_run(data, examples, seed, added=True) for seed in _bar(seeds, f"{data.name}, one added")]
+    print_row("one added", means(added), CURVE)
+
+
+def _bar(items: Sequence[Item], name: str) -> Iterable[Item]:
+    return tqdm(items, name, leave=False, disable=None)
+
+
+def _run(data: DataSet, examples: Sequence[Example], seed: int, added: bool = False) -> Run:
     recipe, channels = Recipe(seed=seed), data.pair.channels
     start = fit(examples[:-1], data.label_sets, channels, recipe).segmenter if added else None
     began = time.process_time()
     fitted = fit(examples, data.label_sets, channels, recipe, start=start)
     seconds = time.process_time() - began
     metrics = data.metrics(fitted.segmenter)
-    return {
-        "macro F1": metrics["macro_f1"],
+    return data.summary(metrics) | {
         "min F1": metrics["min_f1"],
         "F1@50": metrics["segment_f1"]["50"],
         "point F1": metrics["point_f1"],
         "predicted/true": metrics["segments"]["ratio"],
-        "epochs": fitted.epochs,
         "CPU s": seconds,
+        "epochs": fitted.epochs,
+        "steps": fitted.history[-1].steps,
     }
 
 
