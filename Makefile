@@ -23,8 +23,8 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors forest
-.PHONY: load soak image-test lint hooks audit requirements docs format clean python checkout-2x
+.PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors
+.PHONY: forest missing-labels load soak image-test lint hooks audit requirements docs format clean python checkout-2x
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -84,6 +84,9 @@ calibration: install ## measure what scores mean, and what that costs, on the da
 
 label-errors: install ## measure how many wrong annotations are found, on the data sets in a folder (DATA=folder)
 	@$(BIN)/python -m benchmarks.label_errors $(DATA)
+
+missing-labels: install ## measure what missing annotations cost, on the data sets in a folder (DATA=folder)
+	@$(BIN)/python -m benchmarks.missing_labels $(DATA)
 
 load: install ## measure answers to eight clients while a training runs (two minutes)
 	@$(BIN)/python -m benchmarks.load

@@ -19,7 +19,7 @@ from timeseries_segmenter.sources.export_file import read_config, read_split, re
 from timeseries_segmenter.sources.task_series import TaskSeries
 
 MAIN = "F1@50 or point F1"
-FORMATS = {"CPU s": ".1f", "epochs": ".0f", "steps": ".0f", "difference": "+.3f"}
+FORMATS = {"CPU s": ".1f", "tasks": ".0f", "epochs": ".0f", "steps": ".0f", "difference": "+.3f"}
 
 
 class FindsSegments(Protocol):
