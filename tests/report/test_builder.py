@@ -1,15 +1,20 @@
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 import pytest
 
 from tests.support import reports
+from tests.support.near import near
 from tests.support.need import need
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.time.axis import TimeAxis
+from timeseries_segmenter.learning.segment_metrics import Matches
+from timeseries_segmenter.project.agreement import Agreement
 from timeseries_segmenter.project.card import Card, PairCard
 from timeseries_segmenter.project.evaluation import Comparison, evaluate
+from timeseries_segmenter.report.builder import pair_report
 from timeseries_segmenter.report.content import LEVELS, Previous, Report
 from timeseries_segmenter.report.metrics import Classes, measure
 from timeseries_segmenter.report.samples import MOST_CHANNELS, MOST_REGIONS, Predicted, chosen, sample
@@ -177,3 +182,21 @@ def test_the_version_before_is_known_by_its_card() -> None:
     assert found.pairs["label:ts"].calibration_error == 0.1
     assert found.pairs["label:ts"].f1 == {each.name: each.f1 for each in metrics.classes}
     assert Previous.from_card(Card(version="p1-v1-x")).pairs == {}
+
+
+def test_agreement_adds_up_over_tasks_and_the_lowest_comes_first() -> None:
+    of_one = Agreement(2, {("Running",): (50, 100), ("Walking",): (90, 100)}, {("Beat",): Matches(1, 2, 2)})
+    of_another = Agreement(3, {("Running",): (0, 50)}, {("Beat",): Matches(3, 3, 3)})
+    tasks = [
+        replace(task, agreement=agreement)
+        for task, agreement in zip(reports.tasks(), (of_one, None, of_another), strict=True)
+    ]
+    found = need(pair_report("label:ts", tasks, reports.fitted(), None).agreement)
+    assert found.tasks == 2
+    assert [(each.name, each.rows, each.instants) for each in found.labels] == [
+        ("Running", near(1 / 3, 1e-4), None),
+        ("Beat", None, 0.8),
+        ("Walking", 0.9, None),
+    ]
+    assert [(each.task, each.annotations, each.share) for each in found.lowest] == [(3, 3, 0), (1, 2, 0.7)]
+    assert reports.part().agreement is None

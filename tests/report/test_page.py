@@ -9,7 +9,16 @@ from tests.support.models import PAIR
 from timeseries_segmenter.project.card import Card, Metrics, PairCard
 from timeseries_segmenter.project.evaluation import Comparison
 from timeseries_segmenter.project.model import Model
-from timeseries_segmenter.report.content import Disagreement, PairReport, Previous, Report, Unlabelled
+from timeseries_segmenter.report.content import (
+    Agreement,
+    Disagreement,
+    LabelAgreement,
+    PairReport,
+    Previous,
+    Report,
+    TaskAgreement,
+    Unlabelled,
+)
 from timeseries_segmenter.report.metrics import Classes, measure
 from timeseries_segmenter.report.page import render
 from timeseries_segmenter.report.verdict import mistakes, next_steps, verdict
@@ -279,3 +288,21 @@ def test_what_to_do_next_names_what_is_missing(part: PairReport) -> None:
     assert next_steps(perfect, 0) == [
         "Nothing stands out. Annotate next what the model is least sure of: tasks with a low score."
     ]
+
+
+def test_where_people_differ_is_shown_by_label_and_by_task_with_links(part: PairReport) -> None:
+    agreement = Agreement(
+        tasks=1,
+        labels=[LabelAgreement(name=HOSTILE, rows=0.25, instants=None)],
+        lowest=[TaskAgreement(task=2, annotations=3, share=0.4)],
+    )
+    whole = page(
+        reports.report(part.model_copy(update={"agreement": agreement})), label_studio_url="http://studio"
+    )
+    shown = section(whole, "Where people differ")
+    assert "1 task has annotations of several people" in text(shown)
+    assert cells(shown)[1:] == [[HOSTILE, "0.25", "\N{EN DASH}"]]
+    (link,) = shown.iter("a")
+    assert link.get("href") == "http://studio/projects/47/data?task=2"
+    assert text(next(shown.iter("li"))) == "Task 2 0.40, 3 annotations"
+    assert "Where people differ" not in text(page(reports.report(part)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from timeseries_segmenter.learning.calibration import reliability
 from timeseries_segmenter.learning.disagreement import disagreements
 from timeseries_segmenter.learning.observer import Epoch
+from timeseries_segmenter.learning.segment_metrics import Matches
 from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.project.card import Card, PairCard, RecipeSearch, ReliabilityBin
 from timeseries_segmenter.project.evaluation import Comparison
@@ -14,12 +15,15 @@ from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.training import ModelTraining, PairTraining
 from timeseries_segmenter.report.content import (
+    Agreement,
     CurvePoint,
     Disagreement,
     Few,
+    LabelAgreement,
     PairReport,
     Report,
     Sample,
+    TaskAgreement,
     Unlabelled,
 )
 from timeseries_segmenter.report.metrics import Classes, measure
@@ -30,6 +34,7 @@ FEW_REGIONS = 5  # of a label: with fewer, what was learned may be one region's 
 FEW_TASKS = 2  # with a label: from one task, it can't be learned and checked on another
 MOST_EPOCHS = 200  # in the curve
 MOST_DISAGREEMENTS = 20
+MOST_DISPUTED = 10  # tasks whose annotations agree least
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ def pair_report(
         few=_few(tasks, classes),
         disagreements=list(disagreements)[:MOST_DISAGREEMENTS],
         search=search,
+        agreement=_agreement(tasks),
     )
 
 
@@ -186,6 +192,42 @@ def _few(tasks: Sequence[LabelledTask], classes: Classes) -> list[Few]:
         if count < FEW_REGIONS or found_in[number] < FEW_TASKS
     ]
     return sorted(few, key=lambda each: (each.regions, each.name))
+
+
+def _agreement(tasks: Sequence[LabelledTask]) -> Agreement | None:
+    """How far several people's annotations agree, labels and tasks with the lowest agreement first."""
+    annotated = [(task.task, task.agreement) for task in tasks if task.agreement]
+    if not annotated:
+        return None
+    all_have: Counter[LabelSet] = Counter()
+    any_has: Counter[LabelSet] = Counter()
+    instants: dict[LabelSet, Matches] = {}
+    for _, each in annotated:
+        for labels, (of_all, of_any) in each.rows.items():
+            all_have[labels] += of_all
+            any_has[labels] += of_any
+        for labels, matches in each.instants.items():
+            instants[labels] = instants.get(labels, Matches()) + matches
+    of_labels = [
+        LabelAgreement(
+            name=label_set_name(labels),
+            rows=all_have[labels] / any_has[labels] if labels in any_has else None,
+            instants=instants[labels].f1 if labels in instants else None,
+        )
+        for labels in dict.fromkeys([*any_has, *instants])
+    ]
+    of_tasks = [
+        TaskAgreement(task=task, annotations=each.annotations, share=each.share) for task, each in annotated
+    ]
+    return Agreement(
+        tasks=len(annotated),
+        labels=sorted(of_labels, key=_lowest),
+        lowest=sorted(of_tasks, key=lambda each: each.share)[:MOST_DISPUTED],
+    )
+
+
+def _lowest(agreement: LabelAgreement) -> float:
+    return min(share for share in (agreement.rows, agreement.instants) if share is not None)
 
 
 def _curve(epochs: Sequence[Epoch]) -> list[CurvePoint]:

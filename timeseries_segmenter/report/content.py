@@ -94,6 +94,34 @@ class Disagreement(Part):
     region: str | None = None
 
 
+class LabelAgreement(Part):
+    """How far several people's annotations agree on a label, from 0 to 1; None if it is not annotated so.
+
+    `rows`: of the rows of ranges that anybody annotated with it, the share that all did. `instants`: the mean
+    F1 of two people's instants.
+    """
+
+    name: str
+    rows: Rounded | None
+    instants: Rounded | None
+
+
+class TaskAgreement(Part):
+    """How far the annotations of one task agree, from 0 to 1 over all labels."""
+
+    task: TaskId
+    annotations: int
+    share: Rounded
+
+
+class Agreement(Part):
+    """Of the `tasks` that several people annotated: agreement by label and by task, the lowest first."""
+
+    tasks: int
+    labels: list[LabelAgreement]
+    lowest: list[TaskAgreement]
+
+
 class Unlabelled(Part):
     """A task that nobody annotated, and its prediction's score."""
 
@@ -106,6 +134,7 @@ class PairReport(Part):
 
     `class_names` are those of the network, background first. `held_out` are the metrics on each task by
     a network that never saw it; None if there is one task only. `search` is the one that found the recipe.
+    `agreement` is None if no task has several annotations that count.
     """
 
     name: str
@@ -122,6 +151,7 @@ class PairReport(Part):
     few: list[Few]
     disagreements: list[Disagreement]
     search: RecipeSearch | None = None
+    agreement: Agreement | None = None
 
 
 class PastMetrics(Part):
