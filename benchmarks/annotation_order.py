@@ -82,7 +82,10 @@ class Simulation:
 
     def _others(self, segmenter: Segmenter, annotated: Sequence[int]) -> list[int]:
         others = [place for place in range(len(self.data.train)) if place not in annotated]
-        sure = {place: segmenter.predict(self.data.train[place].series.values).confidence for place in others}
+        series = {place: self.data.train[place].series for place in others}
+        sure = {
+            place: segmenter.predict(each.values, each.times).confidence for place, each in series.items()
+        }
         return sorted(others, key=sure.__getitem__)
 
 

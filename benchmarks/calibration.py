@@ -96,7 +96,7 @@ def _errors(data: DataSet, fitted: Fitted, validation: CrossValidation) -> dict[
         )
         for task in data.test
     ]
-    raw = [segmenter.probabilities(task.series.values) for task in data.test]
+    raw = [segmenter.probabilities(task.series.values, task.series.times) for task in data.test]
     errors: dict[str, float] = {}
     for name, calibration in (("before", Calibration()), ("after", validation.calibration)):
         calibrated = replace(segmenter, calibration=calibration)

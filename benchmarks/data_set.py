@@ -25,8 +25,8 @@ FORMATS = {"CPU s": ".1f", "tasks": ".0f", "epochs": ".0f", "steps": ".0f", "dif
 class FindsSegments(Protocol):
     """A model of whatever kind."""
 
-    def segments(self, values: NDArray[np.float32]) -> list[Segment]:
-        """Those of a series `(T, C)`, by first row."""
+    def segments(self, values: NDArray[np.float32], times: NDArray[np.float64] | None, /) -> list[Segment]:
+        """Those of a series `(T, C)`, by first row, with the times of its rows, `(T,)`, if it has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ class DataSet:
 
     def metrics(self, segmenter: FindsSegments) -> dict[str, Any]:
         """How well a model does on the test tasks."""
-        comparisons = [task.compare(segmenter.segments(task.series.values)) for task in self.test]
+        comparisons = [
+            task.compare(segmenter.segments(task.series.values, task.series.times)) for task in self.test
+        ]
         return evaluate(comparisons, self.label_sets)
 
     @property

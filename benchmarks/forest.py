@@ -103,10 +103,11 @@ class ForestSegmenter:
     def fit(
         cls, examples: Sequence[Example], label_sets: Sequence[LabelSet], channels: Sequence[str], seed: int
     ) -> "ForestSegmenter":
-        """Class `i + 1` in the `examples` stands for `label_sets[i]`.
+        """Class `i + 1` in the `examples` stands for `label_sets[i]`; their times are not looked at.
 
         Raises TrainingError if no example holds a labelled row.
         """
+        examples = [replace(example, times=None) for example in examples]
         prepared = Prepared.from_examples(examples, label_sets, channels, Recipe())
         decoding = Decoding.fit(
             [example.classes for example in prepared.examples], 1 + len(prepared.label_sets)
@@ -115,7 +116,7 @@ class ForestSegmenter:
             decoding = _with_instants(decoding, prepared, seed)
         return cls(Forest.fit(prepared, seed), decoding, prepared.label_sets)
 
-    def segments(self, values: FloatArray) -> list[Segment]:
+    def segments(self, values: FloatArray, _times: NDArray[np.float64] | None = None) -> list[Segment]:
         """Segments of a series `(T, C)`, by first row."""
         return self.decoding.segments(self.forest.probabilities(values), self.label_sets)
 

@@ -215,6 +215,8 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
             f"worst class {fitted.scores.min_f1:.3f}"
             + ("" if fitted.thresholds_met else " (the thresholds were not met)")
         )
+        if sampling := model.card.pairs[name].sampling:
+            print(f"{options.model}, {name}: {sampling}")
         if options.search:
             few = f"not searched: that takes {LEAST_EXAMPLES} annotated tasks"
             print(f"{options.model}, {name}: {found[name].outcome if name in found else few}")

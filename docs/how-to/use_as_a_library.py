@@ -46,13 +46,13 @@ def main() -> list[dict[str, object]]:
     segments = [annotation_segments(annotation, pair, series) for series, annotation in annotated]
     label_sets = annotated_label_sets((each for of_task in segments for each in of_task), pair.labels)
     examples = [
-        Example(series.values, class_indices(of_task, label_sets, len(series)))
+        Example(series.values, class_indices(of_task, label_sets, len(series)), times=series.times)
         for (series, _), of_task in zip(annotated, segments, strict=True)
     ]
     fitted = fit(examples, label_sets, pair.channels, Recipe(epochs=100, hidden_size=8))
 
     new = read_series(columns(120, seed=3), pair, task=3)
-    return to_regions(fitted.segmenter.segments(new.values), pair, new)
+    return to_regions(fitted.segmenter.segments(new.values, new.times), pair, new)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from tests.support.synthetic import synthetic
 from timeseries_segmenter.learning.calibration import Calibration
+from timeseries_segmenter.learning.resampling import Sampling
 from timeseries_segmenter.learning.training import Fitted
 
 
@@ -43,3 +44,24 @@ def test_missing_values_give_finite_probabilities(fitted: Fitted) -> None:
     values = synthetic(5).values.copy()
     values[:, 1] = np.nan
     assert np.isfinite(fitted.segmenter.probabilities(values)).all()
+
+
+def test_a_series_at_the_learned_rate_is_predicted_as_if_nobody_knew_its_times(fitted: Fitted) -> None:
+    segmenter, values = replace(fitted.segmenter, sampling=Sampling(0.1)), synthetic(9).values
+    times = np.linspace(0.0, 36.0, len(values), dtype=np.float64)
+    assert (segmenter.probabilities(values, times) == fitted.segmenter.probabilities(values)).all()
+    assert segmenter.predict(values, times) == fitted.segmenter.predict(values)
+
+
+def test_a_series_at_another_rate_gets_probabilities_and_segments_in_its_own_rows(fitted: Fitted) -> None:
+    segmenter, values = replace(fitted.segmenter, sampling=Sampling(1.0)), synthetic(9).values
+    rows = np.arange(len(values))
+    expected = segmenter.predict(values, rows.astype(float)).segments
+    finer = np.repeat(values, 4, axis=0)
+    times = np.arange(len(finer)) / 4 - 3 / 8
+    assert segmenter.probabilities(finer, times).shape == (4 * len(values), 3)
+    found = segmenter.segments(finer, times)
+    assert [each.labels for each in found] == [each.labels for each in expected]
+    for one, other in zip(expected, found, strict=True):
+        assert abs(other.first - 4 * one.first) <= 8
+        assert abs(other.last - 4 * one.last - 3) <= 8

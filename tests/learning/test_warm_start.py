@@ -1,6 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.observers import Epochs
@@ -8,6 +9,8 @@ from tests.support.synthetic import LABEL_SETS, synthetic
 from timeseries_segmenter.learning import warm_start
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import Scores
+from timeseries_segmenter.learning.prepared import Prepared
+from timeseries_segmenter.learning.resampling import Sampling
 from timeseries_segmenter.learning.schedule import LEARNING_RATE, WARMUP
 from timeseries_segmenter.learning.segmenter import FullTraining
 from timeseries_segmenter.learning.training import Fitted, Recipe, fit
@@ -85,6 +88,25 @@ def test_a_stride_that_is_half_as_long_as_it_would_be_suits_as_well(fitted: Fitt
     assert suited.window == fitted.segmenter.window
     assert warm_start.suit(prepared, fitted.segmenter) is prepared
     assert warm_start.suit(replace(prepared, stride=4 * stride), fitted.segmenter) is None
+
+
+def test_a_model_of_another_rate_is_no_start(fitted: Fitted) -> None:
+    examples = [
+        replace(each, times=np.linspace(0.0, 29.9, 300, dtype=np.float64))
+        for each in map(synthetic, range(4))
+    ]
+
+    def suits(interval: float, examples: list[Example]) -> bool:
+        prepared = Prepared.from_examples(examples, LABEL_SETS, ("x", "y"), fitted.prepared.recipe)
+        start = replace(fitted.segmenter, sampling=Sampling(interval))
+        return warm_start.suit(replace(prepared, stride=fitted.prepared.stride), start) is not None
+
+    assert suits(0.1, examples)
+    assert suits(0.12, examples)
+    assert not suits(0.2, examples)
+    assert suits(0.0, examples)  # an older model, of the same rows
+    examples[0] = replace(examples[0], times=np.linspace(0.0, 119.6, 300, dtype=np.float64))
+    assert not suits(0.0, examples)
 
 
 def test_it_takes_a_share_of_the_steps_at_half_the_rate(fitted: Fitted) -> None:

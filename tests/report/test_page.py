@@ -64,6 +64,12 @@ def test_the_page_loads_nothing_and_runs_nothing(part: PairReport) -> None:
     assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
+def test_the_training_section_says_which_series_were_brought_to_another_rate(part: PairReport) -> None:
+    assert "row every" not in text(section(page(reports.report(part)), "Training"))
+    brought = part.model_copy(update={"sampling": "1 of 3 series was brought to a row every 0.1."})
+    assert brought.sampling in text(section(page(reports.report(brought)), "Training"))
+
+
 def test_tasks_that_were_left_out_are_named_above_all_metrics(part: PairReport) -> None:
     whole = page(reports.report(part, skipped=[f"Task {number}: {HOSTILE}" for number in range(12)]))
     headings = [text(heading) for heading in whole.iter("h2")]

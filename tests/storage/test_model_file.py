@@ -3,6 +3,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from tests.support.foreign_models import (
 from tests.support.synthetic import synthetic
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
 from timeseries_segmenter.learning.calibration import Calibration
+from timeseries_segmenter.learning.resampling import Sampling
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.project.card import Card
@@ -35,7 +37,7 @@ from timeseries_segmenter.storage.model_file import (
 def test_a_saved_model_predicts_the_same(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     segmenter: Segmenter = request.getfixturevalue(name).segmenter
     biases = (0.1,) * (1 + len(segmenter.label_sets))
-    segmenter = replace(segmenter, calibration=Calibration(1.5, biases))
+    segmenter = replace(segmenter, calibration=Calibration(1.5, biases), sampling=Sampling(0.02))
     path = tmp_path / "model.pt"
     card = Card(version="p1-v1", tasks=[1, 2], left_out=[(3, "label:ts")], created_at=datetime.now(UTC))
     save_model(path, Model(card, {"label:ts": segmenter}))
@@ -46,10 +48,11 @@ def test_a_saved_model_predicts_the_same(name: str, tmp_path: Path, request: pyt
     assert (loaded.probabilities(values) == segmenter.probabilities(values)).all()
     assert loaded.predict(values) == segmenter.predict(values)
     assert replace(loaded.decoding) == segmenter.decoding
-    assert (loaded.label_sets, loaded.channels, loaded.window) == (
+    assert (loaded.label_sets, loaded.channels, loaded.window, loaded.sampling) == (
         segmenter.label_sets,
         segmenter.channels,
         segmenter.window,
+        segmenter.sampling,
     )
     assert model.card == read_card(path) == card
 
@@ -127,6 +130,14 @@ def test_a_copy_differs_in_its_card_alone(fitted: Fitted, tmp_path: Path) -> Non
     values = synthetic(9).values
     for segmenter in (load_model(target).segmenters["a:b"], load_folds(target)["a:b"][1]):
         assert segmenter.segments(values) == fitted.segmenter.segments(values)
+
+
+def test_a_segmenter_of_an_older_release_has_no_rate_and_leaves_series_as_they_are(fitted: Fitted) -> None:
+    state = fitted.segmenter.state()
+    del state["sampling"]
+    loaded, values = Segmenter.from_state(state), synthetic(9).values
+    times = np.linspace(0.0, 500.0, len(values), dtype=np.float64)
+    assert loaded.predict(values, times) == fitted.segmenter.predict(values)
 
 
 @pytest.mark.parametrize("missing", ["weights", "decoding", "labels"])

@@ -43,6 +43,11 @@ class Series:
         empty = np.isnan(self.values[0])  # what is missing has its neighbour's value, if there is one
         return tuple(name for name, missing in zip(self.channels, empty, strict=True) if missing)
 
+    @property
+    def times(self) -> Floats | None:
+        """When each row was measured, `(T,)`; None without a time column."""
+        return None if self.time.is_counted else self.time.stamps
+
     def start_end(self, first: int, last: int) -> tuple[Time, Time]:
         """The start and end of a region over these rows; see `TimeAxis.start_ends`."""
         return self.time.start_end(first, last)
@@ -83,7 +88,8 @@ def _series(table: Table, pair: LabelPair) -> Series:
     if pair.time_column is None:
         columns = table.read(channels, [])
         values = _values([columns[channel] for channel in channels], pair.channels)
-        return Series(values, pair.channels, TimeAxis(np.arange(len(values), dtype=np.float64)))
+        axis = TimeAxis(np.arange(len(values), dtype=np.float64), is_counted=True)
+        return Series(values, pair.channels, axis)
     time = table.index(pair.time_column, is_time=True)
     text = [time] if pair.time_format else []
     try:

@@ -58,7 +58,8 @@ class CrossValidation:
 
     `calibration` is for the model, learned from all examples; that of a fold network is learned from
     the examples of the other folds. Per example there are the calibrated `probabilities`, `(T, classes)`
-    float32, the class of each row in training, `targets` `(T,)`, and the `segmentations`.
+    float32, the class of each row in training, `targets` `(T,)`, and the `segmentations`, all of the file's
+    rows.
     """
 
     segmenters: dict[int, Segmenter]
@@ -117,13 +118,22 @@ def cross_validate(
             [probabilities[place] for place in others], [prepared.targets[place] for place in others]
         )
         segmenters[fold] = replace(segmenters[fold], calibration=calibration)
-    said = [(segmenters[fold], each) for fold, each in zip(folds, probabilities, strict=True)]
+    said = [
+        (segmenters[fold], each, resampling)
+        for fold, each, resampling in zip(folds, probabilities, prepared.resamplings, strict=True)
+    ]
     return CrossValidation(
         segmenters,
         Calibration.fit(probabilities, prepared.targets),
-        [segmenter.calibration.apply(each) for segmenter, each in said],
-        prepared.targets,
-        [segmenter.segmentation(each) for segmenter, each in said],
+        [
+            resampling.file_probabilities(segmenter.calibration.apply(each))
+            for segmenter, each, resampling in said
+        ],
+        [
+            resampling.file_classes(targets)
+            for resampling, targets in zip(prepared.resamplings, prepared.targets, strict=True)
+        ],
+        [segmenter.segmentation(each, resampling) for segmenter, each, resampling in said],
     )
 
 

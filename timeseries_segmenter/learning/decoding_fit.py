@@ -33,7 +33,13 @@ def fit_decoding(
     if prepared.lengths.instant_classes:
         decoding = _with_instants(decoding, prepared, probabilities or prepared.probabilities(network))
     return Segmenter(
-        network, prepared.standardisation, decoding, prepared.window, prepared.label_sets, prepared.channels
+        network,
+        prepared.standardisation,
+        decoding,
+        prepared.window,
+        prepared.label_sets,
+        prepared.channels,
+        sampling=prepared.sampling,
     )
 
 

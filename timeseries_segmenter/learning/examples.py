@@ -1,7 +1,7 @@
 """Annotated series, and the classes that they teach."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,15 @@ class Example:
     """One annotated series: `values` `(T, C)` float32, NaN where missing; `classes` `(T,)` int64, the
     class of the range that a row belongs to, 0 for background, UNKNOWN if it teaches nothing (which not all
     rows of a series do); `instants` the rows, `(N,)` int64, that were annotated as instants, and
-    `instant_classes` their classes.
+    `instant_classes` their classes; `times` `(T,)` float64, never decreasing, if it is known when the rows
+    were measured.
     """
 
     values: FloatArray
     classes: IntArray
     instants: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     instant_classes: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    times: NDArray[np.float64] | None = None
 
     def range_lengths(self) -> Iterator[tuple[int, int]]:
         """Class and number of rows of each range."""
@@ -86,7 +88,9 @@ def with_learned_classes(
         if number > 0 and not range_numbers[number]:
             instants.append(((start + end - 1) // 2, instant_numbers[number]))
     rows = np.array(sorted((row, number) for row, number in instants if number), np.int64).reshape(-1, 2)
-    return Example(example.values, range_numbers[example.classes], rows[:, 0], rows[:, 1])
+    return replace(
+        example, classes=range_numbers[example.classes], instants=rows[:, 0], instant_classes=rows[:, 1]
+    )
 
 
 def _number(classes: Sequence[LearnedClass], wanted: LearnedClass) -> int:

@@ -12,6 +12,7 @@ from timeseries_segmenter.learning.examples import Example, learned_classes, wit
 from timeseries_segmenter.learning.lengths import Lengths
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.resampling import Resampling, Sampling
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.learning.windows import TrainingWindows
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
@@ -22,12 +23,12 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Examples with learned classes, and all that follows from them before the first step.
+    """Examples with learned classes, at a common rate, and all that follows from them before the first step.
 
     `label_sets` are those of the classes from 1 on, `unlearned` those without an example. `targets` are
     the class of each row, `(T,)`, UNKNOWN if it teaches nothing, one array a series; `class_weights`
     `(1 + len(label_sets),)`, None for equal ones. `stride` is the samples that one timestep of the network
-    spans.
+    spans. `sampling` is the common rate, `resamplings` how each example was brought to it.
     """
 
     examples: Sequence[Example]
@@ -40,6 +41,8 @@ class Prepared:
     targets: Sequence[IntArray]
     standardisation: Standardisation
     class_weights: NDArray[np.float64] | None
+    sampling: Sampling
+    resamplings: Sequence[Resampling]
 
     @classmethod
     def from_examples(
@@ -61,7 +64,12 @@ class Prepared:
                 "draw at least one"
             )
         learned = tuple(each.labels for each in classes)
-        examples = [with_learned_classes(example, label_sets, classes) for example in examples]
+        sampling = Sampling.fit(example.times for example in examples)
+        resamplings = [sampling.resampling(example.times) for example in examples]
+        examples = [
+            resampling.example(with_learned_classes(example, label_sets, classes))
+            for example, resampling in zip(examples, resamplings, strict=True)
+        ]
         lengths = Lengths.from_examples(examples)
         targets = [lengths.targets(example) for example in examples]
         return cls(
@@ -75,6 +83,8 @@ class Prepared:
             targets,
             Standardisation.fit([example.values for example in examples]),
             _class_weights(targets, learned, lengths, recipe),
+            sampling,
+            resamplings,
         )
 
     def without(self, held_out: Collection[int]) -> "Prepared":
@@ -89,6 +99,7 @@ class Prepared:
             targets=targets,
             standardisation=Standardisation.fit([self.examples[place].values for place in rest]),
             class_weights=_class_weights(targets, self.label_sets, self.lengths, self.recipe),
+            resamplings=[self.resamplings[place] for place in rest],
         )
 
     @property

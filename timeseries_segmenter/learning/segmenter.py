@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.network import Dimensions, Network, best_device
+from timeseries_segmenter.learning.resampling import SAME_ROWS, Resampling, Sampling, Times
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
@@ -45,8 +46,8 @@ class Segmentation:
 class Segmenter:
     """Predicts segments of series; made by `learning.training.fit`, kept by `storage.model_file`.
 
-    `window` is in samples. `label_sets` are those of the network's classes, class 1 first; one
-    that was learned both as ranges and as instants is there twice.
+    `window` is in rows, at the rate of `sampling`. `label_sets` are those of the network's classes, class 1
+    first; one that was learned both as ranges and as instants is there twice.
     """
 
     network: Network
@@ -57,6 +58,7 @@ class Segmenter:
     channels: tuple[str, ...]
     full_training: FullTraining = FullTraining(0, 0, 0.0, 0.0)
     calibration: Calibration = field(default_factory=Calibration)
+    sampling: Sampling = field(default_factory=Sampling)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -69,24 +71,35 @@ class Segmenter:
         ]
         return ("background", *names)
 
-    def probabilities(self, values: FloatArray) -> FloatArray:
-        """Class probabilities `(T, 1 + len(label_sets))` of a series `(T, C)`, background first."""
-        return self.network.probabilities(self.standardisation.apply(values), self.window)
+    def probabilities(self, values: FloatArray, times: Times | None = None) -> FloatArray:
+        """Class probabilities `(T, 1 + len(label_sets))` of a series `(T, C)`, background first.
 
-    def segments(self, values: FloatArray) -> list[Segment]:
-        """Segments of a series `(T, C)`, by first row."""
-        return self.predict(values).segments
+        If the `times` of its rows, `(T,)`, are known, it is brought to the rate that was learned.
+        """
+        resampling = self.sampling.resampling(times)
+        return resampling.file_probabilities(self._probabilities(resampling.values(values)))
 
-    def predict(self, values: FloatArray) -> Segmentation:
-        """Segments of a series `(T, C)`, and how sure they are."""
-        return self.segmentation(self.probabilities(values))
+    def segments(self, values: FloatArray, times: Times | None = None) -> list[Segment]:
+        """Segments of a series `(T, C)`, by first row; `times` as in `probabilities`."""
+        return self.predict(values, times).segments
 
-    def segmentation(self, probabilities: FloatArray) -> Segmentation:
-        """The same of a series whose `probabilities` are there already."""
+    def predict(self, values: FloatArray, times: Times | None = None) -> Segmentation:
+        """Segments of a series `(T, C)`, and how sure they are; `times` as in `probabilities`."""
+        resampling = self.sampling.resampling(times)
+        return self.segmentation(self._probabilities(resampling.values(values)), resampling)
+
+    def segmentation(self, probabilities: FloatArray, resampling: Resampling = SAME_ROWS) -> Segmentation:
+        """The same of a series whose `probabilities` are there already, at the rate that was learned, to
+        which `resampling` brought it.
+        """
         calibrated = self.calibration.apply(probabilities)
         # decoding is tuned to the probabilities as they come from the network
         segments = self.decoding.segments(probabilities, self.label_sets, calibrated)
-        return Segmentation(segments, confidence(calibrated))
+        instants = {self.label_sets[number - 1] for number in self.decoding.instant_classes}
+        return Segmentation(resampling.file_segments(segments, instants), confidence(calibrated))
+
+    def _probabilities(self, values: FloatArray) -> FloatArray:
+        return self.network.probabilities(self.standardisation.apply(values), self.window)
 
     def state(self) -> dict[str, Any]:
         """All of it as plain numbers, strings, lists, dicts and tensors, for `from_state`."""
@@ -107,6 +120,7 @@ class Segmenter:
             },
             "full_training": asdict(self.full_training),
             "calibration": asdict(self.calibration),
+            "sampling": asdict(self.sampling),
             "weights": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
         }
 
@@ -121,6 +135,7 @@ class Segmenter:
         statistics = state["standardisation"]
         decoding = state["decoding"]
         calibration = state.get("calibration") or asdict(Calibration())  # models of format 2 have none
+        sampling = state.get("sampling") or asdict(Sampling())  # nor do models of older releases have one
         return cls(
             network.to(device or best_device()).eval(),
             Standardisation(
@@ -141,6 +156,7 @@ class Segmenter:
             tuple(state["channels"]),
             FullTraining(**state["full_training"]),
             Calibration(float(calibration["temperature"]), tuple(calibration["biases"])),
+            Sampling(float(sampling["interval"])),
         )
 
     @classmethod

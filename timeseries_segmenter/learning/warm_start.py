@@ -31,9 +31,16 @@ def suit(prepared: Prepared, start: Segmenter) -> Prepared | None:
         and start.decoding.instant_classes == prepared.lengths.instant_classes
         and start.network.dimensions == prepared.dimensions
         and start.standardisation.same_inputs(prepared.standardisation)
+        and _same_rate(prepared, start)
     )
     grown = len(prepared.examples) > MOST_GROWTH * start.full_training.series
     return prepared if means_the_same and not grown else None
+
+
+def _same_rate(prepared: Prepared, start: Segmenter) -> bool:
+    if start.sampling.interval:
+        return start.sampling.near(prepared.sampling.interval)
+    return all(resampling.positions is None for resampling in prepared.resamplings)
 
 
 def plan(start: Segmenter) -> PlannedSchedule:

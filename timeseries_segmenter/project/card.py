@@ -171,7 +171,8 @@ class PairCard(Part):
     `model_unlabeled`: what rows without a region teach. `unlearned` are labels without
     an example, `folds` the fold of each task in the cross-validation, by its id as text. `training` are
     metrics on the series that were learned from, `held_out` those by networks that never saw the
-    series; None if there was one task. `search` is the one that found the recipe.
+    series; None if there was one task. `search` is the one that found the recipe. `sampling` says
+    which series were brought to another rate; empty if none was.
     """
 
     epochs: int = 0
@@ -180,6 +181,7 @@ class PairCard(Part):
     unlabeled: Unlabeled = "background"
     unlearned: list[str] = []
     folds: dict[str, int] = {}
+    sampling: str = ""
     training: Metrics | None = None
     held_out: Metrics | None = None
     search: RecipeSearch | None = None

@@ -98,6 +98,7 @@ class LabelledTask:
             row_classes(self.annotated, label_sets, len(self.series)),
             rows[:, 0],
             rows[:, 1],
+            self.series.times,
         )
 
     def compare(self, predicted: Sequence[Segment], tolerance: int = TOLERANCE) -> Comparison:

@@ -32,7 +32,7 @@ class PairSegmenter:
 
     def predict(self, series: Series) -> Segmentation:
         """What the model says about a series that the pair labels, with labels of its own."""
-        return self.segmenter.predict(series.values[:, self.columns])
+        return self.segmenter.predict(series.values[:, self.columns], series.times)
 
 
 @dataclass(frozen=True, slots=True)

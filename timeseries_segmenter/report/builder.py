@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from timeseries_segmenter.learning.calibration import reliability
 from timeseries_segmenter.learning.disagreement import disagreements
 from timeseries_segmenter.learning.observer import Epoch
+from timeseries_segmenter.learning.resampling import usual_interval
 from timeseries_segmenter.learning.segment_metrics import Matches
 from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.project.card import Card, PairCard, RecipeSearch, ReliabilityBin
@@ -105,7 +106,9 @@ def pair_report(
     """One pair's part of the report; `held_out` is in the order of `tasks`, `time_name` its time column."""
     segmenter = fitted.segmenter
     classes = Classes.from_segmenter(segmenter)
-    on_training = _comparisons(tasks, [segmenter.segments(task.series.values) for task in tasks])
+    on_training = _comparisons(
+        tasks, [segmenter.segments(task.series.values, task.series.times) for task in tasks]
+    )
     shown, metrics = on_training, None
     if held_out:
         shown = _comparisons(tasks, held_out.segments)
@@ -126,6 +129,7 @@ def pair_report(
         disagreements=list(disagreements)[:MOST_DISAGREEMENTS],
         search=search,
         agreement=_agreement(tasks),
+        sampling=_sampling(tasks, fitted),
     )
 
 
@@ -192,6 +196,39 @@ def _few(tasks: Sequence[LabelledTask], classes: Classes) -> list[Few]:
         if count < FEW_REGIONS or found_in[number] < FEW_TASKS
     ]
     return sorted(few, key=lambda each: (each.regions, each.name))
+
+
+def _sampling(tasks: Sequence[LabelledTask], fitted: Fitted) -> str:
+    """Which series were brought to another rate, in words; empty if none was."""
+    sampling = fitted.segmenter.sampling
+    brought, kept = [], []
+    for task, resampling in zip(tasks, fitted.prepared.resamplings, strict=True):
+        if task.series.times is not None:
+            interval = usual_interval(task.series.times)
+            if resampling.positions is not None:
+                brought.append(interval)
+            elif interval and not sampling.near(interval):
+                kept.append(interval)
+    unit = " s" if tasks[0].series.time.time_format else ""
+
+    def every(intervals: Sequence[float]) -> str:
+        ends = (f"{end / 1000 if unit else end:.4g}" for end in (min(intervals), max(intervals)))
+        return f"a row every {' to '.join(dict.fromkeys(ends))}{unit}"
+
+    common = every([sampling.interval])
+    sentences = []
+    if brought:
+        sentences.append(
+            f"{len(brought)} of {len(tasks)} series, mostly with {every(brought)}, are sampled unevenly or "
+            f"at another rate than most: they were brought to {common}, and what is predicted back to the "
+            "rows of their files."
+        )
+    if kept:
+        sentences.append(
+            f"{len(kept)} of {len(tasks)} series have {every(kept)}, too far from {common}, and were learned "
+            "from as they are: check the unit of their times."
+        )
+    return " ".join(sentences)
 
 
 def _agreement(tasks: Sequence[LabelledTask]) -> Agreement | None:

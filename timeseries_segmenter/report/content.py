@@ -135,6 +135,7 @@ class PairReport(Part):
     `class_names` are those of the network, background first. `held_out` are the metrics on each task by
     a network that never saw it; None if there is one task only. `search` is the one that found the recipe.
     `agreement` is None if no task has several annotations that count.
+    `sampling` as in the card.
     """
 
     name: str
@@ -152,6 +153,7 @@ class PairReport(Part):
     disagreements: list[Disagreement]
     search: RecipeSearch | None = None
     agreement: Agreement | None = None
+    sampling: str = ""
 
 
 class PastMetrics(Part):

@@ -36,6 +36,8 @@ def log_model(project: int, version: str, training: ModelTraining, card: Card, s
     """A training run made a model: its pairs, those that are not learned, and the whole."""
     for name, pair in training.pairs.items():
         _log_fitted(project, version, name, pair.fitted, card.pairs[name].held_out)
+        if sampling := card.pairs[name].sampling:
+            logger.info("project %d: model %s, %s: %s", project, version, name, sampling)
     for name, reason in training.unlearned.items():
         logger.warning("project %d: nothing is predicted for %s yet: %s", project, name, reason)
     logger.info(

@@ -41,6 +41,8 @@ DESCRIPTIONS = {
     "whether there is a copy standardised by the series' own mean and deviation",
     "full_training": "the last training from scratch: `steps`, `series`, `balanced_accuracy`, `min_f1`",
     "calibration": "`temperature` and `biases` (nats, one per class) that make probabilities frequencies",
+    "sampling": "the rate that series are brought to: `interval` is the time from row to row, "
+    "in the unit of the time axis; 0 if they have none. Absent in older models",
     "weights": "the network's weights, float32, by the names of their modules",
 }
 
@@ -56,7 +58,7 @@ def tables() -> str:
     segmenter = content["pairs"][PAIR]["segmenter"]
     keys = list(_keys(segmenter))
     rows = [(f"`{key}`", _kind(segmenter[key]), DESCRIPTIONS[key]) for key in keys]
-    for key in ("dimensions", "decoding", "standardisation", "full_training", "calibration"):
+    for key in ("dimensions", "decoding", "standardisation", "full_training", "calibration", "sampling"):
         for part in segmenter[key]:
             if f"`{part}`" not in DESCRIPTIONS[key] and part != "mean":
                 raise KeyError(f"tools/docs/model_file.py: {key}.{part} is described nowhere")

@@ -21,12 +21,15 @@ class TimeAxis:
     """When each row was measured: `stamps`, `(T,)` float64, at least one, never decreasing.
 
     Stamps are row numbers if a series has no time column, the column's own numbers, or
-    milliseconds since 1970 with a `time_format`.
+    milliseconds since 1970 with a `time_format`. `is_counted`: they are row numbers.
     """
 
-    def __init__(self, stamps: Floats, time_format: TimeFormat | None = None) -> None:
+    def __init__(
+        self, stamps: Floats, time_format: TimeFormat | None = None, *, is_counted: bool = False
+    ) -> None:
         self.stamps = stamps
         self.time_format = time_format
+        self.is_counted = is_counted
         self._read: Mapping[str, float] = {}
 
     def having_read(self, texts: Iterable[str]) -> "TimeAxis":
@@ -34,7 +37,7 @@ class TimeAxis:
         distinct = list(dict.fromkeys(texts))
         if not distinct:
             return self
-        axis = TimeAxis(self.stamps, self.time_format)
+        axis = TimeAxis(self.stamps, self.time_format, is_counted=self.is_counted)
         axis._read = dict(zip(distinct, self._parse(distinct).tolist(), strict=True))
         return axis
 
