@@ -4,6 +4,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.support import reports
 from tests.support.near import near
@@ -169,6 +170,21 @@ def test_of_a_series_with_a_thousand_instants_the_stretch_with_most_mistakes_is_
     assert shown.first < 70_050
     assert shown.last > 70_950
     assert len(shown.drawn) + len(shown.predicted) <= MOST_REGIONS + 4
+
+
+def test_stretches_that_teach_nothing_are_shown_the_longest_ones_of_many() -> None:
+    def unknown(known: NDArray[np.bool_]) -> list[tuple[int, int]]:
+        of = Predicted(1, series(len(known)), [], [], 1.0, known)
+        return sample(of, "", RANGES, held_out=True, time_name="t").unknown
+
+    known = np.ones(1001, np.bool_)
+    assert unknown(known) == []
+    known[:100] = known[500:600] = known[900:] = False
+    assert unknown(known) == [(0, 1000), (5000, 6000), (9000, 10_000)]
+    many = np.arange(1001) % 2 == 0
+    many[300:400] = False
+    assert len(unknown(many)) == MOST_REGIONS
+    assert (3000 - 10, 4000) in unknown(many)
 
 
 def test_the_version_before_is_known_by_its_card() -> None:

@@ -312,3 +312,16 @@ def test_where_people_differ_is_shown_by_label_and_by_task_with_links(part: Pair
     assert link.get("href") == "http://studio/projects/47/data?task=2"
     assert text(next(shown.iter("li"))) == "Task 2 0.40, 3 annotations"
     assert "Where people differ" not in text(page(reports.report(part)))
+
+
+def test_rows_that_teach_nothing_are_explained_if_there_are_any(part: PairReport) -> None:
+    assert "Hatched" not in text(page(reports.report(part)))
+    first, *others = part.samples
+    partly = part.model_copy(update={"samples": [first.model_copy(update={"unknown": [(0, 500)]}), *others]})
+    whole = page(reports.report(partly))
+    assert "Hatched rows teach nothing" in text(section(whole, "Drawn and predicted"))
+    before, now = (
+        section(page(reports.report(each)), "Drawn and predicted").find(".//img").get("src")
+        for each in (part, partly)
+    )
+    assert before != now

@@ -176,7 +176,9 @@ def _samples(
     time_name: str,
 ) -> list[Sample]:
     predicted = [
-        Predicted(task.task, task.series, each.true, each.predicted, measure([each], classes).mean_f1)
+        Predicted(
+            task.task, task.series, each.true, each.predicted, measure([each], classes).mean_f1, each.known
+        )
         for task, each in zip(tasks, comparisons, strict=True)
     ]
     return [sample(each, why, classes, held_out, time_name) for each, why in chosen(predicted)]

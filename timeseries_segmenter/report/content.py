@@ -49,6 +49,7 @@ class Sample(Part):
 
     `positions` are those of the stretches' beginnings and of the end, `(B + 1,)`, from time `start` to
     `stop`: numbers, or milliseconds since 1970 where `dates`. `f1` is the task's `Metrics.mean_f1`.
+    `unknown` are start and end of stretches that teach nothing, in POSITIONS steps.
     """
 
     task: TaskId
@@ -67,6 +68,7 @@ class Sample(Part):
     more_channels: int = 0
     drawn: list[SampleRegion]
     predicted: list[SampleRegion]
+    unknown: list[tuple[int, int]] = Field(default_factory=list)
 
 
 class Few(Part):

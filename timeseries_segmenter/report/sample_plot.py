@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from timeseries_segmenter.project.evaluation import TOLERANCE
-from timeseries_segmenter.report.colours import FAINT, INK, MUTED, SIGNAL, colour, text_on
+from timeseries_segmenter.report.colours import FAINT, INK, MUTED, PANEL, SIGNAL, colour, text_on
 from timeseries_segmenter.report.content import LEVELS, POSITIONS, Sample, SampleRegion
 from timeseries_segmenter.report.picture import (
     WIDE,
@@ -89,6 +89,18 @@ def _lanes(plot: Axes, shown: Sample, class_names: Sequence[str], width: float) 
                     color=text_on(colour(region.number)),
                     clip_on=True,
                 )
+    for start, end in shown.unknown:
+        plot.add_patch(
+            Rectangle(
+                (start, 0),
+                end - start,
+                2 * LANE + 0.02,
+                facecolor=PANEL,
+                edgecolor=FAINT,
+                hatch="////",
+                linewidth=0,
+            )
+        )
     top = 2 * LANE + 0.1
     for start, end in _differences(shown):
         plot.add_patch(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.labeling.series import Series
+from timeseries_segmenter.learning.decoding import runs_of
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.report.content import LEVELS, POSITIONS, Sample, SampleChannel, SampleRegion
 from timeseries_segmenter.report.metrics import Classes
@@ -24,13 +25,14 @@ MOST_REGIONS = 160  # annotated and predicted ones: more can't be distinguished
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """A labelled task, what was predicted for it, and the mean F1 of its classes."""
+    """A labelled task, what was predicted for it, the mean F1 of its classes, and its known rows `(T,)`."""
 
     task: TaskId
     series: Series
     annotated: Sequence[Segment]
     predicted: Sequence[Segment]
     f1: float
+    known: NDArray[np.bool_] | None = None
 
 
 def chosen(tasks: Sequence[Predicted], most: int = MOST_SAMPLES) -> list[tuple[Predicted, str]]:
@@ -76,6 +78,7 @@ def sample(each: Predicted, why: str, classes: Classes, held_out: bool, time_nam
         more_channels=max(0, len(each.series.channels) - MOST_CHANNELS),
         drawn=_regions(classes.as_learned(each.annotated), classes, time, first, last),
         predicted=_regions(classes.as_learned(each.predicted), classes, time, first, last),
+        unknown=[] if each.known is None else _unknown(each.known[first : last + 1], time),
     )
 
 
@@ -125,6 +128,15 @@ def _channel(name: str, values: FloatArray, edges: NDArray[np.int64]) -> SampleC
         for row in sorted((at_least, at_most)):
             levels.append(round((float(stretch[row]) - low) * scale) if scale else LEVELS // 2)
     return SampleChannel(name=name, low=_short(low), high=_short(high), levels=levels)
+
+
+def _unknown(known: NDArray[np.bool_], time: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Where nothing is learned: as many stretches as a picture can show, the longest ones."""
+    runs = [(start, end) for is_known, start, end in runs_of(known.astype(np.int64)) if not is_known]
+    longest = sorted(sorted(runs, key=lambda run: run[0] - run[1])[:MOST_REGIONS])
+    rows = np.array([0, *(row for run in longest for row in run), len(known) - 1])
+    positions = _positions(time, np.minimum(rows, len(known) - 1))[1:-1]
+    return list(zip(positions[::2], positions[1::2], strict=True))
 
 
 def _short(value: float) -> float:
