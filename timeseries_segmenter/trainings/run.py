@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -24,6 +25,7 @@ from timeseries_segmenter.project.labelled_task import (
 from timeseries_segmenter.project.left_out import MOST_NAMED, LeftOut, lacking, reasons, why_away
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.prediction import pair_segmenters
+from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.project.training import ModelTraining, train_model
 from timeseries_segmenter.report.builder import reported
 from timeseries_segmenter.report.content import Unlabelled
@@ -55,6 +57,63 @@ class Outcome:
     further_away: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What a run has to learn from, and the project's model `before` it; `began` and `ended` in seconds."""
+
+    project: int
+    title: str
+    config_text: str
+    config: LabelConfig
+    labelled: Mapping[str, Sequence[LabelledTask]]
+    left_out: Sequence[LeftOut]
+    before: Model | None
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+    @property
+    def tasks(self) -> list[TaskId]:
+        return task_ids(self.labelled)
+
+    @property
+    def skipped(self) -> list[str]:
+        return shortened(reasons(self.left_out))
+
+    @property
+    def remarks(self) -> list[str]:
+        return shortened([*self.config.unusable, *remarks_on(self.labelled)])
+
+    @property
+    def card_before(self) -> Card:
+        return self.before.card if self.before else Card()
+
+    @property
+    def lacks(self) -> set[tuple[TaskId, str]]:
+        """Tasks that are left out, each with a pair that it is left out of."""
+        return lacking(self.left_out)
+
+    @property
+    def lacks_no_less(self) -> bool:
+        """Whether all is left out that the version before lacks."""
+        lacked = self.card_before.left_out
+        return lacked is not None and self.lacks >= set(lacked)
+
+    @property
+    def away(self) -> str:
+        """Why some tasks may be read later; empty if none may."""
+        return why_away(self.left_out)
+
+    @property
+    def further_away(self) -> bool:
+        """Whether tasks are away that the version before did not lack."""
+        passing = lacking(each for each in self.left_out if each.passing)
+        return not passing <= set(self.card_before.left_out or ())
+
+
 class TrainingRun:
     """Trains projects with one set of settings."""
 
@@ -78,6 +137,16 @@ class TrainingRun:
         can't be read is left out, and named in the outcome. `only_for_tasks`: learn only if tasks can be
         read that the project's model lacks.
         """
+        fetched = self._fetch(project, observer)
+        if only_for_tasks and fetched.before and fetched.lacks_no_less:
+            logger.info("project %d: no further task can be read; its model stays", project)
+            return Outcome(fetched.before.version, fetched.skipped, is_new=False, away=fetched.away)
+        start = fetched.before if self._settings.warm_start and not from_scratch else None
+        training = self._train(fetched, start, observer)
+        version = self._save(fetched, training, observer)
+        return Outcome(version, fetched.skipped, away=fetched.away, further_away=fetched.further_away)
+
+    def _fetch(self, project: int, observer: Observer) -> "_Fetched":
         began = time.monotonic()
         observer.on_step(Step.FETCHING)
         studio_project = self._label_studio.project(project)
@@ -86,54 +155,64 @@ class TrainingRun:
             logger.warning("project %d: %s", project, remark)
         before = self._before(project)
         labelled, left_out = self._labelled(project, config)
-        tasks, skipped = task_ids(labelled), shortened(reasons(left_out))
-        remarks = shortened([*config.unusable, *remarks_on(labelled)])
-        card_before = before.card if before else Card()
-        lacked_before = None if card_before.left_out is None else set(card_before.left_out)
-        lacks = lacking(left_out)
-        away = why_away(left_out)
-        if only_for_tasks and before and lacked_before is not None and lacks >= lacked_before:
-            logger.info("project %d: no further task can be read; its model stays", project)
-            return Outcome(before.version, skipped, is_new=False, away=away)
-        log_news(project, "left out of the training", skipped, card_before.skipped)
-        log_news(project, "learned as far as possible", remarks, card_before.remarks)
-        fetched = time.monotonic()
-        log_step(project, "fetch", f"{len(tasks)} tasks, {len(left_out)} left out", fetched - began)
-        start = before if self._settings.warm_start and not from_scratch else None
+        return _Fetched(
+            project,
+            studio_project.title,
+            studio_project.label_config,
+            config,
+            labelled,
+            left_out,
+            before,
+            began,
+            time.monotonic(),
+        )
+
+    def _train(self, fetched: "_Fetched", start: Model | None, observer: Observer) -> ModelTraining:
+        project, known = fetched.project, fetched.card_before
+        log_news(project, "left out of the training", fetched.skipped, known.skipped)
+        log_news(project, "learned as far as possible", fetched.remarks, known.remarks)
+        what = f"{len(fetched.tasks)} tasks, {len(fetched.left_out)} left out"
+        log_step(project, "fetch", what, fetched.seconds)
+        began = time.monotonic()
         try:
-            training = train_model(labelled, config, self._settings, start, observer, card_before.searches)
+            training = train_model(
+                fetched.labelled, fetched.config, self._settings, start, observer, known.searches
+            )
         except TrainingError as error:
-            raise _with_those_away(error, away) from error
-        trained = time.monotonic()
-        fitting = trained - fetched - training.check_seconds
+            raise _with_those_away(error, fetched.away) from error
         epochs = sum(each.fitted.epochs for each in training.pairs.values())
-        log_step(project, "fit", f"{epochs} epochs", fitting)
-        log_step(project, "check", f"{sum(map(len, training.folds.values()))} folds", training.check_seconds)
+        folds = sum(map(len, training.folds.values()))
+        log_step(project, "fit", f"{epochs} epochs", time.monotonic() - began - training.check_seconds)
+        log_step(project, "check", f"{folds} folds", training.check_seconds)
+        return training
+
+    def _save(self, fetched: "_Fetched", training: ModelTraining, observer: Observer) -> str:
+        """Report what was learned, and make it the project's newest version."""
+        trained, project = time.monotonic(), fetched.project
         card = Card(
             project=project,
-            title=studio_project.title,
+            title=fetched.title,
             created_at=datetime.now(UTC).replace(microsecond=0),
-            label_config=studio_project.label_config,
-            tasks=tasks,
-            skipped=skipped,
-            left_out=sorted(lacks, key=str),
-            remarks=remarks,
+            label_config=fetched.config_text,
+            tasks=fetched.tasks,
+            skipped=fetched.skipped,
+            left_out=sorted(fetched.lacks, key=str),
+            remarks=fetched.remarks,
             seconds={
-                "fetching": round(fetched - began, 2),
-                "fitting": round(fitting, 2),
+                "fetching": round(fetched.seconds, 2),
+                "fitting": round(trained - fetched.ended - training.check_seconds, 2),
                 "checking": round(training.check_seconds, 2),
             },
         )
-        unlabelled = self._unlabelled(project, config, training)
-        model = reported(training, card, before.card if before else None, unlabelled)
+        unlabelled = self._unlabelled(project, fetched.config, training)
+        model = reported(training, card, fetched.before.card if fetched.before else None, unlabelled)
         reported_at = time.monotonic()
         log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", reported_at - trained)
         observer.on_step(Step.SAVING)
         version = self._store.save(project, model)
         log_step(project, "save", version, time.monotonic() - reported_at, version=version)
-        log_model(project, version, training, model.card, time.monotonic() - began)
-        further = not lacking(each for each in left_out if each.passing) <= (lacked_before or set())
-        return Outcome(version, skipped, away=away, further_away=further)
+        log_model(project, version, training, model.card, time.monotonic() - fetched.began)
+        return version
 
     def _before(self, project: int) -> Model | None:
         """The project's model with its folds, for a warm start."""
