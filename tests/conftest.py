@@ -56,8 +56,6 @@ def endings(_no_worker_left: None) -> Iterator[list[TrainingPolicy]]:
     queues: list[TrainingPolicy] = []
     yield queues
     for policy in queues:
-        policy.stop_looking()
-    for policy in queues:
         process = policy.workers
         assert isinstance(process, WorkerProcess)
         while (supervisor := process._supervisor) and supervisor.is_alive():

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -62,7 +63,6 @@ class TrainingPolicy:
         self._model_dir = settings.model_dir
         self._late = LateEvents(self.queue.folder)
         self._log_once = OnceLogger(logger)
-        self._ended = threading.Event()
 
     def count(self, project: int, event: str) -> Job | None:
         """Count an event; returns the queued job once enough have come, at once for START_TRAINING.
@@ -98,12 +98,9 @@ class TrainingPolicy:
         self.look()
         threading.Thread(target=self._keep_looking, name="lookout", daemon=True).start()
 
-    def stop_looking(self) -> None:
-        """Look no more."""
-        self._ended.set()
-
     def _keep_looking(self) -> None:
-        while not self._ended.wait(LOOK):
+        while True:
+            time.sleep(LOOK)
             try:
                 self.look()
                 self._log_once.forget(self)
