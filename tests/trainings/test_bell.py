@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 from rq import Callback
 
-from tests.support import recorded
+from tests.support import levels, recorded
 from tests.support.http_server import Reply, Request
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
 from tests.support.need import need
@@ -124,6 +124,23 @@ def test_workers_train_one_project_at_a_time_and_different_ones_side_by_side(
         assert in_state(policy, State.FAILED, project).error == "cancelled"
     wait_for(lambda: not any(policy.queue.read(project).job_in(State.STARTED) for project in (3, 4)))
     assert ModelStore(settings).projects() == []
+
+
+def test_a_search_waits_until_nothing_else_is_trained(
+    policy: TrainingPolicy, start_worker: StartWorker, studio: LabelStudioServer
+) -> None:
+    for seed in range(4):
+        studio.add_task(3, levels.data(seed), levels.drawn(seed))
+    start_worker(HIDDEN_SIZE="128")
+    policy.count(3, CREATED)
+    wait_for(lambda: (search := policy.queue.read(3).search) and search.candidate)
+    policy.count(4, CREATED)
+    trained = in_state(policy, State.FINISHED, 4)
+    search = wait_for(
+        lambda: (search := policy.queue.read(3).search) and search.state is State.FINISHED and search
+    )
+    assert need(trained.ended_at) <= need(search.started_at)
+    assert search.attempts == 1
 
 
 def test_the_training_behind_another_follows_it_at_once(

@@ -14,9 +14,9 @@ from tests.support.models import of_one_pair, unpack_former
 from tests.support.need import need
 from tests.support.processes import small_disk
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.project.card import Metrics, PairCard
+from timeseries_segmenter.project.card import Metrics, PairCard, RecipeSearch, RecipeTrial
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.trainings.job import AFTER_FAILURE, Job, Progress, State
+from timeseries_segmenter.trainings.job import AFTER_FAILURE, Candidate, Job, Progress, State
 from timeseries_segmenter.web.backend import Backend
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
@@ -446,6 +446,92 @@ def test_figures_of_versions_are_read_once(
     monkeypatch.setattr(model_store, "read_card", lambda path: pytest.fail(f"{path} is read again"))
     (given,) = client.get("/projects").get_json()["projects"]
     assert len(given["versions"]) == len(versions)
+
+
+def searching(backend: Backend, project: int = 47) -> None:
+    """A search runs, after a training run that ended well."""
+    queued(backend, project)
+    started(backend, project)
+    with backend.policy.queue.change(project) as trainings:
+        trainings.finish(trainings.jobs[-1], "p47-v3", [], 1.0)
+        trainings.plan_search(4, asked=False)
+        need(trainings.search).start("host:7")
+
+
+def change_search(backend: Backend, **changes: Any) -> None:
+    with backend.policy.queue.change(47) as trainings:
+        trainings.search = need(trainings.search).model_copy(update=changes)
+
+
+@pytest.mark.usefixtures("versions")
+def test_a_search_that_runs_says_what_it_tries(client: FlaskClient, backend: Backend) -> None:
+    searching(backend)
+    change_search(backend, step="searching", candidate=Candidate(name="longer", number=2, most=5))
+    page = look(client)
+    shown = card(page, 47)
+    assert status(shown) == "searching"
+    assert text(page.get_element_by_id("summary")) == "1 searching"
+    (block,) = shown.find_class("search")
+    assert re.match(r"searching since .* UTC: recipe 2 of 5, longer", text(block))
+    assert buttons(shown).keys() == {"Train", "Cancel", "Roll"}
+    (given,) = client.get("/projects").get_json()["projects"]
+    assert (given["status"], given["state"]) == ("searching", "finished")  # the project is not in training
+    assert given["search"]["candidate"] == {"name": "longer", "number": 2, "most": 5}
+    assert shown.get("data-mark").endswith(given["search_mark"])
+    training = client.get("/projects/47/training").get_json()
+    assert (training["state"], training["search"]["state"]) == ("finished", "started")
+    queued(backend, 47)
+    assert status(card(look(client), 47)) == "waiting"
+    client.post("/projects/47/training/cancel")
+    assert "stopping the search" in text(card(look(client), 47))
+
+
+def test_what_came_of_a_search_is_shown_with_what_was_tried(
+    client: FlaskClient, backend: Backend, versions: list[str]
+) -> None:
+    searching(backend)
+    trials = [
+        RecipeTrial(name="the recipe that is set", f1=0.7, macro_f1=0.8, seconds=3.14),
+        RecipeTrial(
+            name=HOSTILE, f1=0.75, macro_f1=0.82, difference=0.05, noise=0.02, seconds=4, better=True
+        ),
+    ]
+    found = RecipeSearch(tasks=4, searched_at=datetime.now(UTC), trials=trials)
+    with backend.policy.queue.change(47) as trainings:
+        trainings.end_search(need(trainings.search), {"label:ts": found}, versions[2])
+    shown = card(look(client), 47)
+    assert status(shown) == "trained"
+    (block,) = shown.find_class("search")
+    assert text(block.xpath("./summary")[0]).startswith("Search: v3 has a better recipe")
+    rows = [[text(cell) for cell in row.xpath("./th | ./td")] for row in block.xpath(".//tbody/tr")]
+    assert rows == [
+        ["the recipe that is set", "0.700", "0.800", "", "3.1"],
+        [f"{HOSTILE} better", "0.750", "0.820", "+0.050 ± 0.020", "4.0"],
+    ]
+
+
+@pytest.mark.usefixtures("versions")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"state": State.QUEUED}, "A search for a better recipe follows once nothing else is trained."),
+        ({"state": State.FAILED, "error": "no memory"}, "The search for a better recipe failed: no memory"),
+        (
+            {"state": State.FAILED, "error": "cancelled", "cancelled": True},
+            "The search for a better recipe was cancelled.",
+        ),
+    ],
+)
+def test_a_search_that_waits_or_failed_leaves_the_project_trained(
+    client: FlaskClient, backend: Backend, changes: dict[str, Any], words: str
+) -> None:
+    searching(backend)
+    change_search(backend, **changes)
+    shown = card(look(client), 47)
+    assert status(shown) == "trained"
+    assert words in text(shown)
+    assert "Cancel" not in buttons(shown)
+    assert client.get("/projects/47/training").get_json()["last_error"] is None
 
 
 # what is done

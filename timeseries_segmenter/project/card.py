@@ -12,6 +12,7 @@ from timeseries_segmenter.labeling.pair_settings import Unlabeled
 from timeseries_segmenter.project.task import TaskId
 
 DIGITS = 4  # of metrics
+SEARCH_GROWTH = 1.5  # of the number of annotated tasks, after which a search is worth repeating
 OVERLAP = "50"  # percent; the segment F1 that is shown
 
 Rounded = Annotated[float, AfterValidator(lambda metric: round(metric, DIGITS))]

@@ -17,13 +17,11 @@ from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.schedule import WARMUP
 from timeseries_segmenter.learning.search import LEAST_EXAMPLES, SearchResult, search
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.project.card import RecipeSearch, RecipeTrial
+from timeseries_segmenter.project.card import SEARCH_GROWTH, RecipeSearch, RecipeTrial
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-GROWTH = 1.5  # of the number of annotated tasks, after which it is worth to search again
 
 _FIELDS = tuple(field.name for field in fields(Recipe))
 
@@ -64,7 +62,7 @@ def recipes(
 
 def search_is_due(tasks: int, last: RecipeSearch | None) -> bool:
     """Whether it is worth to search with so many annotated tasks of a pair, after the `last` search."""
-    return tasks >= (LEAST_EXAMPLES if last is None else GROWTH * last.tasks)
+    return tasks >= (LEAST_EXAMPLES if last is None else SEARCH_GROWTH * last.tasks)
 
 
 def search_recipes(

@@ -8,11 +8,15 @@ from uuid import uuid4
 
 from pydantic import BaseModel, Field, PrivateAttr
 
+from timeseries_segmenter.project.card import SEARCH_GROWTH, RecipeSearch
+
 FORMAT = 2  # of state files; earlier ones had no number, and are read too
 START_TRAINING = "START_TRAINING"  # the event of a person who asks for a training run
 LEFT_OUT = "TASKS_LEFT_OUT"  # the event of a job that waits for tasks which could not be read
+SEARCH = "SEARCH"  # the event of a job that searches for a better recipe, behind all training runs
 CANCELLED = "cancelled"  # the error of a job that a person took back
 JOBS_KEPT = 20
+MOST_SEARCHES = 3  # tries; no model depends on it
 
 MINUTE, HOUR = 60, 3600
 # seconds before each further try; the last one repeats
@@ -41,14 +45,23 @@ class Progress(BaseModel):
     min_f1: float
 
 
+class Candidate(BaseModel):
+    """The recipe that a running search tries: the `number`th of `most`, counted from 1."""
+
+    name: str
+    number: int
+    most: int
+
+
 class Job(BaseModel):
-    """A training run of a project: queued, started or ended.
+    """A training run of a project, or a search for a better recipe: queued, started or ended.
 
     `updates` counts the events that it answers. `attempts` counts the processes that took it up,
     without those that put it back. `step` says what a started job is doing. A job that
     is tried again is queued: `error` is why the last try failed, at `failed_at`, and no try begins
     before `not_before`. `left_out_tries` counts the runs in a row that had to leave the same tasks out,
-    for a reason that may pass.
+    for a reason that may pass. `tasks` are those annotated when a search was planned, `candidate` is what it
+    tries, and `searched` what came of it for each pair.
     """
 
     id: str
@@ -69,6 +82,19 @@ class Job(BaseModel):
     error: str | None = None
     skipped: list[str] = Field(default_factory=list)
     left_out_tries: int = 0
+    tasks: int = 0
+    candidate: Candidate | None = None
+    searched: dict[str, RecipeSearch] = Field(default_factory=dict)
+
+    @property
+    def is_search(self) -> bool:
+        """Whether the job searches for a better recipe."""
+        return self.event == SEARCH
+
+    @property
+    def kind(self) -> str:
+        """What the log calls it."""
+        return "search" if self.is_search else "training"
 
     @property
     def waits_for_tasks(self) -> bool:
@@ -86,6 +112,10 @@ class Job(BaseModel):
         self.error = self.not_before = self.failed_at = None
         self.attempts += 1
 
+    def put_back(self) -> None:
+        """Queue the job again that its worker could not end."""
+        self.state, self.step, self.progress, self.candidate = State.QUEUED, None, None, None
+
     @property
     def due(self) -> datetime:
         """When a queued job may be started."""
@@ -99,7 +129,7 @@ class Job(BaseModel):
     def wait(self, error: str, seconds: float) -> None:
         """Queue the job for a further try after a pause; `error` is why the last one failed."""
         now = _now()
-        self.state, self.step, self.progress = State.QUEUED, None, None
+        self.put_back()
         self.error, self.failed_at = error, now
         self.not_before = now + timedelta(seconds=seconds)
 
@@ -117,7 +147,8 @@ class ProjectTrainings(BaseModel):
     """A project's jobs, oldest first, and the events counted since the newest of them was queued.
 
     `outcomes` counts all jobs that ended, by outcome, including those that are no longer kept; `seconds`
-    is the time they took together.
+    is the time they took together. `search` is the last search for a better recipe, which is none of `jobs`
+    and is in no count of them.
     """
 
     format: int = FORMAT
@@ -126,6 +157,7 @@ class ProjectTrainings(BaseModel):
     jobs: list[Job] = Field(default_factory=list)
     outcomes: Counter[str] = Field(default_factory=Counter)
     seconds: float = 0.0
+    search: Job | None = None
     _problem: str | None = PrivateAttr(None)
 
     @classmethod
@@ -145,13 +177,31 @@ class ProjectTrainings(BaseModel):
         return next((job for job in self.jobs if job.state is state), None)
 
     @property
+    def queued(self) -> list[Job]:
+        """What waits: a training run, and behind it a search."""
+        jobs = (self.job_in(State.QUEUED), self.search)
+        return [job for job in jobs if job and job.state is State.QUEUED]
+
+    @property
+    def next_due(self) -> Job | None:
+        """What may be started: the training run, or else the search."""
+        return next((job for job in self.queued if job.is_due), None)
+
+    @property
+    def started(self) -> Job | None:
+        """The training run or the search that runs."""
+        searches = self.search is not None and self.search.state is State.STARTED
+        return self.job_in(State.STARTED) or (self.search if searches else None)
+
+    @property
     def newest(self) -> Job | None:
-        """The started job, or else the last one that was queued."""
+        """The started training run, or else the last one that was queued."""
         return self.job_in(State.STARTED) or (self.jobs[-1] if self.jobs else None)
 
     def job(self, identity: str) -> Job | None:
         """The job with that id."""
-        return next((job for job in self.jobs if job.id == identity), None)
+        jobs = [*self.jobs, *([self.search] if self.search else [])]
+        return next((job for job in jobs if job.id == identity), None)
 
     def enqueue(self, event: str) -> Job:
         """Return a queued job: the one that waits already, or a new one."""
@@ -167,8 +217,8 @@ class ProjectTrainings(BaseModel):
         return job
 
     def cancel(self) -> list[Job]:
-        """Take back the queued job, and ask the started one to stop; returns both."""
-        jobs = [job for job in self.jobs if job.state in (State.QUEUED, State.STARTED)]
+        """Take back what is queued, and ask what is started to stop; returns all of it."""
+        jobs = [*([self.started] if self.started else []), *self.queued]
         for job in jobs:
             job.cancelled = True
             if job.state is State.QUEUED:
@@ -205,6 +255,25 @@ class ProjectTrainings(BaseModel):
         job.left_out_tries += 1
         job.wait(reason, pause_after(job.left_out_tries, AFTER_FAILURE))
 
+    def plan_search(self, tasks: int, *, asked: bool) -> None:
+        """Queue a search, behind all training runs, for a pair with so many annotated tasks; 0: none is due.
+
+        One that failed or was cancelled is not repeated until the tasks have grown by half, unless a person
+        `asked` for the training run.
+        """
+        last = self.search
+        if last and last.state is State.QUEUED:
+            last = self.search = None  # planned anew
+        given_up = last and last.state is State.FAILED and tasks < SEARCH_GROWTH * last.tasks
+        if tasks and (asked or not given_up):
+            self.search = self._job(SEARCH)
+            self.search.tasks = tasks
+
+    def end_search(self, job: Job, searched: dict[str, RecipeSearch], version: str | None) -> None:
+        """Record what a search came to, and the version that it led to, if any."""
+        job.searched, job.version = searched, version
+        self._end(job, State.FINISHED, 0)
+
     def fail(self, job: Job, error: str, seconds: float = 0) -> None:
         """Record why the run made no model. Its events count again, so that the next job trains."""
         job.error = error
@@ -214,8 +283,8 @@ class ProjectTrainings(BaseModel):
 
     def requeue(self, job: Job) -> None:
         """Queue a job again that its worker put back, or leave it to the job queued after it."""
-        if self.job_in(State.QUEUED) is None:
-            job.state, job.step, job.progress = State.QUEUED, None, None
+        if job.is_search or self.job_in(State.QUEUED) is None:
+            job.put_back()
         else:
             self._hand_over(job, "interrupted")
 
@@ -228,6 +297,12 @@ class ProjectTrainings(BaseModel):
             self.fail(job, CANCELLED, seconds)
             return
         pause = pause_after(job.attempts, pauses)
+        if job.is_search:
+            if job.attempts < MOST_SEARCHES:
+                job.wait(error, pause)
+            else:
+                self.fail(job, error)
+            return
         behind = self.job_in(State.QUEUED)
         if behind is None:
             self.seconds += seconds
@@ -239,9 +314,12 @@ class ProjectTrainings(BaseModel):
         self._hand_over(job, error, seconds)
 
     def _append(self, event: str) -> Job:
-        job = Job(id=f"{self.project}-{uuid4().hex[:12]}", event=event, queued_at=_now())
+        job = self._job(event)
         self.jobs = [*self.jobs[1 - JOBS_KEPT :], job]
         return job
+
+    def _job(self, event: str) -> Job:
+        return Job(id=f"{self.project}-{uuid4().hex[:12]}", event=event, queued_at=_now())
 
     def _hand_over(self, job: Job, error: str, seconds: float = 0) -> None:
         behind = self.job_in(State.QUEUED)
@@ -252,7 +330,9 @@ class ProjectTrainings(BaseModel):
         self.fail(job, f"{error}; the job queued after it takes its place", seconds)
 
     def _end(self, job: Job, state: State, seconds: float) -> None:
-        job.state, job.step, job.ended_at = state, None, _now()
+        job.state, job.step, job.candidate, job.ended_at = state, None, None, _now()
+        if job.is_search:
+            return
         self.outcomes[CANCELLED if job.cancelled and state is State.FAILED else state.value] += 1
         self.seconds += seconds
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, suppress
 from filelock import Timeout
 
 from timeseries_segmenter.learning.observer import Epoch, Observer, Step
-from timeseries_segmenter.trainings.job import Job, Progress, ProjectTrainings
+from timeseries_segmenter.trainings.job import Candidate, Job, Progress, ProjectTrainings
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ PROGRESS_INTERVAL = 0.5  # seconds; nobody reads faster
 
 
 class JobObserver(Observer):
-    """Writes each step, and the newest epoch, into the running job that `change` gives.
+    """Writes each step, the newest epoch, and what a search tries, into the running job that `change` gives.
 
     What `change` can't lock in time is not shown, which costs nothing.
     """
@@ -31,6 +31,10 @@ class JobObserver(Observer):
     def on_step(self, step: Step) -> None:
         with suppress(Timeout), self._change() as (_, running):
             running.step = step
+
+    def on_candidate(self, name: str, number: int, most: int) -> None:
+        with suppress(Timeout), self._change() as (_, running):
+            running.candidate = Candidate(name=name, number=number, most=most)
 
     def on_epoch(self, epoch: Epoch) -> None:
         scores = epoch.scores

@@ -90,7 +90,7 @@ class JobQueue:
         trainings.format = FORMAT
         content = trainings.model_dump_json(indent=1)
         marker = self._waiting / str(project)
-        waits = trainings.job_in(State.QUEUED) is not None
+        waits = bool(trainings.queued)
         # the marker first: one without a job is harmless, a job without one waits until it is noticed
         if waits and not marker.exists():
             marker.touch()
@@ -140,16 +140,21 @@ class JobQueue:
         for path in self._waiting.glob("*"):
             if not NUMBER.fullmatch(path.name):
                 self._log_once(path, f"{path} is not a project's number; it is ignored: remove it")
-            elif job := self._look(int(path.name)).job_in(State.QUEUED):
-                found.append((job.due, int(path.name)))
+            elif jobs := self._look(int(path.name)).queued:
+                found.append((min(job.due for job in jobs), int(path.name)))
         return [project for _, project in sorted(found)]
 
     def waiting(self) -> list[int]:
-        """Projects with a queued job that is due, the one that waits longest first."""
-        return [project for project in self.queued() if self._is_due(project)]
+        """Projects with a queued job that is due, the one that waits longest first.
+
+        A search is due only while no training run is, of whatever project.
+        """
+        due = [(project, job) for project in self.queued() if (job := self._look(project).next_due)]
+        trained = [project for project, job in due if not job.is_search]
+        return trained or [project for project, _ in due]
 
     def overdue(self, seconds: float) -> list[int]:
-        """Projects with a queued job that has been due for so many seconds."""
+        """Projects with a queued training run that has been due for so many seconds."""
         since = datetime.now(UTC) - timedelta(seconds=seconds)
         jobs = ((project, self._look(project).job_in(State.QUEUED)) for project in self.queued())
         return [project for project, job in jobs if job and job.due < since]
@@ -172,7 +177,7 @@ class JobQueue:
         found = []
         for project in self.projects():
             try:
-                if self._look(project).job_in(State.STARTED) and not self.is_trained(project):
+                if self._look(project).started and not self.is_trained(project):
                     found.append(project)
             except OSError as error:
                 self._log_once(project, f"project {project}: its training lock can't be checked: {error}")
@@ -188,7 +193,7 @@ class JobQueue:
         for project in self.interrupted():
             try:
                 with self.only_one(project), self.change(project) as trainings:
-                    while job := trainings.job_in(State.STARTED):
+                    while job := trainings.started:
                         own = worker is not None and job.worker == worker
                         found += own
                         trainings.try_again(job, reason if own else INTERRUPTED, AFTER_KILL)
@@ -204,17 +209,13 @@ class JobQueue:
 
     def _mark_again(self) -> None:
         for project in self.projects():
-            if not self._look(project).job_in(State.QUEUED) or (self._waiting / str(project)).exists():
+            if not self._look(project).queued or (self._waiting / str(project)).exists():
                 continue
             try:
                 with self.change(project, LOOK_PATIENCE):
                     logger.warning("project %d: its queued job had been forgotten", project)
             except (OSError, StateError) as error:
                 self._log_once(project, f"project {project}: its queued job can't be marked: {error}")
-
-    def _is_due(self, project: int) -> bool:
-        job = self._look(project).job_in(State.QUEUED)
-        return job is not None and job.is_due
 
     def _look(self, project: int) -> ProjectTrainings:
         """What `read` gives, from memory while the file is the same; do not change it."""

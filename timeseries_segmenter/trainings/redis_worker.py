@@ -13,7 +13,6 @@ from rq.job import Job
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.settings import Settings, read_settings
-from timeseries_segmenter.trainings.job import State
 from timeseries_segmenter.trainings.known_projects import KnownProjects
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
@@ -72,7 +71,7 @@ class TrainingWorker(Worker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a project's job and nothing else, whatever is in Redis."""
         if is_training(job):
-            if self._queue.read(job.args[0]).job_in(State.QUEUED) is None:
+            if not self._queue.read(job.args[0]).queued:
                 job.delete()  # forgotten, or trained already: no process for it
             else:
                 super().execute_job(job, queue)

@@ -14,7 +14,7 @@ from timeseries_segmenter.errors import (
 )
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
-from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.project.card import Card, RecipeSearch
 from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
     read_labelled_tasks,
@@ -25,6 +25,7 @@ from timeseries_segmenter.project.labelled_task import (
 from timeseries_segmenter.project.left_out import MOST_NAMED, LeftOut, lacking, reasons, why_away
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.prediction import pair_segmenters
+from timeseries_segmenter.project.recipes import recipes, search_is_due, search_recipes
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.project.training import ModelTraining, train_model
 from timeseries_segmenter.report.builder import reported
@@ -47,7 +48,7 @@ class Outcome:
 
     `is_new`: the run made it, else it is the one from before. `away`: why some tasks may be read later;
     empty if none is left out for such a reason. `further_away`: the version before didn't lack all
-    of them.
+    of them. `searchable` are the annotated tasks of the largest pair for which a search is due; 0 for none.
     """
 
     version: str
@@ -55,6 +56,15 @@ class Outcome:
     is_new: bool = True
     away: str = ""
     further_away: bool = False
+    searchable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOutcome:
+    """What a search came to for each pair, and the version that it led to; None if nothing was better."""
+
+    searched: dict[str, RecipeSearch]
+    version: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,16 @@ class _Fetched:
     @property
     def card_before(self) -> Card:
         return self.before.card if self.before else Card()
+
+    def newest_searches(self, others: Mapping[str, RecipeSearch]) -> dict[str, RecipeSearch]:
+        """The last search of each pair: that of the model before, or a newer one of `others`."""
+        known = self.card_before.searches
+        newer = {
+            name: each
+            for name, each in others.items()
+            if name not in known or each.searched_at > known[name].searched_at
+        }
+        return known | newer
 
     @property
     def lacks(self) -> set[tuple[TaskId, str]]:
@@ -130,21 +150,68 @@ class TrainingRun:
         *,
         from_scratch: bool = False,
         only_for_tasks: bool = False,
+        searches: Mapping[str, RecipeSearch] | None = None,
     ) -> Outcome:
         """Fetch, learn and save. Raises LabelStudioError, LabelConfigError, TrainingError.
 
         The run is a warm start from the project's model if that suits, unless `from_scratch`. A task that
         can't be read is left out, and named in the outcome. `only_for_tasks`: learn only if tasks can be
-        read that the project's model lacks.
+        read that the project's model lacks. `searches` are those that the project's model does not know,
+        because nothing was better.
         """
         fetched = self._fetch(project, observer)
         if only_for_tasks and fetched.before and fetched.lacks_no_less:
             logger.info("project %d: no further task can be read; its model stays", project)
             return Outcome(fetched.before.version, fetched.skipped, is_new=False, away=fetched.away)
         start = fetched.before if self._settings.warm_start and not from_scratch else None
-        training = self._train(fetched, start, observer)
+        training = self._train(fetched, start, fetched.newest_searches(searches or {}), observer)
         version = self._save(fetched, training, observer)
-        return Outcome(version, fetched.skipped, away=fetched.away, further_away=fetched.further_away)
+        due = [
+            len(each.tasks) for each in training.pairs.values() if self._is_due(len(each.tasks), each.search)
+        ]
+        return Outcome(
+            version,
+            fetched.skipped,
+            away=fetched.away,
+            further_away=fetched.further_away,
+            searchable=max(due, default=0),
+        )
+
+    def search(
+        self,
+        project: int,
+        observer: Observer = NOBODY,
+        searches: Mapping[str, RecipeSearch] | None = None,
+    ) -> SearchOutcome:
+        """Search for recipes that suit a project's tasks better, and train with them if there are any.
+
+        `searches` are as for `run`. Raises LabelStudioError, LabelConfigError, TrainingError; the latter also
+        if another version is served by the time that a new one could be.
+        """
+        fetched = self._fetch(project, observer)
+        config, before, known = fetched.config, fetched.before, fetched.newest_searches(searches or {})
+        if before is None:
+            raise TrainingError(f"project {project} has no model whose recipe could be improved")
+        segmenters = {
+            pair.name: segmenter
+            for pair in config.pairs
+            if (segmenter := before.segmenter(pair, config))
+            and self._is_due(len(fetched.labelled[pair.name]), known.get(pair.name))
+        }
+        began = time.monotonic()
+        found = search_recipes(fetched.labelled, config, segmenters, self._settings, observer)
+        for name, each in found.items():
+            logger.info("project %d: %s: %s", project, name, each.outcome, extra={"project": project})
+        log_step(project, "search", f"{len(found)} pairs", time.monotonic() - began)
+        if recipes(config, self._settings, known | found) == recipes(config, self._settings, known):
+            return SearchOutcome(found, None)
+        training = self._train(fetched, None, known | found, observer)
+        if self._store.version(project) != before.version:
+            raise TrainingError(f"{before.version} is not served any longer: its better recipe is given up")
+        return SearchOutcome(found, self._save(fetched, training, observer))
+
+    def _is_due(self, tasks: int, last: RecipeSearch | None) -> bool:
+        return self._settings.search_seconds > 0 and search_is_due(tasks, last)
 
     def _fetch(self, project: int, observer: Observer) -> "_Fetched":
         began = time.monotonic()
@@ -167,7 +234,13 @@ class TrainingRun:
             time.monotonic(),
         )
 
-    def _train(self, fetched: "_Fetched", start: Model | None, observer: Observer) -> ModelTraining:
+    def _train(
+        self,
+        fetched: "_Fetched",
+        start: Model | None,
+        searches: Mapping[str, RecipeSearch],
+        observer: Observer,
+    ) -> ModelTraining:
         project, known = fetched.project, fetched.card_before
         log_news(project, "left out of the training", fetched.skipped, known.skipped)
         log_news(project, "learned as far as possible", fetched.remarks, known.remarks)
@@ -176,7 +249,7 @@ class TrainingRun:
         began = time.monotonic()
         try:
             training = train_model(
-                fetched.labelled, fetched.config, self._settings, start, observer, known.searches
+                fetched.labelled, fetched.config, self._settings, start, observer, searches
             )
         except TrainingError as error:
             raise _with_those_away(error, fetched.away) from error

@@ -24,11 +24,13 @@ from timeseries_segmenter.trainings.queue import JobQueue, worker_name
 from timeseries_segmenter.trainings.stop import TrainingStopped, stopped_by
 
 if TYPE_CHECKING:
-    from timeseries_segmenter.trainings.run import Outcome
+    from timeseries_segmenter.trainings.run import Outcome, SearchOutcome
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 1.0  # seconds; another process may hold the lock for a look
+GRACE = 2.0  # seconds in which a worker that is free takes a training run, so that no search has to give way
+GIVES_WAY = "a training run waits"  # why a search ends
 PROGRESS_PATIENCE = 2.0  # seconds for the lock on a state; progress that is not shown costs nothing
 
 
@@ -53,8 +55,7 @@ class JobRunner:
 
     def _run_queued(self, project: int) -> bool:
         try:
-            queued = self._queue.read(project).job_in(State.QUEUED)
-            if queued is None or not queued.is_due:
+            if project not in self._queue.waiting():
                 return True
             # seconds, in which the job waits, and may be cancelled as one that does
             import timeseries_segmenter.trainings.run  # noqa: F401
@@ -68,30 +69,29 @@ class JobRunner:
 
     def _take(self, project: int) -> Job | None:
         with self._queue.change(project) as trainings:
-            job = trainings.job_in(State.QUEUED)
-            if job is None or not job.is_due:
-                return None
-            job.start(worker_name())
+            job = trainings.next_due
+            if job:
+                job.start(worker_name())
             return job
 
     def _run(self, project: int, job: Job) -> bool:
         import torch  # here: a worker that only waits does without
 
-        from timeseries_segmenter.trainings.run import TrainingRun
+        from timeseries_segmenter.trainings.run import SearchOutcome
 
         torch.set_num_threads(1)  # more gain nothing with networks of this size, and slow predictions down
-        logger.info("project %d: training %s started (%s)", project, job.id, job.event)
+        logger.info("project %d: %s %s started (%s)", project, job.kind, job.id, job.event)
         began = time.monotonic()
         try:
             with stopped_by(lambda: self._reason_to_stop(project, job, began)):
-                observer = JobObserver(project, lambda: self._changing(project, job, PROGRESS_PATIENCE))
-                outcome = TrainingRun(self._settings).run(
-                    project, observer, from_scratch=job.from_scratch, only_for_tasks=job.waits_for_tasks
-                )
+                outcome = self._outcome(project, job)
         except TrainingStopped as stopped:
             if stopped.reason is None:
-                self._put_back(project, job)
+                self._put_back(project, job, "this process has to end")
                 return False
+            if stopped.reason == GIVES_WAY:
+                self._put_back(project, job, GIVES_WAY)
+                return True
             self._try_again(project, job, stopped.reason, began, AFTER_TIMEOUT)
         except SegmenterError as error:
             if error.passing:
@@ -102,11 +102,32 @@ class JobRunner:
             advice = "look at the disk of MODEL_DIR and its access rights"
             self._try_again(project, job, f"{error}; {advice}", began)
         except Exception as error:  # whatever it is, the queue goes on and says so
-            logger.exception("project %d: training %s broke", project, job.id)
+            logger.exception("project %d: %s %s broke", project, job.kind, job.id)
             self._try_again(project, job, f"{type(error).__name__}: {error}; see the log", began)
         else:
-            self._finish(project, job, outcome, time.monotonic() - began)
+            if isinstance(outcome, SearchOutcome):
+                self._finish_search(project, job, outcome)
+            else:
+                self._finish(project, job, outcome, time.monotonic() - began)
         return True
+
+    def _outcome(self, project: int, job: Job) -> "Outcome | SearchOutcome":
+        from timeseries_segmenter.trainings.run import TrainingRun
+
+        run = TrainingRun(self._settings)
+        observer = JobObserver(project, lambda: self._changing(project, job, PROGRESS_PATIENCE))
+        last = self._queue.read(project).search
+        # a version that a search made says so in its card
+        searches = last.searched if last and last.version is None else {}
+        if job.is_search:
+            return run.search(project, observer, searches)
+        return run.run(
+            project,
+            observer,
+            from_scratch=job.from_scratch,
+            only_for_tasks=job.waits_for_tasks,
+            searches=searches,
+        )
 
     def _finish(self, project: int, job: Job, outcome: "Outcome", seconds: float) -> None:
         later: Job | None = None
@@ -118,11 +139,18 @@ class JobRunner:
                 trainings.finish(ended, outcome.version, outcome.skipped, seconds)
                 if outcome.away:
                     later = trainings.follow_up(ended, outcome.away, outcome.further_away)
+                if outcome.is_new:
+                    trainings.plan_search(outcome.searchable, asked=job.from_scratch)
         if later:
             logger.warning("project %d: next try %s: %s", project, _moment(later), outcome.away)
 
+    def _finish_search(self, project: int, job: Job, outcome: "SearchOutcome") -> None:
+        with self._changing(project, job) as (trainings, ended):
+            trainings.end_search(ended, outcome.searched, outcome.version)
+        logger.info("project %d: search %s ended: %s", project, job.id, outcome.version or "no new version")
+
     def _fail(self, project: int, job: Job, error: str, began: float) -> None:
-        logger.error("project %d: training %s failed: %s", project, job.id, error)
+        logger.error("project %d: %s %s failed: %s", project, job.kind, job.id, error)
         with self._changing(project, job) as (trainings, ended):
             trainings.fail(ended, error, time.monotonic() - began)
 
@@ -133,23 +161,35 @@ class JobRunner:
             trainings.try_again(ended, error, pauses, time.monotonic() - began)
         if ended.not_before:
             logger.error(
-                "project %d: training %s failed, next try %s: %s", project, job.id, _moment(ended), error
+                "project %d: %s %s failed, next try %s: %s",
+                project,
+                job.kind,
+                job.id,
+                _moment(ended),
+                error,
             )
         else:
-            logger.error("project %d: training %s failed: %s", project, job.id, ended.error)
+            logger.error("project %d: %s %s failed: %s", project, job.kind, job.id, ended.error)
 
     def _reason_to_stop(self, project: int, job: Job, began: float) -> str | None:
         limit = self._settings.training_timeout
         if time.monotonic() - began > limit:
             return f"took longer than TRAINING_TIMEOUT={limit} seconds; raise it, or lower TRAIN_EPOCHS"
-        running = self._queue.read(project).job(job.id)
-        return CANCELLED if running and running.cancelled else None
+        trainings = self._queue.read(project)
+        running = trainings.job(job.id)
+        if running and running.cancelled:
+            return CANCELLED
+        if job.is_search:
+            follows = trainings.next_due
+            if (follows and not follows.is_search) or self._queue.overdue(GRACE):
+                return GIVES_WAY
+        return None
 
-    def _put_back(self, project: int, job: Job) -> None:
+    def _put_back(self, project: int, job: Job, reason: str) -> None:
         with self._changing(project, job) as (trainings, running):
             running.attempts -= 1  # the training run did not fail by itself
             trainings.requeue(running)
-        logger.info("project %d: training %s is queued again, since this process has to end", project, job.id)
+        logger.info("project %d: %s %s is queued again: %s", project, job.kind, job.id, reason)
 
     @contextmanager
     def _changing(

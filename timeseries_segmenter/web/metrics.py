@@ -91,3 +91,8 @@ class TrainingCollector(Collector):
         ):
             jobs = sum(trainings.job_in(state) is not None for trainings in projects)
             yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=jobs)
+        searches = sum(
+            trainings.search is not None and trainings.search.state is State.STARTED for trainings in projects
+        )
+        text = "Projects for which a better recipe is searched."
+        yield GaugeMetricFamily(f"{PREFIX}_searches_running", text, value=searches)

@@ -20,6 +20,7 @@ class Status(StrEnum):
     WAITING = "waiting"
     TRAINING = "training"
     STOPPING = "stopping"
+    SEARCHING = "searching"
     TRAINED = "trained"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -27,6 +28,7 @@ class Status(StrEnum):
 
 
 ACTIVE = frozenset({Status.WAITING, Status.TRAINING, Status.STOPPING})
+SHOWN_OF_SEARCH = {"state", "step", "candidate", "searched", "version", "error", "started_at", "ended_at"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,15 @@ class ProjectOverview:
 
     @property
     def status(self) -> Status:
-        """What the newest job came to; a job that waits behind a running one does not count."""
+        """What the newest training run came to; one that waits behind a running one does not count.
+
+        A search counts while it runs, if no training run waits or runs.
+        """
         job = self.job
         if self.trainings.problem:
             return Status.BLOCKED
+        if self.searches and not (job and job.state in (State.QUEUED, State.STARTED)):
+            return Status.SEARCHING
         if job is None:
             return Status.TRAINED if self.served else Status.UNTRAINED
         if job.state is State.STARTED:
@@ -78,6 +85,25 @@ class ProjectOverview:
     def progress(self) -> Progress | None:
         """The newest epoch, while the training run is at epochs."""
         return self.job.progress if self.job and self.job.step in (None, Step.TRAINING) else None
+
+    @property
+    def search(self) -> Job | None:
+        """The last search for a better recipe, or the one that waits."""
+        return self.trainings.search
+
+    @property
+    def searches(self) -> bool:
+        """Whether a search runs."""
+        return self.search is not None and self.search.state is State.STARTED
+
+    @property
+    def search_mark(self) -> str:
+        """What a page shows of the search, for a script that looks whether it is still so."""
+        if self.search is None:
+            return ""
+        tried = self.search.candidate.number if self.search.candidate else 0
+        stops = "cancelled" if self.search.cancelled else ""
+        return f"{self.search.id} {self.search.state} {self.search.step or ''} {tried} {stops}"
 
     @property
     def is_active(self) -> bool:
@@ -129,6 +155,8 @@ class ProjectOverview:
             "updates": self.trainings.updates,
             "job": job.get("id"),
             "problem": self.trainings.problem,
+            "search": self.search.model_dump(mode="json", include=SHOWN_OF_SEARCH) if self.search else None,
+            "search_mark": self.search_mark,
             "attempts": job.get("attempts", 0),
             "progress": self.progress.model_dump() if self.progress else None,
             **{name: job.get(name) for name in ("state", "step", "error")},

@@ -26,8 +26,8 @@ function localMoments(root) {
 function mark(project) {
   const version = project.version === "untrained" ? "" : project.version;
   const waits = project.waits_behind ? "waits" : "";
-  const { status, job, updates, attempts, trouble } = project;
-  return [status, job ?? "", version, updates, waits, attempts, trouble ?? ""].join(" ");
+  const { status, job, updates, attempts, trouble, search_mark: search } = project;
+  return [status, job ?? "", version, updates, waits, attempts, trouble ?? "", search].join(" ");
 }
 
 function showProgress(card, project) {
@@ -115,7 +115,7 @@ async function ask() {
     const same = projects.filter((project) => cards.get(project.project)?.dataset.mark === mark(project));
     for (const project of same) showProgress(cards.get(project.project), project);
     if (same.length !== projects.length || same.length !== cards.size) await refresh();
-    const busy = projects.some((project) => ["waiting", "training", "stopping"].includes(project.status));
+    const busy = projects.some((project) => ["waiting", "training", "stopping", "searching"].includes(project.status));
     wait = Math.max(busy ? BUSY : IDLE, (performance.now() - began) * SHARE);
     failures = 0;
     lastAnswer = new Date();
