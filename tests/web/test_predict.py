@@ -326,11 +326,11 @@ def test_a_model_that_breaks_on_a_series_costs_one_task(
 ) -> None:
     predict_series, calls = Segmenter.predict, []
 
-    def second_breaks(segmenter: Segmenter, values: Any) -> Segmentation:
+    def second_breaks(segmenter: Segmenter, *series: Any) -> Segmentation:
         calls.append(1)
         if len(calls) == 2:
             raise RuntimeError("out of memory")
-        return predict_series(segmenter, values)
+        return predict_series(segmenter, *series)
 
     monkeypatch.setattr(Segmenter, "predict", second_breaks)
     assert [len(result["result"]) for result in predict(recorded.body(INLINE))] == [3, 0, 3]
