@@ -1,4 +1,4 @@
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from itertools import count
 
@@ -36,8 +36,9 @@ def run(
     seconds: float = 90,
     fixed: Collection[str] = (),
     observer: Observer = NOBODY,
+    clock: Callable[[], float] | None = None,
 ) -> SearchResult:
-    """A search on four series; by its clock, each look at it takes a second."""
+    """A search on four series; by default each look at the clock takes a second."""
     ticks = count()
     return search(
         [synthetic(seed) for seed in range(4)],
@@ -50,7 +51,7 @@ def run(
         candidates,
         fixed=fixed,
         observer=observer,
-        clock=lambda: next(ticks),
+        clock=clock or (lambda: next(ticks)),
     )
 
 
@@ -78,10 +79,20 @@ def test_a_recipe_is_tried_once_and_a_field_that_people_fixed_is_not_changed() -
 
 
 def test_a_candidate_that_would_not_fit_in_the_time_is_not_begun_and_is_named() -> None:
-    # the clock is looked at when the search begins, before and after a trial, and before each candidate
-    found = run(BIGGER, LONGER, steps=1, seconds=4)
+    # a look when the search begins, one before each candidate, and in a trial four: at both ends and per fold
+    found = run(BIGGER, LONGER, steps=1, seconds=10)
     assert [each.name for each in found.trials] == [AS_SET, "more units"]
     assert found.not_tried == ("longer windows",)
+
+
+def test_a_trial_ends_with_the_time() -> None:
+    (first,) = run(BIGGER, steps=1, seconds=2).trials
+    assert [each.true > 0 for each in first.matches] == [True, False, True, False]  # those of the first fold
+    # a second for each fold of the first trial, and four for one of the candidate, which is given up
+    moments = iter([0, 0, 1, 2, 2, 2, 2, 6, 6])
+    given_up = run(BIGGER, steps=1, seconds=5, clock=lambda: next(moments))
+    assert len(given_up.trials) == 1
+    assert given_up.not_tried == ("more units",)
 
 
 def test_candidates_are_observed() -> None:

@@ -94,20 +94,22 @@ def search(
 
     `folds` are those of `examples`, in their order, at least two. `fixed` are fields of the recipe that no
     candidate may change. A candidate is begun only if what is left of `seconds` by `clock`, the CPU's by
-    default, suffices for a trial as long as the longest so far.
+    default, suffices for a trial as long as the longest so far, and given up if it does not after all. If not
+    even the first trial ends in time, it is one of some of the folds.
     Raises TrainingError if no example holds a labelled row.
     """
     ends = clock() + seconds
     observer.on_step(Step.SEARCHING)
 
-    def measure(name: str, tried: Recipe, number: int) -> Trial:
+    def measure(name: str, tried: Recipe, number: int) -> tuple[Trial, bool]:
+        """A trial, and whether it came to its end in time."""
         observer.on_candidate(name, number, 1 + len(candidates))
         began = clock()
         prepared = Prepared.from_examples(examples, label_sets, channels, tried)
-        matches, macro_f1 = _cross_validate(prepared, folds, steps)
-        return Trial(name, tried, matches, macro_f1, clock() - began)
+        matches, macro_f1, whole = _cross_validate(prepared, folds, steps, lambda: clock() < ends)
+        return Trial(name, tried, matches, macro_f1, clock() - began), whole
 
-    best = measure(AS_SET, recipe, 1)
+    best, _ = measure(AS_SET, recipe, 1)
     trials, not_tried = [best], []
     for number, candidate in enumerate(candidates, 2):
         changed = candidate.change(best.recipe)
@@ -116,10 +118,13 @@ def search(
         if clock() + max(each.seconds for each in trials) > ends:
             not_tried.append(candidate.name)
             continue
-        trial = compared(measure(candidate.name, changed, number), best)
-        trials.append(trial)
-        if trial.better:
-            best = trial
+        trial, whole = measure(candidate.name, changed, number)
+        if not whole:
+            not_tried.append(candidate.name)
+            continue
+        trials.append(compared(trial, best))
+        if trials[-1].better:
+            best = trials[-1]
     return SearchResult(tuple(trials), tuple(not_tried))
 
 
@@ -134,14 +139,18 @@ def compared(trial: Trial, best: Trial) -> Trial:
 
 
 def _cross_validate(
-    prepared: Prepared, folds: Sequence[int], steps: int
-) -> tuple[tuple[Matches, ...], float]:
-    """Matches of each example by the network of its fold, and the macro F1 of all rows."""
+    prepared: Prepared, folds: Sequence[int], steps: int, in_time: Callable[[], bool]
+) -> tuple[tuple[Matches, ...], float, bool]:
+    """Matches of each example by the network of its fold, the macro F1 of all rows, and whether that is all.
+
+    Folds that are left when the time is over have no matches.
+    """
+    names = sorted(set(folds))
     classes = prepared.dimensions.classes
     matches = [Matches()] * len(folds)
     confusion = np.zeros((classes, classes), np.int64)
     with torch.random.fork_rng():
-        for fold in sorted(set(folds)):
+        for fold in names:
             held_out = {place for place, other in enumerate(folds) if other == fold}
             rest = prepared.without(held_out)
             network, _ = optimise(rest, None, PlannedSchedule(LEARNING_RATE, steps))
@@ -153,7 +162,9 @@ def _cross_validate(
                 confusion += confusion_matrix(
                     prepared.targets[place], prepared.lengths.targets(found), classes
                 )
-    return tuple(matches), scores_of(confusion).macro_f1
+            if not in_time():
+                break
+    return tuple(matches), scores_of(confusion).macro_f1, fold == names[-1]
 
 
 def _found(segmenter: Segmenter, values: NDArray[np.float32], unknown: NDArray[np.bool_]) -> Example:
