@@ -72,6 +72,7 @@ def test_train_searches_a_recipe_reports_what_was_tried_and_a_later_run_follows_
     assert pair.epochs > 1
     page = saved_report(model)
     assert "Recipes that were tried" in page
+    assert "Better than what is set: <code>epochs</code> 30 instead of 1." in page
     trial = search.trials[1]
     assert f"{trial.difference:+.3f} ± {trial.noise:.3f}" in page
     assert main([*train, str(later), "--start", str(model)]) == 0
