@@ -339,3 +339,22 @@ def test_a_training_that_a_person_asks_for_starts_from_scratch_also_where_one_wa
         trainings.enqueue("ANNOTATION_CREATED")
     (job,) = queue.read(3).jobs
     assert job.from_scratch
+
+
+def test_a_look_keeps_of_the_jobs_that_are_over_the_last(queue: JobQueue) -> None:
+    for _ in range(3):
+        with queue.change(3) as trainings:
+            job = trainings.enqueue("START_TRAINING")
+            job.start("host:7")
+            trainings.finish(job, "v", [], 2.0)
+    with queue.change(3) as trainings:
+        trainings.enqueue("START_TRAINING").start("host:7")
+        trainings.enqueue("ANNOTATION_CREATED")
+    states = [job.state for job in queue.look(3).jobs]
+    assert states == [State.FINISHED, State.STARTED, State.QUEUED]
+    assert queue.look(3) is queue.look(3)
+    assert (queue.look(3).outcomes, queue.look(3).seconds) == ({"finished": 3}, 6.0)
+    with queue.change(3) as trainings:
+        trainings.cancel()
+    assert [job.cancelled for job in queue.look(3).jobs] == [True, True]
+    assert (queue.has(3), queue.has(4)) == (True, False)

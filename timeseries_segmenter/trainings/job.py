@@ -102,6 +102,11 @@ class Job(BaseModel):
         return self.event == LEFT_OUT
 
     @property
+    def is_over(self) -> bool:
+        """Whether the job ended, well or not."""
+        return self.state in (State.FINISHED, State.FAILED)
+
+    @property
     def from_scratch(self) -> bool:
         """Whether a warm start is ruled out, because a person asked for the run."""
         return self.event == START_TRAINING
@@ -197,6 +202,12 @@ class ProjectTrainings(BaseModel):
     def newest(self) -> Job | None:
         """The started training run, or else the last one that was queued."""
         return self.job_in(State.STARTED) or (self.jobs[-1] if self.jobs else None)
+
+    def without_past(self) -> "ProjectTrainings":
+        """Without the jobs that are over, but for the last: so thousands of projects fit in memory."""
+        last = next((job for job in reversed(self.jobs) if job.is_over), None)
+        jobs = [job for job in self.jobs if job is last or not job.is_over]
+        return self.model_copy(update={"jobs": jobs})
 
     def job(self, identity: str) -> Job | None:
         """The job with that id."""

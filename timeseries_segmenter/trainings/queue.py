@@ -31,6 +31,7 @@ PATIENCE = 30.0  # seconds for a lock that is held for a moment only
 LOOK_PATIENCE = 0.5  # seconds, for a reader that only wants to set a damaged file aside
 LOCK_POLL = 0.01  # seconds
 NUMBER = re.compile("0|[1-9][0-9]{0,17}")  # of a project, in names of files
+STATE = re.compile(rf"project_({NUMBER.pattern})\.json")
 INTERRUPTED = "the training process ended during the run; if it was short of memory, give it more"
 
 
@@ -64,6 +65,23 @@ class JobQueue:
             problem = f"project {project}: the damaged state of its jobs can't be set aside: {error}"
         self._log_once(project, problem)
         return ProjectTrainings.unusable(project, problem)
+
+    def look(self, project: int) -> ProjectTrainings:
+        """What `read` gives of jobs that are not over, and of the last one.
+
+        It is from memory while the file is the same; do not change it.
+        """
+        try:
+            found = self._path(project).stat()
+        except OSError:
+            return self.read(project)
+        signature = (found.st_ino, found.st_mtime_ns, found.st_size)
+        known = self._seen.get(project)
+        if known is None or known[0] != signature:
+            known = (signature, self.read(project).without_past())
+            if not known[1].problem:
+                self._seen[project] = known
+        return known[1]
 
     @contextmanager
     def change(self, project: int, patience: float = PATIENCE) -> Iterator[ProjectTrainings]:
@@ -131,8 +149,15 @@ class JobQueue:
 
     def projects(self) -> list[int]:
         """Projects that had a training event."""
-        names = (path.stem.removeprefix("project_") for path in self.folder.glob("project_*.json"))
-        return sorted(int(name) for name in names if NUMBER.fullmatch(name))
+        try:
+            names = os.listdir(self.folder)  # noqa: PTH208  of tens of thousands, maybe, names alone
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return []
+        return sorted(int(match[1]) for match in map(STATE.fullmatch, names) if match)
+
+    def has(self, project: int) -> bool:
+        """Whether the project had a training event."""
+        return self._path(project).exists()
 
     def queued(self) -> list[int]:
         """Projects with a queued job, including those that wait for a further try, by when they are due."""
@@ -140,7 +165,7 @@ class JobQueue:
         for path in self._waiting.glob("*"):
             if not NUMBER.fullmatch(path.name):
                 self._log_once(path, f"{path} is not a project's number; it is ignored: remove it")
-            elif jobs := self._look(int(path.name)).queued:
+            elif jobs := self.look(int(path.name)).queued:
                 found.append((min(job.due for job in jobs), int(path.name)))
         return [project for _, project in sorted(found)]
 
@@ -149,19 +174,19 @@ class JobQueue:
 
         A search is due only while no training run is, of whatever project.
         """
-        due = [(project, job) for project in self.queued() if (job := self._look(project).next_due)]
+        due = [(project, job) for project in self.queued() if (job := self.look(project).next_due)]
         trained = [project for project, job in due if not job.is_search]
         return trained or [project for project, _ in due]
 
     def overdue(self, seconds: float) -> list[int]:
         """Projects with a queued training run that has been due for so many seconds."""
         since = datetime.now(UTC) - timedelta(seconds=seconds)
-        jobs = ((project, self._look(project).job_in(State.QUEUED)) for project in self.queued())
+        jobs = ((project, self.look(project).job_in(State.QUEUED)) for project in self.queued())
         return [project for project, job in jobs if job and job.due < since]
 
     def any_trained(self) -> bool:
         """Whether a process trains any project."""
-        started = [project for project in self.projects() if self._look(project).job_in(State.STARTED)]
+        started = [project for project in self.projects() if self.look(project).job_in(State.STARTED)]
         return any(map(self.is_trained, started))
 
     def is_trained(self, project: int) -> bool:
@@ -177,7 +202,7 @@ class JobQueue:
         found = []
         for project in self.projects():
             try:
-                if self._look(project).started and not self.is_trained(project):
+                if self.look(project).started and not self.is_trained(project):
                     found.append(project)
             except OSError as error:
                 self._log_once(project, f"project {project}: its training lock can't be checked: {error}")
@@ -209,25 +234,13 @@ class JobQueue:
 
     def _mark_again(self) -> None:
         for project in self.projects():
-            if not self._look(project).queued or (self._waiting / str(project)).exists():
+            if not self.look(project).queued or (self._waiting / str(project)).exists():
                 continue
             try:
                 with self.change(project, LOOK_PATIENCE):
                     logger.warning("project %d: its queued job had been forgotten", project)
             except (OSError, StateError) as error:
                 self._log_once(project, f"project {project}: its queued job can't be marked: {error}")
-
-    def _look(self, project: int) -> ProjectTrainings:
-        """What `read` gives, from memory while the file is the same; do not change it."""
-        try:
-            found = self._path(project).stat()
-        except OSError:
-            return self.read(project)
-        signature = (found.st_ino, found.st_mtime_ns, found.st_size)
-        known = self._seen.get(project)
-        if known is None or known[0] != signature:
-            known = self._seen[project] = (signature, self.read(project))
-        return known[1]
 
     def _load(self, project: int) -> ProjectTrainings:
         """Raises StateError, and ValidationError for a damaged file."""

@@ -54,7 +54,7 @@ class Backend:
 
     def knows(self, project: int) -> bool:
         """Whether the project has a model, or had a training event."""
-        return self.store.path(project).exists() or project in self.policy.queue.projects()
+        return self.store.path(project).exists() or self.policy.queue.has(project)
 
     def roll_back(self, project: int, version: str | None) -> str:
         """Serve an earlier version again, by default the one before; returns its new name.

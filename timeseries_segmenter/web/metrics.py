@@ -79,7 +79,7 @@ class TrainingCollector(Collector):
         """Read the state of every project."""
         ended = CounterMetricFamily(f"{PREFIX}_trainings", "Trainings that ended.", labels=["outcome"])
         seconds = CounterMetricFamily(f"{PREFIX}_training_seconds", "Time that trainings took.")
-        projects = [self._queue.read(project) for project in self._queue.projects()]
+        projects = [self._queue.look(project) for project in self._queue.projects()]
         for outcome in ("finished", "failed", "cancelled"):
             ended.add_metric([outcome], sum(trainings.outcomes[outcome] for trainings in projects))
         seconds.add_metric([], sum(trainings.seconds for trainings in projects))
