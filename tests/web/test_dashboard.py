@@ -2,6 +2,7 @@ import base64
 import re
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from filelock import FileLock
@@ -16,6 +17,7 @@ from tests.support.processes import small_disk
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import Metrics, PairCard, RecipeSearch, RecipeTrial
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import AFTER_FAILURE, Candidate, Job, Progress, State
 from timeseries_segmenter.web.backend import Backend
 
@@ -178,7 +180,7 @@ def test_without_projects_the_next_steps_are_told(client: FlaskClient, settings:
     steps = text(page.find_class("first-steps")[0])
     for word in ("Connect Model", "http://localhost", "submit", "Start Training"):
         assert word in steps
-    assert client.get("/projects").json == {"projects": []}
+    assert client.get("/projects").json == {"projects": [], "page": 1, "pages": 1, "total": 0}
     assert not settings.model_dir.exists()
 
 
@@ -694,7 +696,7 @@ def test_a_folder_that_can_not_be_written_is_told_on_a_page(
 def test_a_failure_is_told_without_its_cause(
     client: FlaskClient, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> None:
+    def fail(_: Any) -> None:
         raise RuntimeError("secret cause")
 
     monkeypatch.setattr(backend.store, "summaries_by_project", fail)
@@ -703,3 +705,111 @@ def test_a_failure_is_told_without_its_cause(
         assert (answer.status_code, answer.mimetype) == (500, kind)
         assert "internal error" in answer.text
         assert "secret cause" not in answer.text
+
+
+# many projects
+
+
+def names(page: html.HtmlElement) -> list[str]:
+    return [text(each) for each in page.xpath("//article//h2")]
+
+
+@pytest.fixture
+def hundred(backend: Backend) -> None:
+    """Projects 1 to 101 had a training event."""
+    for project in range(1, 102):
+        with backend.policy.queue.change(project) as trainings:
+            trainings.updates = 1
+
+
+@pytest.mark.usefixtures("hundred")
+@pytest.mark.parametrize(
+    ("query", "first", "last", "number"),
+    [
+        ("", 101, 52, 1),
+        ("?page=2", 51, 2, 2),
+        ("?page=3", 1, 1, 3),
+        ("?page=99", 1, 1, 3),
+        ("?page=0", 101, 52, 1),
+        ("?page=x", 101, 52, 1),
+        ("?project=51", 51, 2, 2),
+        ("?project=999", 101, 52, 1),
+    ],
+)
+def test_projects_come_in_pages(client: FlaskClient, query: str, first: int, last: int, number: int) -> None:
+    answer = client.get(f"/projects{query}").get_json()
+    listed = [int(project["project"]) for project in answer["projects"]]
+    assert listed == list(range(first, last - 1, -1))
+    assert (answer["page"], answer["pages"], answer["total"]) == (number, 3, 101)
+    page = look(client, query)
+    assert names(page) == [f"Project {project}" for project in listed]
+    assert f"Page {number} of 3, 101 projects" in text(page.get_element_by_id("pages"))
+
+
+@pytest.mark.usefixtures("hundred")
+def test_pages_lead_to_each_other_and_the_page_asks_for_itself_again(client: FlaskClient) -> None:
+    page = look(client, "?search=project&page=2")
+    links = {link.get("rel"): link.get("href") for link in page.xpath("//nav//a")}
+    assert [names(look(client, links[rel].removeprefix("/projects")))[0] for rel in ("prev", "next")] == [
+        "Project 101",
+        "Project 1",
+    ]
+    query = page.get_element_by_id("projects").get("data-query")
+    assert names(look(client, query)) == names(page)
+    assert look(client, "?page=1").get_element_by_id("projects").get("data-query") == ""
+
+
+@pytest.mark.usefixtures("hundred")
+def test_a_status_leads_to_its_project_on_another_page(client: FlaskClient, backend: Backend) -> None:
+    queued(backend, 7)
+    (badge,) = look(client).get_element_by_id("summary").xpath("a")
+    assert text(badge) == "1 waiting"
+    query, _, anchor = badge.get("href").removeprefix("/projects").partition("#")
+    assert status(look(client, query).get_element_by_id(anchor)) == "waiting"
+
+
+def test_projects_are_found_by_number_or_title(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+) -> None:
+    for project, title in ((4, "Heart beats"), (5, "Walking"), (44, "")):
+        backend.store.save(project, of_one_pair(run_walk, **about(0.5, title=title)))
+    found = {
+        search: names(look(client, f"?search={search}"))
+        for search in ("4", "44", "heart", "WALK", "project+44", "t+b", "nothing", "+")
+    }
+    assert found == {
+        "4": ["Project 44", "Heart beats"],
+        "44": ["Project 44"],
+        "heart": ["Heart beats"],
+        "WALK": ["Walking"],
+        "project+44": ["Project 44"],
+        "t+b": ["Heart beats"],
+        "nothing": [],
+        "+": ["Project 44", "Walking", "Heart beats"],
+    }
+    page = look(client, "?search=nothing")
+    assert "No project has this number" in text(page)
+    assert page.find_class("first-steps") == []
+    hostile = look(client, "?search=" + quote(HOSTILE))
+    assert hostile.get_element_by_id("search").value == HOSTILE
+
+
+def test_a_new_title_is_found_at_once_and_the_old_one_no_more(
+    client: FlaskClient, backend: Backend, settings: Settings, run_walk: Segmenter
+) -> None:
+    backend.store.save(4, of_one_pair(run_walk, **about(0.5, title="Old")))
+    assert names(look(client, "?search=old")) == ["Old"]
+    ModelStore(settings).save(4, of_one_pair(run_walk, **about(0.6, title="New")))  # another process
+    assert names(look(client, "?search=new")) == ["New"]
+    assert names(look(client, "?search=old")) == []
+
+
+def test_a_damaged_model_costs_only_its_project(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+) -> None:
+    for project in (4, 5):
+        backend.store.save(project, of_one_pair(run_walk, **about(0.5, title=f"Title {project}")))
+    for path in (backend.store.path(4), backend.store.version_path(4, backend.store.version(4))):
+        path.write_bytes(b"damaged")
+    assert names(look(client, "?search=title")) == ["Title 5"]
+    assert names(look(client)) == ["Title 5"]

@@ -2,10 +2,11 @@
 
 import filecmp
 import logging
+import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from errno import EAGAIN
@@ -29,6 +30,8 @@ from timeseries_segmenter.storage.model_file import load_model, read_card, state
 logger = logging.getLogger(__name__)
 
 VERSION = re.compile(r"p(?P<project>\d+)-v(?P<number>\d+)-(?P<moment>\d{8}T\d{6}Z)")
+KEPT = re.compile(rf"(?P<version>{VERSION.pattern})\.pt")
+CURRENT = re.compile(r"model_project_(?P<project>\d+)\.pt")
 UNFINISHED = re.compile(r"\.(p|model_project_)(?P<project>\d+)\b.*\.unfinished")
 
 SAVING = 60.0  # seconds that a new version waits for the lock of its project's files
@@ -62,29 +65,30 @@ class ModelFiles:
 
     def projects(self) -> list[int]:
         """Projects that have a model."""
-        names = [path.stem.removeprefix("model_project_") for path in self._folder.glob("model_project_*.pt")]
-        return sorted(int(name) for name in names if name.isdigit())
+        matches = map(CURRENT.fullmatch, _names(self._folder))
+        return sorted(int(match["project"]) for match in matches if match)
 
     def versions(self, project: int | None = None) -> list[str]:
         """The versions whose files are kept, newest first: of one project, or of all."""
-        matches = [VERSION.fullmatch(path.stem) for path in self._kept_folder.glob("*.pt")]
-        found = [match for match in matches if match and project in (None, int(match["project"]))]
-        if project is None:
-            found.sort(key=lambda match: (match["moment"], int(match["number"])), reverse=True)
-        else:  # by number: right even where a clock was set back
-            found.sort(key=lambda match: int(match["number"]), reverse=True)
-        return [match[0] for match in found]
+        if project is not None:
+            return self.versions_by_project([project]).get(project, [])
+        found = list(self._kept_versions())
+        found.sort(key=lambda match: (match["moment"], int(match["number"])), reverse=True)
+        return [match["version"] for match in found]
 
-    def versions_by_project(self) -> dict[int, list[str]]:
-        """What `versions` says of each project, by one look at the folder."""
+    def versions_by_project(self, projects: Collection[int]) -> dict[int, list[str]]:
+        """What `versions` says of each of these projects that has any, by one look at the folder."""
+        wanted = {str(project) for project in projects}
         found: dict[int, list[str]] = {}
-        for version in self.versions():
-            match = VERSION.fullmatch(version)
-            if match:
-                found.setdefault(int(match["project"]), []).append(version)
-        for versions in found.values():
+        for match in self._kept_versions():
+            if match["project"] in wanted:
+                found.setdefault(int(match["project"]), []).append(match["version"])
+        for versions in found.values():  # by number: right even if a clock was set back
             versions.sort(key=version_number, reverse=True)
         return found
+
+    def _kept_versions(self) -> Iterator[re.Match[str]]:
+        return filter(None, map(KEPT.fullmatch, _names(self._kept_folder)))
 
     def save(self, project: int, write: Write, card: Card, current: str) -> str:
         """Make what `write` writes the project's model in place of the version `current`.
@@ -237,6 +241,14 @@ def version_number(version: str) -> int:
     """Counts the models of a project from 1; 0 for a version that a person named."""
     match = VERSION.match(version)
     return int(match["number"]) if match else 0
+
+
+def _names(folder: Path) -> list[str]:
+    """What is in a folder: tens of thousands of names, maybe, for each of which `glob` makes a path."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208  names alone
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
 
 
 def _aside(path: Path) -> Path:

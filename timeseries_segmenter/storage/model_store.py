@@ -4,15 +4,15 @@ A file is looked at on every request, and what was made of it is in memory for a
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError, VersionError
-from timeseries_segmenter.project.card import Card, Quality
+from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import UNTRAINED, Folds, Model
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.known_files import (
@@ -30,41 +30,11 @@ from timeseries_segmenter.storage.model_file import (
     save_model,
 )
 from timeseries_segmenter.storage.model_files import ModelFiles, version_number
+from timeseries_segmenter.storage.version_summary import SummaryFiles, VersionSummary
 
 logger = logging.getLogger(__name__)
 
-MOST_VERSIONS = 10_000  # of which summaries are in memory
-
-
-@dataclass(frozen=True, slots=True)
-class VersionSummary:
-    """`tasks` and `skipped` count; `restored` is the version that this one is again, after a rollback.
-
-    `unreadable` says why the version can't be served; None where it can.
-    """
-
-    version: str
-    title: str
-    created_at: datetime | None
-    tasks: int
-    skipped: int
-    quality: Quality | None
-    restored: str | None
-    unreadable: str | None = None
-
-    @classmethod
-    def from_card(cls, version: str, card: Card, unreadable: str | None = None) -> "VersionSummary":
-        """What of a version's card people read in a list."""
-        return cls(
-            version,
-            card.title,
-            card.created_at,
-            len(card.tasks),
-            len(card.skipped),
-            card.quality,
-            card.restored,
-            unreadable,
-        )
+MOST_VERSIONS = 100_000  # of which summaries are in memory
 
 
 class ModelStore:
@@ -81,6 +51,7 @@ class ModelStore:
         )
         self._current = ModelReader(self._files, self._unreadable, _summarise, MOST_VERSIONS, loads=False)
         self._summaries = FileMemory[VersionSummary](MOST_VERSIONS)
+        self._summary_files = SummaryFiles(settings.series_cache_dir / "models")
 
     @property
     def in_memory(self) -> int:
@@ -122,18 +93,32 @@ class ModelStore:
 
     def summaries(self, project: int) -> list[VersionSummary]:
         """Those of a project's `versions`."""
-        return [self._summary(project, version) for version in self.versions(project)]
+        return self.summaries_by_project([project])[project]
 
-    def summaries_by_project(self) -> dict[int, list[VersionSummary]]:
-        """Those of each project that has a model, by one look at the folder."""
-        kept = self._files.versions_by_project()
+    def summaries_by_project(self, projects: Collection[int]) -> dict[int, list[VersionSummary]]:
+        """Those of each of these projects, by one look at the folder."""
+        current = {project: self.version(project) for project in projects}  # first: it may set files aside
+        kept = self._files.versions_by_project(projects)
         return {
             project: [
                 self._summary(project, version)
-                for version in _with_current([self.version(project)], kept.get(project, []))
+                for version in _with_current([current[project]], kept.get(project, []))
             ]
-            for project in self.projects()
+            for project in projects
         }
+
+    def title(self, project: int) -> str:
+        """The project's title at the training run of its served version; empty if it has none."""
+        path = self.path(project)
+        with suppress(ModelFileError, OSError):  # it is in the log
+            found = signature(path)
+            if found and (known := self._known_summary(path, found)):
+                return known.title
+            if served := self._current.served(project):
+                if found and served is self._current.memory.get(path, found):
+                    self._keep_summary(path, found, served)
+                return served.title
+        return ""
 
     def projects(self) -> list[int]:
         """Projects that have a model."""
@@ -161,7 +146,7 @@ class ModelStore:
         def write(path: Path, card: Card) -> None:
             save_model(path, replace(model, card=card))
 
-        return self._files.save(project, write, model.card, self.version(project))
+        return self._summarised(project, self._files.save(project, write, model.card, self.version(project)))
 
     def roll_back(self, project: int, version: str | None = None) -> str:
         """Make an earlier version current again, by default the one before; returns its new name.
@@ -186,7 +171,8 @@ class ModelStore:
         source = self._files.kept(version)
         card = read_card(source)
         restored = card.model_copy(update={"restored": card.restored or version})
-        return self._files.save(project, partial(copy_model, source), restored, self.version(project))
+        saved = self._files.save(project, partial(copy_model, source), restored, self.version(project))
+        return self._summarised(project, saved)
 
     def card(self, project: int, version: str) -> Card:
         """That of a version that can be served or is kept.
@@ -219,6 +205,7 @@ class ModelStore:
     def remove_unfinished(self) -> None:
         """Remove what processes left that were killed while they wrote. Raises OSError."""
         self._files.remove_unfinished()
+        self._summary_files.remove_unfinished()
 
     def report_path(self, version: str) -> Path:
         """Where the page of a version's report is kept; it goes with the version."""
@@ -233,21 +220,37 @@ class ModelStore:
         return self._files.current(project)
 
     def _summary(self, project: int, version: str) -> VersionSummary:
-        """In memory: files of kept versions never change, so that each is read once, in some milliseconds."""
         path = self.version_path(project, version)
         found = signature_of(path)
-        known = self._summaries.get(path, found) if found else None
-        if known and known.version == version:
-            return known
+        if found and (known := self._known_summary(path, found)):
+            return replace(known, version=version)
         try:
             summary = VersionSummary.from_card(version, self.card(project, version))
         except ModelFileError as error:  # it has its name, and no metrics
-            summary = VersionSummary.from_card(version, Card(), str(error))
-            if not isinstance(error, ForeignModelError):  # it may pass
-                return summary
+            return VersionSummary.from_card(version, Card(), str(error))
         if found:
-            self._summaries.keep(path, found, summary)
+            self._keep_summary(path, found, summary)
         return summary
+
+    def _known_summary(self, path: Path, found: Signature) -> VersionSummary | None:
+        """From memory, or from a file: kept versions never change, and reading one takes milliseconds."""
+        known = self._summaries.get(path, found)
+        if known is None and (known := self._summary_files.get(path, found)):
+            self._summaries.keep(path, found, known)
+        return known
+
+    def _keep_summary(self, path: Path, found: Signature, summary: VersionSummary) -> None:
+        self._summaries.keep(path, found, summary)
+        self._summary_files.keep(path, found, summary)
+
+    def _summarised(self, project: int, version: str) -> str:
+        """A version that was just saved, after its summary: lists of many projects need not read it."""
+        for path in (self._files.kept(version), self.path(project)):
+            with suppress(ModelFileError, OSError):  # whoever asks for it reads it, and says so
+                if found := signature(path):
+                    card = read_card(path)
+                    self._keep_summary(path, found, VersionSummary.from_card(card.version, card))
+        return version
 
     def _note(self, path: Path, error: OSError) -> ModelFileError:
         """Say once that a file can't be looked at."""

@@ -1,5 +1,6 @@
-"""A project as the dashboard shows it: its versions, and the status of its jobs."""
+"""A project as the dashboard shows it: its versions, and the status of its jobs; and a page of projects."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any
 from timeseries_segmenter.learning.observer import Step
 from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.storage.model_files import version_number
-from timeseries_segmenter.storage.model_store import VersionSummary
+from timeseries_segmenter.storage.version_summary import VersionSummary
 from timeseries_segmenter.trainings.job import Job, Progress, ProjectTrainings, State
 
 
@@ -29,6 +30,50 @@ class Status(StrEnum):
 
 ACTIVE = frozenset({Status.WAITING, Status.TRAINING, Status.STOPPING})
 SHOWN_OF_SEARCH = {"state", "step", "candidate", "searched", "version", "error", "started_at", "ended_at"}
+PAGE = 50  # projects
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of `total` projects, those of page `number` of `pages`."""
+
+    projects: Sequence[int]
+    number: int
+    pages: int
+    total: int
+
+    @classmethod
+    def from_projects(cls, projects: Sequence[int], number: int) -> "Page":
+        """The page with that number of these projects, or the nearest that there is."""
+        pages = max(1, math.ceil(len(projects) / PAGE))
+        number = min(max(1, number), pages)
+        return cls(projects[(number - 1) * PAGE : number * PAGE], number, pages, len(projects))
+
+
+def shown_title(project: int, title: str) -> str:
+    """A project's title, or its number if it has none."""
+    if project == NO_PROJECT:
+        return "Requests that name no project"
+    return title or f"Project {project}"
+
+
+def status_of(trainings: ProjectTrainings, *, served: bool) -> Status:
+    """What the newest training run came to; one that waits behind a running one does not count.
+
+    A search counts while it runs, if no training run waits or runs.
+    """
+    job, search = trainings.newest, trainings.search
+    if trainings.problem:
+        return Status.BLOCKED
+    if search and search.state is State.STARTED and (job is None or job.is_over):
+        return Status.SEARCHING
+    if job is None:
+        return Status.TRAINED if served else Status.UNTRAINED
+    if job.state is State.STARTED:
+        return Status.STOPPING if job.cancelled else Status.TRAINING
+    if job.state is State.FAILED and job.cancelled:
+        return Status.CANCELLED
+    return {State.QUEUED: Status.WAITING, State.FAILED: Status.FAILED}.get(job.state, Status.TRAINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +93,7 @@ class ProjectOverview:
     @property
     def title(self) -> str:
         """The project's title at its last training run, or its number."""
-        if self.project == NO_PROJECT:
-            return "Requests that name no project"
-        return self.served.title if self.served and self.served.title else f"Project {self.project}"
+        return shown_title(self.project, self.served.title if self.served else "")
 
     @property
     def served(self) -> VersionSummary | None:
@@ -64,22 +107,8 @@ class ProjectOverview:
 
     @property
     def status(self) -> Status:
-        """What the newest training run came to; one that waits behind a running one does not count.
-
-        A search counts while it runs, if no training run waits or runs.
-        """
-        job = self.job
-        if self.trainings.problem:
-            return Status.BLOCKED
-        if self.searches and not (job and job.state in (State.QUEUED, State.STARTED)):
-            return Status.SEARCHING
-        if job is None:
-            return Status.TRAINED if self.served else Status.UNTRAINED
-        if job.state is State.STARTED:
-            return Status.STOPPING if job.cancelled else Status.TRAINING
-        if job.state is State.FAILED and job.cancelled:
-            return Status.CANCELLED
-        return {State.QUEUED: Status.WAITING, State.FAILED: Status.FAILED}.get(job.state, Status.TRAINED)
+        """What the newest training run came to, or whether a search runs."""
+        return status_of(self.trainings, served=self.served is not None)
 
     @property
     def progress(self) -> Progress | None:

@@ -1,5 +1,6 @@
 """What people call: all projects at a glance, and what can be seen and done of one."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,14 @@ from timeseries_segmenter.trainings.job import START_TRAINING, State
 from timeseries_segmenter.web.backend import current_backend
 from timeseries_segmenter.web.bodies import PROJECT_DIGITS, RollBack, read_body
 from timeseries_segmenter.web.pages import REPORT, done, page, wants_page
-from timeseries_segmenter.web.project_overview import ProjectOverview
+from timeseries_segmenter.web.project_overview import (
+    PAGE,
+    Page,
+    ProjectOverview,
+    Status,
+    shown_title,
+    status_of,
+)
 
 dashboard = Blueprint(
     "dashboard",
@@ -53,15 +61,34 @@ def version_name(version: str) -> str:
 
 @dashboard.get("/projects")
 def projects() -> ResponseReturnValue:
-    """All projects that have a model or had a training event, newest first; JSON for programs."""
-    overviews = _overviews()
+    """A page of the projects that have a model or had a training event, newest first; JSON for programs."""
+    store, queue = current_backend.store, current_backend.policy.queue
+    every = sorted({*store.projects(), *queue.projects()}, reverse=True)
+    search = request.args.get("search", "").strip()
+    found = [project for project in every if _matches(project, search)] if search else every
+    named = request.args.get("project", type=int)
+    number = 1 + found.index(named) // PAGE if named in found else request.args.get("page", 1, int)
+    shown = Page.from_projects(found, number)
+    overviews = _overviews(shown.projects)
     links = {overview.project: _links(overview) for overview in overviews}
     if wants_page():
+        by_status: dict[Status, list[int]] = {}
+        for project in every:
+            by_status.setdefault(status_of(queue.look(project), served=True), []).append(project)
         # what was done before the browser was sent here, and for which project
         news = {"what": request.args.get("done", ""), "project": request.args.get("project", "")}
-        settings = current_backend.settings
-        return page("projects.html", overviews=overviews, links=links, settings=settings, news=news)
-    answer = jsonify({"projects": [each.as_json() | links[each.project] for each in overviews]})
+        return page(
+            "projects.html",
+            overviews=overviews,
+            links=links,
+            shown=shown,
+            search=search,
+            by_status=by_status,
+            settings=current_backend.settings,
+            news=news,
+        )
+    about = {"page": shown.number, "pages": shown.pages, "total": shown.total}
+    answer = jsonify({"projects": [each.as_json() | links[each.project] for each in overviews]} | about)
     answer.headers["Cache-Control"] = "no-store"
     answer.vary.add("Accept")
     return answer
@@ -170,21 +197,27 @@ def _without_report(title: str, detail: str) -> ResponseReturnValue:
     return jsonify({"detail": f"{title}: {detail}"}), 404
 
 
-def _overviews() -> list[ProjectOverview]:
-    backend = current_backend
-    summaries = backend.store.summaries_by_project()
-    queue = backend.policy.queue
-    each = backend.settings.start_training_each_n_updates
+def _matches(project: int, search: str) -> bool:
+    """Whether a search names the project's number, or a part of its title."""
+    if search == str(project):
+        return True
+    return search.casefold() in shown_title(project, current_backend.store.title(project)).casefold()
+
+
+def _overviews(projects: Sequence[int]) -> list[ProjectOverview]:
+    store, queue = current_backend.store, current_backend.policy.queue
+    summaries = store.summaries_by_project(projects)
+    each = current_backend.settings.start_training_each_n_updates
     return [
         ProjectOverview(
             project,
-            summaries.get(project, []),
-            backend.store.version(project),
-            backend.store.trouble(project),
+            summaries[project],
+            store.version(project),
+            store.trouble(project),
             queue.read(project),
             each,
         )
-        for project in sorted(summaries.keys() | set(queue.projects()), reverse=True)
+        for project in projects
     ]
 
 

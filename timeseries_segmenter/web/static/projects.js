@@ -10,7 +10,7 @@ const SHARE = 20; // an answer that takes long is asked for the more rarely
 const list = document.getElementById("projects");
 const away = document.getElementById("away");
 const announcement = document.getElementById("announcement");
-const address = location.pathname;
+const address = location.pathname + list.dataset.query; // of this page of the projects
 
 let timer;
 let failures = 0;
@@ -101,7 +101,7 @@ async function refresh() {
     }
   }
   for (const gone of known.values()) gone.remove();
-  document.getElementById("summary").replaceWith(page.getElementById("summary"));
+  for (const id of ["summary", "pages"]) document.getElementById(id).replaceWith(page.getElementById(id));
 }
 
 async function ask() {
