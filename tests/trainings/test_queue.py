@@ -358,3 +358,20 @@ def test_a_look_keeps_of_the_jobs_that_are_over_the_last(queue: JobQueue) -> Non
         trainings.cancel()
     assert [job.cancelled for job in queue.look(3).jobs] == [True, True]
     assert (queue.has(3), queue.has(4)) == (True, False)
+
+
+def test_a_project_that_was_just_trained_is_behind_those_that_waited_meanwhile(queue: JobQueue) -> None:
+    with queue.change(1) as trainings:
+        running = trainings.enqueue("ANNOTATION_CREATED")
+        running.start("host:7")
+        trainings.enqueue("ANNOTATION_CREATED")
+    for project in (2, 3):
+        with queue.change(project) as trainings:
+            trainings.enqueue("ANNOTATION_CREATED")
+    assert queue.waiting() == [1, 2, 3]
+    with queue.change(1) as trainings:
+        trainings.finish(trainings.jobs[0], "v", [], 2.0)
+    assert queue.waiting() == [2, 3, 1]
+    with queue.change(4) as trainings:
+        trainings.enqueue("ANNOTATION_CREATED")
+    assert queue.waiting() == [2, 3, 1, 4]

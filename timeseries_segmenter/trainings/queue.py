@@ -160,17 +160,25 @@ class JobQueue:
         return self._path(project).exists()
 
     def queued(self) -> list[int]:
-        """Projects with a queued job, including those that wait for a further try, by when they are due."""
+        """Projects with a queued job, including those that wait for a further try, by when they are due.
+
+        A project whose last job has just ended is behind those that waited meanwhile: one that is annotated
+        all the time delays each of the others by one training run.
+        """
         found = []
         for path in self._waiting.glob("*"):
             if not NUMBER.fullmatch(path.name):
                 self._log_once(path, f"{path} is not a project's number; it is ignored: remove it")
-            elif jobs := self.look(int(path.name)).queued:
-                found.append((min(job.due for job in jobs), int(path.name)))
+                continue
+            trainings = self.look(int(path.name))
+            if jobs := trainings.queued:
+                due = min(job.due for job in jobs)
+                ended = [job.ended_at for job in trainings.jobs if job.ended_at]
+                found.append((max([due, *ended]), int(path.name)))
         return [project for _, project in sorted(found)]
 
     def waiting(self) -> list[int]:
-        """Projects with a queued job that is due, the one that waits longest first.
+        """Projects with a queued job that is due, in the order of `queued`.
 
         A search is due only while no training run is, of whatever project.
         """
