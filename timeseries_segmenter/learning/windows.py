@@ -70,12 +70,11 @@ class TrainingWindows:
         self.size = size
         self.rows = int(lengths.sum())
         self._firsts = np.cumsum(lengths) - lengths
-        rows = [
-            first + np.flatnonzero(each != UNKNOWN) for first, each in zip(self._firsts, targets, strict=True)
-        ]
-        all_known = sum(map(len, rows)) == sum(map(len, targets))
-        self._known_rows = None if all_known else np.concatenate(rows)
         self._places = lengths - size + 1  # at which a window can start
+        # a little past both ends, and back: the outermost rows are in as many windows as the rest
+        self._margin = size // 4
+        all_known = all((target != UNKNOWN).all() for target in targets)
+        self._known_starts = None if all_known else self._starts_with_known(targets)
         self._shares = torch.from_numpy(lengths / self.rows)
         self._window_rows = torch.arange(size, device=device)
         self._inputs = torch.from_numpy(
@@ -94,28 +93,27 @@ class TrainingWindows:
 
     def batch(self, windows: int) -> tuple[Tensor, Tensor]:
         """Inputs `(windows, size, inputs)` and targets `(windows, size)`; each window has a known target."""
-        starts = (
-            self._starts(windows)
-            if self._known_rows is None
-            else self._starts_around(self._known_rows, windows)
-        )
+        if self._known_starts is None:
+            starts = self._starts(windows)
+        else:
+            starts = self._known_starts[torch.randint(len(self._known_starts), (windows,)).numpy()]
         rows = torch.from_numpy(starts).to(self._window_rows.device)[:, None] + self._window_rows
         return self._inputs[rows], self._targets[rows]
 
     def _starts(self, windows: int) -> IntArray:
         """First rows of windows anywhere; series are picked by length."""
         series = torch.multinomial(self._shares, windows, replacement=True).numpy()
-        # a little past both ends, and back: the outermost rows are in as many windows as the rest
-        margin = self.size // 4
         places = self._places[series]
-        offsets = (torch.rand(windows).numpy() * (places + 2 * margin)).astype(np.int64) - margin
+        offsets = (torch.rand(windows).numpy() * (places + 2 * self._margin)).astype(np.int64) - self._margin
         starts: IntArray = self._firsts[series] + np.clip(offsets, 0, places - 1)
         return starts
 
-    def _starts_around(self, rows: IntArray, windows: int) -> IntArray:
-        """First rows of windows that hold one of `rows`, picked at random, anywhere in them."""
-        picked = rows[torch.randint(len(rows), (windows,)).numpy()]
-        series = np.searchsorted(self._firsts, picked, side="right") - 1
-        offsets = picked - self._firsts[series] - torch.randint(self.size, (windows,)).numpy()
-        starts: IntArray = self._firsts[series] + np.clip(offsets, 0, self._places[series] - 1)
-        return starts
+    def _starts_with_known(self, targets: Sequence[IntArray]) -> IntArray:
+        """First rows of all windows that hold a known row."""
+        starts = []
+        for target, first, places in zip(targets, self._firsts, self._places, strict=True):
+            offsets = np.clip(np.arange(-self._margin, places + self._margin), 0, places - 1)
+            known = np.concatenate([[0], np.cumsum(target != UNKNOWN)])
+            held = known[np.minimum(offsets + self.size, len(target))] > known[offsets]
+            starts.append(first + offsets[held])
+        return np.concatenate(starts)
