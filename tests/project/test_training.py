@@ -99,3 +99,18 @@ def test_a_run_after_model_unlabeled_has_changed_is_no_warm_start(settings: Sett
     )
     assert again.fitted.warm_started
     assert not changed.fitted.warm_started
+
+
+def test_instants_need_something_between_them(settings: Settings) -> None:
+    config = partly("ignore")
+    beats = [
+        region | {"value": region["value"] | {"end": region["value"]["start"], "instant": True}}
+        for region in TRUTH
+    ]
+    with pytest.raises(
+        TrainingError, match="nothing but instants is learned from: annotate what lies between"
+    ):
+        train_model(annotated(settings, beats, config), config, settings)
+    settings = settings.model_copy(update={"train_epochs": 2, "hidden_size": 4})
+    with_ranges = [*beats, *(TRUTH[1:2])]
+    assert train_model(annotated(settings, with_ranges, config), config, settings).pairs

@@ -136,13 +136,23 @@ def _train_pair(
 
 
 def _check_distinguishable(examples: Sequence[Example], label_sets: Sequence[LabelSet]) -> None:
-    """Raise TrainingError if some rows teach nothing, and all others are of one class."""
-    classes = {
-        int(number) for each in examples for number in (*np.unique(each.classes), *each.instant_classes)
-    }
-    known = classes - {UNKNOWN}
-    if UNKNOWN in classes and len(known) == 1 and (number := known.pop()):
+    """Raise TrainingError if some rows teach nothing, and all others are of one class, or instants."""
+    of_rows: set[int] = set()
+    instants: set[int] = set()
+    for example in examples:
+        between = np.delete(example.classes, example.instants)
+        of_rows.update(np.unique(between).tolist())
+        instants.update(example.instant_classes.tolist())
+    known = of_rows - {UNKNOWN}
+    background = 'regions with a label that has model_background="true"'
+    if UNKNOWN not in of_rows:
+        return
+    if instants and not known:
+        raise TrainingError(
+            f"nothing but instants is learned from: annotate what lies between them, by {background}"
+        )
+    if len(known | instants) == 1 and (number := known.pop()):
         raise TrainingError(
             f'every row that is learned from is "{label_set_name(label_sets[number - 1])}": annotate another '
-            'label, or regions with one that has model_background="true"'
+            f"label, or {background}"
         )
