@@ -12,6 +12,7 @@ from tools.studio.sample import read_example
 from tools.studio.service import Service
 
 StartService = Callable[..., Service]
+NO_SEARCH = {"SEARCH_SECONDS": "0"}  # a version that comes by itself would be another than a test waits for
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,7 +44,7 @@ def studio(folder: Path) -> Iterator[LabelStudio]:
 def service(studio: LabelStudio, folder: Path) -> Iterator[Service]:
     """One service for the tests that need nothing special of it."""
     token, models, log = studio.credentials.token, folder / "models", folder / "service.log"
-    with started(Service(studio.url, token, models, log)) as service:
+    with started(Service(studio.url, token, models, log, settings=NO_SEARCH)) as service:
         yield service
 
 
@@ -54,7 +55,7 @@ def own_service(studio: LabelStudio, tmp_path: Path) -> Iterator[StartService]:
 
     def start(token: str = studio.credentials.token, host: str = studio.url, **settings: str) -> Service:
         log = tmp_path / "service.log"
-        service = Service(host, token, tmp_path / "models", log, settings=settings)
+        service = Service(host, token, tmp_path / "models", log, settings=NO_SEARCH | settings)
         started.append(service)
         service.start()
         return service

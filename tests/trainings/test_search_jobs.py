@@ -143,14 +143,22 @@ def test_if_nothing_is_better_the_version_stays_and_the_next_one_says_what_was_t
     assert search_of(policy).tasks == TASKS + 2
 
 
-def test_no_search_is_planned_with_three_tasks_or_without_time(
-    settings: Settings, policy: TrainingPolicy, runner: JobRunner, studio: LabelStudioServer
+def test_no_search_is_planned_with_few_tasks_which_is_logged_once_or_without_time(
+    settings: Settings,
+    policy: TrainingPolicy,
+    runner: JobRunner,
+    studio: LabelStudioServer,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     never = settings.model_copy(update={"search_seconds": 0})
     train(policy, JobRunner(never, policy.queue))
-    studio.tasks[3].pop()
-    train(policy, runner)
+    studio.add_task(4, levels.data(0), levels.drawn(0))
+    for _ in range(2):
+        train(policy, runner, project=4)
     assert policy.queue.read(3).search is None
+    assert policy.queue.read(4).search is None
+    assert caplog.text.count("a better recipe is searched for once 4 tasks are annotated") == 1
 
 
 @pytest.mark.usefixtures("long_search")

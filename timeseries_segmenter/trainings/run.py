@@ -14,6 +14,7 @@ from timeseries_segmenter.errors import (
 )
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
+from timeseries_segmenter.learning.search import LEAST_EXAMPLES
 from timeseries_segmenter.project.card import Card, RecipeSearch
 from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
@@ -166,15 +167,12 @@ class TrainingRun:
         start = fetched.before if self._settings.warm_start and not from_scratch else None
         training = self._train(fetched, start, fetched.newest_searches(searches or {}), observer)
         version = self._save(fetched, training, observer)
-        due = [
-            len(each.tasks) for each in training.pairs.values() if self._is_due(len(each.tasks), each.search)
-        ]
         return Outcome(
             version,
             fetched.skipped,
             away=fetched.away,
             further_away=fetched.further_away,
-            searchable=max(due, default=0),
+            searchable=self._searchable(fetched, training),
         )
 
     def search(
@@ -209,6 +207,20 @@ class TrainingRun:
         if self._store.version(project) != before.version:
             raise TrainingError(f"{before.version} is not served any longer: its better recipe is given up")
         return SearchOutcome(found, self._save(fetched, training, observer))
+
+    def _searchable(self, fetched: _Fetched, training: ModelTraining) -> int:
+        """Annotated tasks of the largest pair for which a search is due; 0 for none."""
+        if fetched.before is None and self._settings.search_seconds:
+            for name, pair in training.pairs.items():
+                if len(pair.tasks) < LEAST_EXAMPLES:
+                    logger.info(
+                        "project %d: %s: a better recipe is searched for once %d tasks are annotated",
+                        fetched.project,
+                        name,
+                        LEAST_EXAMPLES,
+                    )
+        tasks = [(len(pair.tasks), pair.search) for pair in training.pairs.values()]
+        return max((count for count, last in tasks if self._is_due(count, last)), default=0)
 
     def _is_due(self, tasks: int, last: RecipeSearch | None) -> bool:
         return self._settings.search_seconds > 0 and search_is_due(tasks, last)
