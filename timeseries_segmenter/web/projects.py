@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, abort, jsonify, make_response, request, send_file, url_for
 from flask.typing import ResponseReturnValue
@@ -75,6 +76,7 @@ def projects() -> ResponseReturnValue:
         by_status: dict[Status, list[int]] = {}
         for project in every:
             by_status.setdefault(status_of(queue.look(project), served=True), []).append(project)
+        query = ({"search": search} if search else {}) | ({"page": shown.number} if shown.number > 1 else {})
         # what was done before the browser was sent here, and for which project
         news = {"what": request.args.get("done", ""), "project": request.args.get("project", "")}
         return page(
@@ -83,6 +85,7 @@ def projects() -> ResponseReturnValue:
             links=links,
             shown=shown,
             search=search,
+            query=f"?{urlencode(query)}" if query else "",
             by_status=by_status,
             settings=current_backend.settings,
             news=news,
