@@ -375,3 +375,16 @@ def test_a_project_that_was_just_trained_is_behind_those_that_waited_meanwhile(q
     with queue.change(4) as trainings:
         trainings.enqueue("ANNOTATION_CREATED")
     assert queue.waiting() == [2, 3, 1, 4]
+
+
+def test_a_state_holds_the_tasks_that_were_left_out_once(queue: JobQueue) -> None:
+    sentences = [f"Task {task}: the file is gone" for task in range(100)]
+    sizes = []
+    for _ in range(5):
+        with queue.change(3) as trainings:
+            job = trainings.enqueue("START_TRAINING")
+            job.start("host:7")
+            trainings.finish(job, "v", sentences, 2.0)
+        sizes.append((queue.folder / "project_3.json").stat().st_size)
+    assert [len(job.skipped) for job in queue.read(3).jobs] == [0, 0, 0, 0, 100]
+    assert sizes[-1] < 2 * sizes[0]

@@ -237,7 +237,9 @@ class ProjectTrainings(BaseModel):
         return jobs
 
     def finish(self, job: Job, version: str, skipped: list[str], seconds: float) -> None:
-        """Record that the run made a model."""
+        """Record that the run made a model, and why it left tasks out: in place of what earlier runs said."""
+        for earlier in self.jobs:
+            earlier.skipped = []  # else the file would hold the same hundred sentences for each job
         job.version, job.skipped = version, skipped
         self._end(job, State.FINISHED, seconds)
 
