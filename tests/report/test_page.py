@@ -314,6 +314,16 @@ def test_where_people_differ_is_shown_by_label_and_by_task_with_links(part: Pair
     assert "Where people differ" not in text(page(reports.report(part)))
 
 
+def test_a_label_that_people_understand_differently_is_to_be_settled(part: PairReport) -> None:
+    def steps(rows: float, instants: float | None) -> str:
+        labels = [LabelAgreement(name="Running", rows=rows, instants=instants)]
+        agreement = Agreement(tasks=0, labels=labels, lowest=[])
+        return " ".join(next_steps(part.model_copy(update={"agreement": agreement}), 0))
+
+    assert "Settle what Running is: people agree on 65% of it." in steps(0.9, 0.65)
+    assert "Settle" not in steps(0.75, None)
+
+
 def test_rows_that_teach_nothing_are_explained_if_there_are_any(part: PairReport) -> None:
     assert "Hatched" not in text(page(reports.report(part)))
     first, *others = part.samples

@@ -260,13 +260,9 @@ def _agreement(tasks: Sequence[LabelledTask]) -> Agreement | None:
     ]
     return Agreement(
         tasks=len(annotated),
-        labels=sorted(of_labels, key=_lowest),
+        labels=sorted(of_labels, key=lambda each: each.lowest),
         lowest=sorted(of_tasks, key=lambda each: each.share)[:MOST_DISPUTED],
     )
-
-
-def _lowest(agreement: LabelAgreement) -> float:
-    return min(share for share in (agreement.rows, agreement.instants) if share is not None)
 
 
 def _curve(epochs: Sequence[Epoch]) -> list[CurvePoint]:

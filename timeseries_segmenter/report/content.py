@@ -107,6 +107,11 @@ class LabelAgreement(Part):
     rows: Rounded | None
     instants: Rounded | None
 
+    @property
+    def lowest(self) -> float:
+        """The lower one of both."""
+        return min(share for share in (self.rows, self.instants) if share is not None)
+
 
 class TaskAgreement(Part):
     """How far the annotations of one task agree, from 0 to 1 over all labels."""

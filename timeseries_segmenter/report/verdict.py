@@ -11,6 +11,7 @@ GOOD = 0.85  # of mean F1 and of the segments found: most regions can stay as th
 FAIR = 0.6  # more is right than wrong
 WEAK = 0.6  # F1 of a class below which it is named
 SAME = 0.02  # metrics so near each other are the same
+DISPUTED = 0.7  # agreement on a label below which people mean different things by it
 FEW_TASKS = 5  # with fewer, the next task may change all metrics
 LEAST_CONFUSED = 0.02  # of a class's rows
 MOST_CONFUSED = 6
@@ -131,6 +132,12 @@ def next_steps(pair: PairReport, skipped: int) -> list[str]:
         steps.append("Annotate a second task, so that the model can be checked on one that it hasn't seen.")
     if skipped:
         steps.append(f"Mend {_tasks(skipped)} that couldn't be learned from; the reasons are above.")
+    disputed = pair.agreement.labels[:1] if pair.agreement else []
+    if disputed and disputed[0].lowest < DISPUTED:
+        steps.append(
+            f"Settle what {disputed[0].name} is: people agree on {disputed[0].lowest:.0%} of it. The tasks "
+            "on which they differ most are listed below."
+        )
     if pair.disagreements:
         steps.append("Look at the regions listed below that the model disagrees with: some may be wrong.")
     if pair.unlearned:
