@@ -1,14 +1,21 @@
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from tests.support import levels
+from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.pair_settings import PairSettings
+from timeseries_segmenter.learning.candidates import Candidate
 from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import RecipeSearch, RecipeTrial
-from timeseries_segmenter.project.recipes import recipe, search_is_due
+from timeseries_segmenter.project.labelled_task import LabelledTask
+from timeseries_segmenter.project.recipes import recipe, search_is_due, search_recipes
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.task_series import TaskSeries
 
 AS_SET = RecipeTrial(name="the recipe that is set", f1=0.7, macro_f1=0.8, seconds=3)
 
@@ -48,6 +55,31 @@ def test_a_search_is_due_once_there_are_four_tasks_and_again_when_they_have_grow
     tasks: int, last: int | None, due: bool
 ) -> None:
     assert search_is_due(tasks, None if last is None else found(last)) is due
+
+
+def test_a_search_does_not_try_what_the_labeling_config_sets(
+    settings: Settings, run_walk: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings.model_copy(update={"search_seconds": 90})
+    longer = Candidate("longer", lambda best: replace(best, sequence_size=2 * best.sequence_size))
+    monkeypatch.setattr("timeseries_segmenter.project.recipes.CANDIDATES", (longer, levels.MORE_EPOCHS))
+
+    def tried(config_text: str) -> list[str]:
+        config = parse_label_config(config_text)
+        (pair,) = config.pairs
+        tasks = [
+            {"id": seed, "data": levels.data(seed), "annotations": [{"id": 1, "result": levels.drawn(seed)}]}
+            for seed in range(4)
+        ]
+        series = TaskSeries.from_settings(settings)
+        read = [LabelledTask.read(task, pair, series.of_task(task)) for task in tasks]
+        annotated = {pair.name: [each for each in read if each]}
+        searched = search_recipes(annotated, config, {pair.name: run_walk}, settings)
+        return [trial.name for trial in searched[pair.name].trials[1:]]
+
+    assert tried(levels.CONFIG) == ["longer", "more epochs"]
+    fixed = levels.CONFIG.replace("<TimeSeriesLabels ", '<TimeSeriesLabels model_sequence_size="20" ')
+    assert tried(fixed) == ["more epochs"]
 
 
 def test_what_came_of_a_search_is_a_sentence() -> None:

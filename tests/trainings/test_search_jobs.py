@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from flask.testing import FlaskClient
 
 from tests.support import levels
 from tests.support.label_studio_server import LabelStudioServer
@@ -21,6 +22,7 @@ from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
 from timeseries_segmenter.trainings.worker_process import WorkerProcess
+from timeseries_segmenter.web.backend import Backend
 
 CREATED = "ANNOTATION_CREATED"
 TASKS = 4
@@ -183,6 +185,28 @@ def test_a_new_annotation_ends_a_search_at_once_and_it_begins_anew_after_the_tra
     assert runner.run(3)  # what waits is the training run
     assert need(policy.queue.read(3).job(waiting.id)).state is State.FINISHED
     assert search_of(policy).state is State.QUEUED
+
+
+@pytest.mark.usefixtures("long_search")
+def test_label_studio_sees_a_training_that_ended_while_a_search_runs(
+    client: FlaskClient, backend: Backend, settings: Settings
+) -> None:
+    event = {"project": {"id": 3}, "annotation": {"id": 1}, "task": {"id": 1}}
+    started = client.post("/webhook", json=event | {"action": START_TRAINING}).get_json()
+    runner = JobRunner(settings, backend.policy.queue)
+    assert runner.run(3)
+    shown: list[str] = []
+
+    def look_and_annotate() -> None:
+        shown.append(client.post("/job_status", json=started).get_json()["job_status"])
+        shown.append(client.get("/projects").get_json()["projects"][0]["status"])
+        client.post("/webhook", json=event | {"action": CREATED})
+
+    thread = meanwhile(backend.policy, look_and_annotate)
+    assert runner.run(3)
+    thread.join()
+    assert shown == ["finished", "searching"]
+    assert client.get("/projects").get_json()["projects"][0]["status"] == "waiting"
 
 
 @pytest.mark.usefixtures("long_search")
