@@ -5,11 +5,12 @@ Instants are the peaks of the instant classes' probability, one per event.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from timeseries_segmenter.learning.landmark import Landmark
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, Segment
 
 FloatArray = NDArray[np.float32]
@@ -28,7 +29,8 @@ class Decoding:
 
     `prices` are nats, one per class with background first. `instant_classes` are those annotated as
     instants; `gap` is the least number of rows between two of them, `threshold` the least
-    probability of one, `smoothing` the deviation, in rows, of a Gaussian that is laid over it.
+    probability of one, `smoothing` the deviation, in rows, of a Gaussian that is laid over it. An instant
+    is at the `landmark` near the peak of its probability if there is one, else `offset` rows before the peak.
     """
 
     prices: tuple[float, ...]
@@ -36,6 +38,8 @@ class Decoding:
     gap: int = 1
     threshold: float = 0.5
     smoothing: float = 0.0
+    offset: int = 0
+    landmark: Landmark | None = None
 
     @classmethod
     def fit(cls, ranges: Sequence[IntArray], classes: int) -> "Decoding":
@@ -59,15 +63,21 @@ class Decoding:
         most = MOST_PER_SHORTEST_ROW * min((median for median in medians[1:] if median), default=np.inf)
         return cls(tuple(min(PRICE_PER_ROW * median, most) for median in medians))
 
+    def at_price(self, factor: float) -> "Decoding":
+        """The same with all prices multiplied."""
+        return replace(self, prices=tuple(price * factor for price in self.prices))
+
     def segments(
         self,
         probabilities: FloatArray,
         label_sets: Sequence[LabelSet],
         calibrated: FloatArray | None = None,
+        values: FloatArray | None = None,
     ) -> list[Segment]:
         """Segments of `(T, 1 + len(label_sets))` probabilities, by first row; background is left out.
 
-        Scores are those of the `calibrated` probabilities, if there are any.
+        Scores are those of the `calibrated` probabilities, if there are any. The series' `values` `(T, C)`
+        help to place instants.
         `label_sets` are those of the classes from 1 on; one that was learned both as ranges and as
         instants is there twice.
         """
@@ -87,8 +97,9 @@ class Decoding:
             for number, start, end in runs_of(path)
             if number
         ]
-        for row, number in zip(*self.instants(probabilities), strict=True):
-            score = float(calibrated[row, number])
+        peaks, numbers = self._peaks_and_classes(probabilities)
+        for row, peak, number in zip(self._rows(peaks, probabilities, values), peaks, numbers, strict=True):
+            score = float(calibrated[peak, number])
             segments.append(Segment(int(row), int(row), label_sets[number - 1], score, instant=True))
         return sorted(segments, key=lambda segment: segment.first)
 
@@ -96,13 +107,24 @@ class Decoding:
         """Class of the range that each row belongs to, `(T,)`; 0 for background."""
         return self.path(self._without_instants(probabilities))
 
-    def instants(self, probabilities: FloatArray) -> tuple[IntArray, IntArray]:
-        """Rows of the instants, `(N,)`, and their classes."""
+    def instants(
+        self, probabilities: FloatArray, values: FloatArray | None = None
+    ) -> tuple[IntArray, IntArray]:
+        """Rows of the instants, `(N,)`, and their classes; the series' `values` help to place them."""
+        peaks, classes = self._peaks_and_classes(probabilities)
+        return self._rows(peaks, probabilities, values), classes
+
+    def _peaks_and_classes(self, probabilities: FloatArray) -> tuple[IntArray, IntArray]:
         if not self.instant_classes:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         of_instants = self.instant_probabilities(probabilities)
-        rows = self.peaks(of_instants)
-        return rows, np.array(self.instant_classes)[of_instants[rows].argmax(axis=1)]
+        peaks = self.peaks(of_instants)
+        return peaks, np.array(self.instant_classes)[of_instants[peaks].argmax(axis=1)]
+
+    def _rows(self, peaks: IntArray, probabilities: FloatArray, values: FloatArray | None) -> IntArray:
+        if self.landmark and values is not None and self.landmark.is_in(values):
+            return self.landmark.move(peaks, values)
+        return np.clip(peaks - self.offset, 0, max(0, len(probabilities) - 1))
 
     def instant_probabilities(self, probabilities: FloatArray) -> FloatArray:
         """Those of the classes of instants, `(T, I)`, smoothed: a peak is in the middle of its event."""

@@ -1,0 +1,90 @@
+"""Where in an event people put an instant: at a landmark of the signal, such as the top of a heartbeat.
+
+A network finds events, but places them as it does those of its training series: on those of other persons
+or sensors it is early or late. A landmark of the signal itself is where people put it there too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+Kind = Literal["maximum", "minimum", "largest deviation"]
+
+MOST_CHANNELS = 16  # that are looked at
+MOST_INSTANTS = 1000  # of a series that are learned from
+ENOUGH = 0.75  # of the distance that the peaks of the probability leave, for a landmark to be worth it
+
+
+@dataclass(frozen=True, slots=True)
+class Landmark:
+    """The row within `reach` rows of a peak where a channel is highest, lowest, or furthest from its mean
+    over `around` rows on either side. Instants are `offset` rows before it.
+    """
+
+    channel: int
+    kind: Kind
+    reach: int
+    around: int
+    offset: int = 0
+
+    def is_in(self, values: FloatArray) -> bool:
+        """Whether its channel is known in all of the series `(T, C)`."""
+        return bool(np.isfinite(values[:, self.channel]).all())
+
+    def move(self, peaks: IntArray, values: FloatArray) -> IntArray:
+        """Rows of the instants `(N,)` at these peaks in the series `(T, C)`."""
+        column = values[:, self.channel].astype(np.float64)
+        near = np.clip(peaks[:, None] + np.arange(-self.reach, self.reach + 1), 0, len(column) - 1)
+        heights = column[near]
+        if self.kind == "minimum":
+            heights = -heights
+        elif self.kind == "largest deviation":
+            sums = np.concatenate([[0.0], np.cumsum(column)])
+            firsts = np.maximum(peaks - self.around, 0)
+            ends = np.minimum(peaks + self.around + 1, len(column))
+            heights = np.abs(heights - ((sums[ends] - sums[firsts]) / (ends - firsts))[:, None])
+        rows = near[np.arange(len(peaks)), heights.argmax(axis=1)]
+        instants: IntArray = np.clip(rows - self.offset, 0, len(column) - 1)
+        return instants
+
+
+def find_landmark(
+    series: Sequence[tuple[FloatArray, IntArray, IntArray]], reach: int, around: int
+) -> Landmark | None:
+    """The landmark at which people put instants; None if it is no better than the peaks themselves.
+
+    For each series there are its values `(T, C)`, peaks `(N,)`, and the annotated instants `(N,)` that they
+    were found for. Series count alike.
+    """
+    series = [
+        (values, peaks[:MOST_INSTANTS], rows[:MOST_INSTANTS]) for values, peaks, rows in series if len(rows)
+    ]
+    if not series or reach < 1:
+        return None
+    best = None
+    least = ENOUGH * _distance([peaks - rows for _, peaks, rows in series], reach)[0]
+    for channel in range(min(MOST_CHANNELS, series[0][0].shape[1])):
+        for kind in get_args(Kind):
+            landmark = Landmark(channel, kind, reach, around)
+            if not all(landmark.is_in(values) for values, _, _ in series):
+                continue
+            distance, offset = _distance(
+                [landmark.move(peaks, values) - rows for values, peaks, rows in series], reach
+            )
+            if distance < least:
+                least, best = distance, replace(landmark, offset=offset)
+    return best
+
+
+def _distance(errors: Sequence[IntArray], most: int) -> tuple[float, int]:
+    """Mean distance of what is `errors` rows too late, in the middle one of the series, after the correction
+    by their middle offset; and that offset.
+    """
+    offset = round(float(np.median([np.median(each) for each in errors])))
+    distances = [np.minimum(np.abs(each - offset), most).mean() for each in errors]
+    return float(np.median(distances)), offset
