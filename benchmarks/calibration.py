@@ -101,7 +101,10 @@ def _errors(data: DataSet, fitted: Fitted, validation: CrossValidation) -> dict[
     for name, calibration in (("before", Calibration()), ("after", validation.calibration)):
         calibrated = replace(segmenter, calibration=calibration)
         errors[f"rows {name}"] = expected_calibration_error(list(map(calibration.apply, raw)), targets)
-        predicted = [calibrated.segmentation(each).segments for each in raw]
+        predicted = [
+            calibrated.segmentation(each, task.series.values).segments
+            for each, task in zip(raw, data.test, strict=True)
+        ]
         scores = [segment.score for segments in predicted for segment in segments]
         right = [
             _right(segment, task.segments)

@@ -41,6 +41,7 @@ COLUMNS = (
     "standardise",
     "network",
     "average",
+    "rolling, forest",
     "decode",
     "regions",
     "all",
@@ -83,19 +84,22 @@ def main() -> None:
         def average(inputs: FloatArray = inputs, classes: int = classes) -> object:
             given = np.zeros((WINDOWS_IN_BATCH, segmenter.window, classes), np.float32)
             return average_over_windows(
-                inputs, segmenter.window, classes, lambda windows: given[: len(windows)]
+                inputs, segmenter.window, classes, lambda windows, _: given[: len(windows)]
             )
 
-        standardising, averaging, network = (
+        rolling = segmenter.rolling.apply(inputs) if segmenter.rolling else None
+        standardising, averaging, network, opinions = (
             _seconds(arguments.runs, segmenter.standardisation.apply, values.values),
             _seconds(arguments.runs, average),
+            _seconds(arguments.runs, segmenter.network.probabilities, inputs, segmenter.window, rolling),
             _seconds(arguments.runs, segmenter.probabilities, values.values),
         )
         parts = [
             _seconds(arguments.runs, read_series, content, pair, 0),
             standardising,
-            network - standardising - averaging,
+            network - averaging,
             averaging,
+            opinions - standardising - network,
             _seconds(arguments.runs, segmenter.decoding.segments, probabilities, segmenter.label_sets),
             _seconds(arguments.runs, to_regions, segments, pair, values),
         ]
@@ -110,7 +114,9 @@ def _bare_forward(segmenter: Segmenter, rows: int, runs: int) -> float:
     with torch.inference_mode():
         for batch in BATCHES:
             windows = torch.zeros(batch, segmenter.window, segmenter.standardisation.inputs)
-            each.append(_seconds(5 * runs, segmenter.network, windows) / batch)
+            dimensions = segmenter.network.dimensions
+            rolling = torch.zeros(batch, segmenter.window // dimensions.stride, dimensions.features)
+            each.append(_seconds(5 * runs, segmenter.network, windows, rolling) / batch)
     return min(each) * len(window_starts(rows, segmenter.window))
 
 

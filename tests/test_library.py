@@ -58,7 +58,7 @@ def segments(labels: Names) -> list[Segment]:
 
 
 @parametrize_with_checks(  # type: ignore[untyped-decorator]  # scikit-learn has no types
-    [SegmentClassifier(max_epochs=50, hidden_size=4, sequence_size=8)],
+    [SegmentClassifier(max_epochs=100, hidden_size=4, sequence_size=8)],
     expected_failed_checks=lambda _: NOT_OF_SEQUENCES,
     xfail_strict=True,
 )

@@ -127,8 +127,8 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
     """Fit a model on annotated tasks."""
     from tqdm import tqdm
 
+    from timeseries_segmenter.learning.held_out import LEAST_EXAMPLES
     from timeseries_segmenter.learning.observer import Epoch, Observer
-    from timeseries_segmenter.learning.search import LEAST_EXAMPLES
     from timeseries_segmenter.project.card import Card, RecipeSearch
     from timeseries_segmenter.project.labelled_task import remarks_on, shortened, task_ids
     from timeseries_segmenter.project.recipes import recipes, search_recipes

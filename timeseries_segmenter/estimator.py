@@ -233,13 +233,13 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31)
         return Recipe(
-            self.max_epochs,
-            self.sequence_size,
-            self.hidden_size,
-            self.balanced_accuracy_threshold,
-            self.min_class_f1_threshold,
-            self.use_class_weights,
-            int(seed),
+            epochs=self.max_epochs,
+            sequence_size=self.sequence_size,
+            hidden_size=self.hidden_size,
+            balanced_accuracy_threshold=self.balanced_accuracy_threshold,
+            min_class_f1_threshold=self.min_class_f1_threshold,
+            use_class_weights=self.use_class_weights,
+            seed=int(seed),
         )
 
     def _fitted_series(self, X: Any) -> list[Floats]:

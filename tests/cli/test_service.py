@@ -113,11 +113,11 @@ def test_versions_that_cannot_be_used_are_listed_with_the_reason(
     assert main(["versions", "--project", "3"]) == 0
     _, newest, served, trouble = capsys.readouterr().out.splitlines()
     assert newest.split()[0] == second
-    assert f"{second}.pt has format 5, of a newer release" in newest
+    assert f"{second}.pt has format 6, of a newer release" in newest
     assert served.split()[:2] == ["*", first]
-    assert trouble.startswith("The newest model can't be used: model_project_3.pt has format 5")
+    assert trouble.startswith("The newest model can't be used: model_project_3.pt has format 6")
     assert main(["rollback", "--project", "3", "--to", second]) == 1
-    assert f"{second}.pt has format 5, of a newer release" in capsys.readouterr().err
+    assert f"{second}.pt has format 6, of a newer release" in capsys.readouterr().err
     assert store.version(3) == first
 
 

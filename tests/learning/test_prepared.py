@@ -12,6 +12,7 @@ from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.optimisation import count_steps_in_epoch, optimise
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.rolling import RollingFeatures
 from timeseries_segmenter.learning.schedule import LEARNING_RATE, AdaptiveSchedule, PlannedSchedule
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import fit
@@ -38,7 +39,8 @@ def test_the_three_acts_by_hand_make_the_model_that_fit_makes(
     examples: list[Example], label_sets: tuple[tuple[str, ...], ...], channels: str
 ) -> None:
     prepared = Prepared.from_examples(examples, label_sets, tuple(channels), RECIPE)
-    schedule = AdaptiveSchedule(LEARNING_RATE, RECIPE.epochs, count_steps_in_epoch(prepared), RECIPE.met_by)
+    most_steps = min(RECIPE.steps, RECIPE.epochs * count_steps_in_epoch(prepared))
+    schedule = AdaptiveSchedule(LEARNING_RATE, most_steps, RECIPE.met_by)
     with torch.random.fork_rng():
         network, history = optimise(prepared, None, schedule)
     by_hand = fit_decoding(network, prepared)
@@ -64,9 +66,13 @@ def test_what_is_left_without_a_fold_is_as_if_the_rest_were_prepared_anew(held_o
     assert rest.class_weights is not None
     assert (rest.class_weights == anew.class_weights).all()
     assert all(map(np.array_equal, rest.targets, anew.targets))
+    inputs = [anew.standardisation.apply(example.values) for example in kept]
+    rolling = RollingFeatures.fit(inputs, whole.stride, whole.window, 2)
+    same_lengths = replace(anew, lengths=whole.lengths, stride=whole.stride, rolling=rolling)
+    assert all(map(np.array_equal, rest.rolling_features(inputs), same_lengths.rolling_features(inputs)))
     of_rest, of_anew = (
         optimise(each, None, PlannedSchedule(LEARNING_RATE, 5))[0].state_dict()
-        for each in (rest, replace(anew, lengths=whole.lengths, stride=whole.stride))
+        for each in (rest, same_lengths)
     )
     assert all(torch.equal(tensor, of_anew[name]) for name, tensor in of_rest.items())
 

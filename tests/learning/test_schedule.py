@@ -22,28 +22,28 @@ def test_a_planned_schedule_warms_up_and_falls_to_zero() -> None:
 
 
 def test_an_adaptive_schedule_falls_once_the_figures_stand_still() -> None:
-    schedule = AdaptiveSchedule(0.1, 1000, 50, lambda _: True)
+    schedule = AdaptiveSchedule(0.1, 50_000, lambda _: True)
     for number in range(1, 4):
-        schedule.learn(number, number * 50, scores(number / 4))
+        schedule.learn(number * 50, scores(number / 4))
     assert schedule.ends_at is None
-    schedule.learn(4, 200, scores(0.75))
+    schedule.learn(200, scores(0.75))
     assert schedule.ends_at is None  # patience
-    schedule.learn(5, 250, scores(0.75))
+    schedule.learn(250, scores(0.75))
     assert fall(schedule) == (250, 500)
 
 
 def test_an_adaptive_schedule_waits_longer_while_the_thresholds_are_not_met() -> None:
-    schedule = AdaptiveSchedule(0.1, 1000, 50, lambda _: False)
+    schedule = AdaptiveSchedule(0.1, 50_000, lambda _: False)
     for number in range(1, 9):
-        schedule.learn(number, number * 50, scores(0.5))
+        schedule.learn(number * 50, scores(0.5))
     assert schedule.ends_at is None
-    schedule.learn(9, 450, scores(0.5))
+    schedule.learn(450, scores(0.5))
     assert schedule.ends_at == 900
 
 
 def test_few_epochs_leave_room_for_the_fall() -> None:
-    schedule = AdaptiveSchedule(0.1, 4, 50, lambda _: False)
-    schedule.learn(1, 50, scores(0.1))
+    schedule = AdaptiveSchedule(0.1, 200, lambda _: False)
+    schedule.learn(50, scores(0.1))
     assert schedule.ends_at is None
-    schedule.learn(2, 100, scores(0.5))
+    schedule.learn(100, scores(0.5))
     assert fall(schedule) == (100, 200)

@@ -14,7 +14,7 @@ from timeseries_segmenter.learning.segment_metrics import Matches
 from timeseries_segmenter.segment import UNKNOWN
 
 FOLDS = [0, 1, 0, 1]
-POOR = Recipe(sequence_size=4, hidden_size=1)
+POOR = Recipe(sequence_size=4, hidden_size=1, rolling_features=False, forest=False)
 BIGGER = Candidate("more units", lambda best: replace(best, hidden_size=16))
 LONGER = Candidate("longer windows", lambda best: replace(best, sequence_size=32))
 

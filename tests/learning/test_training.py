@@ -97,12 +97,18 @@ def test_training_ends_before_its_bound_once_both_thresholds_are_met() -> None:
 def test_training_goes_on_while_a_threshold_is_not_met() -> None:
     first = synthetic(1)
     second = Example(first.values, (3 - first.classes) % 3)  # the labels exchanged
-    easy = fit([first, second], LABEL_SETS, ("x", "y"), Recipe(400, 50, 4, 0.0, 0.0))
-    hard = fit([first, second], LABEL_SETS, ("x", "y"), Recipe(400, 50, 4, 0.9, 0.9))
+    recipe = Recipe(steps=1200, hidden_size=4, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    easy = fit([first, second], LABEL_SETS, ("x", "y"), recipe)
+    hard = fit(
+        [first, second],
+        LABEL_SETS,
+        ("x", "y"),
+        replace(recipe, balanced_accuracy_threshold=0.9, min_class_f1_threshold=0.9),
+    )
     assert easy.thresholds_met
-    assert easy.epochs < 400
+    assert easy.history[-1].steps < recipe.steps
     assert not hard.thresholds_met
-    assert hard.epochs == 400
+    assert hard.history[-1].steps == recipe.steps
 
 
 def test_labels_without_an_example_are_not_learned_and_named() -> None:

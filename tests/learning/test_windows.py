@@ -27,7 +27,7 @@ def test_average_is_the_mean_over_the_windows_that_hold_a_row() -> None:
     values = np.arange(10, dtype=np.float32)[:, None]
     calls = []
 
-    def window_number(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def window_number(windows: NDArray[np.float32], _: NDArray[np.int64]) -> NDArray[np.float32]:
         calls.append(windows.copy())
         numbers = windows[:, :1, :]  # a window's first value is its first row
         return np.repeat(numbers, windows.shape[1], axis=1)
@@ -38,10 +38,22 @@ def test_average_is_the_mean_over_the_windows_that_hold_a_row() -> None:
     assert np.concatenate(calls)[:, :, 0].tolist() == [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]]
 
 
-@pytest.mark.parametrize("length", [1, 3, 39, 40, 41, 20_000])
+@given(timesteps=st.integers(1, 200), sequence_size=st.integers(1, 60), stride=st.sampled_from([1, 2, 4, 8]))
+def test_windows_of_whole_timesteps_start_at_one_and_cover_every_row(
+    timesteps: int, sequence_size: int, stride: int
+) -> None:
+    length, size = max(timesteps, sequence_size) * stride, sequence_size * stride
+    starts = window_starts(length, size, stride)
+    assert (starts % stride == 0).all()
+    assert (np.diff(starts) > 0).all()
+    assert (np.diff(starts) <= size).all()
+    assert (starts[0], starts[-1]) == (0, length - size)
+
+
+@pytest.mark.parametrize("length", [40, 41, 20_000])
 def test_average_of_a_function_of_the_row_is_that_function(length: int) -> None:
     values = np.random.default_rng(length).normal(size=(length, 3)).astype(np.float32)
-    average = average_over_windows(values, 40, 2, lambda windows: windows[:, :, :2] * 2)
+    average = average_over_windows(values, 40, 2, lambda windows, _: windows[:, :, :2] * 2)
     np.testing.assert_allclose(average, values[:, :2] * 2, rtol=1e-6)
 
 
@@ -50,8 +62,9 @@ def test_every_training_window_of_partly_known_series_has_a_known_row_and_all_ar
     targets[0][[*range(5), *range(400, 420)]] = 0
     rows = np.arange(1010, dtype=np.float32)[:, None]
     torch.manual_seed(0)
-    windows = TrainingWindows([rows[:1000], rows[1000:]], targets, 20, torch.device("cpu"))
-    inputs, drawn = windows.batch(4000)
+    series = [rows[:1000], rows[1000:]]
+    windows = TrainingWindows(series, series, targets, 20, 1, torch.device("cpu"))
+    inputs, _, drawn = windows.batch(4000)
     assert ((drawn != UNKNOWN).any(dim=1)).all()
     known = inputs[..., 0][drawn != UNKNOWN].long().bincount(minlength=1010)
     assert known.nonzero().ravel().tolist() == [*range(5), *range(400, 420), *range(1000, 1010)]

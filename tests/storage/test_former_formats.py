@@ -1,4 +1,6 @@
-"""Files that releases before wrote, in `tests/data/models`: format 2 of one pair, format 3 with a report."""
+"""Files that releases before wrote, in `tests/data/models`: format 2 of one pair, format 3 with a report,
+format 4 with a fold.
+"""
 
 import json
 from copy import deepcopy
@@ -6,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.models import DATA, PAIR, unpack_former
@@ -16,13 +19,13 @@ from timeseries_segmenter.project.card import Metrics, Quality
 from timeseries_segmenter.report.saved import load_report, saved_report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.former_formats import card_from_metadata
-from timeseries_segmenter.storage.model_file import copy_model, load_folds, read_card
+from timeseries_segmenter.storage.model_file import copy_model, load_folds, load_model, read_card
 from timeseries_segmenter.storage.model_store import ModelStore
 
 KNOWN: dict[str, Any] = json.loads((DATA / "predicted.json").read_text())
 
 
-@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("number", [2, 3, 4])
 @pytest.mark.parametrize("copied", [False, True])
 def test_a_former_model_predicts_what_it_did(number: int, copied: bool, tmp_path: Path) -> None:
     model, tasks, output = (
@@ -65,6 +68,19 @@ def test_metadata_of_format_3_are_a_card(tmp_path: Path) -> None:
     }
     assert card.quality == Quality(True, 0.9924, 1.0, 1.0)
     assert {name: set(folds) for name, folds in load_folds(tmp_path / "m.pt").items()} == {PAIR: {0, 1}}
+
+
+def test_a_network_of_format_4_predicts_alone(tmp_path: Path) -> None:
+    path = unpack_former(4, tmp_path / "m.pt")
+    card = read_card(path)
+    assert (card.version, card.tasks) == ("p47-v4-20261126T101500Z", [1, 2, 3, 4])
+    assert set(load_folds(path)[PAIR]) == {0}
+    segmenter = load_model(path).segmenters[PAIR]
+    values = np.array(KNOWN["task"]["data"]["ts"]["x"], np.float32)[:, None]
+    of_network, of_forest = segmenter.opinions(values)
+    assert of_forest is None
+    assert (segmenter.probabilities(values) == of_network).all()
+    assert (segmenter.rolling, segmenter.decoding.landmark, segmenter.decoding.offset) == (None, None, 0)
 
 
 def test_metadata_of_format_2_are_a_card(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_a_newer_format_is_named_with_what_to_do(
     with pytest.raises(ForeignModelError) as caught:
         read(path)
     assert str(caught.value) == (
-        "model.pt has format 5, of a newer release; this one reads 2, 3 and 4: install the newer release "
+        "model.pt has format 6, of a newer release; this one reads 2, 3, 4 and 5: install the newer release "
         "again, or choose Start Training in Label Studio for a model that this release can read"
     )
     assert stated_version(path) == "p1-v7"

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.support.models import PAIR, of_one_pair
 from tests.support.need import need
 from tests.support.processes import fill, small_disk
 from timeseries_segmenter.errors import ModelFileError
-from timeseries_segmenter.learning.network import Dimensions, Network
+from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_files import version_number
@@ -199,11 +200,11 @@ def test_a_rollback_to_a_file_of_a_newer_release_is_a_sentence(
     first, second = two_versions(backend.store, run_walk)
     third = backend.store.save(3, of_one_pair(run_walk))
     raise_format(kept(settings, second))
-    with pytest.raises(ModelFileError, match=f"{second}.pt has format 5, of a newer release"):
+    with pytest.raises(ModelFileError, match=f"{second}.pt has format 6, of a newer release"):
         backend.store.roll_back(3)
     answer = client.post("/projects/3/rollback", json={"version": second})
     assert answer.status_code == 409
-    assert answer.get_json()["detail"].startswith(f"{second}.pt has format 5, of a newer release")
+    assert answer.get_json()["detail"].startswith(f"{second}.pt has format 6, of a newer release")
     assert backend.store.version(3) == third
     again = backend.store.roll_back(3, first)
     assert (backend.store.version(3), need(backend.store.load(3)).version) == (again, again)
@@ -228,9 +229,9 @@ def test_the_dashboard_shows_which_versions_cannot_be_read(
     make_foreign(settings, second, raise_format)
     (given,) = client.get("/projects").get_json()["projects"]
     assert given["version"] == first
-    assert given["trouble"].startswith("model_project_3.pt has format 5, of a newer release")
+    assert given["trouble"].startswith("model_project_3.pt has format 6, of a newer release")
     assert [version["version"] for version in given["versions"]] == [second, first]
-    assert given["versions"][0]["unreadable"].startswith(f"{second}.pt has format 5")
+    assert given["versions"][0]["unreadable"].startswith(f"{second}.pt has format 6")
     assert "unreadable" not in given["versions"][1]
     page = client.get("/projects", headers={"Accept": "text/html"}).text
     assert "v1 is served in its place" in page
@@ -352,11 +353,11 @@ def test_without_memory_nothing_is_set_aside_and_later_the_newest_is_served(
 ) -> None:
     store.save(4, of_one_pair(run_walk))
     first = store.save(3, of_one_pair(run_walk))
-    dimensions = Dimensions(run_walk.network.dimensions.inputs, 3, hidden_size=900)
+    dimensions = replace(run_walk.network.dimensions, hidden_size=900)
     state = run_walk.state()
     network = Network(dimensions)  # 28 MB
     state |= {
-        "dimensions": {**state["dimensions"], "hidden_size": 900, "stride": dimensions.stride},
+        "dimensions": asdict(dimensions),
         "weights": network.state_dict(),
     }
     second = store.save(3, of_one_pair(Segmenter.from_state(state)))

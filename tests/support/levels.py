@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import recorded
 from timeseries_segmenter.learning.candidates import Candidate
+from timeseries_segmenter.learning.prepared import Prepared
 
 CONFIG = recorded.body("predict_json_inline")["label_config"]
 LEVELS = {"Run": 3.0, "Walk": -3.0}
@@ -28,7 +29,8 @@ def drawn(seed: int) -> list[dict[str, Any]]:
 
 
 def try_more_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make searches try more epochs alone: with one, which takes two steps, nothing is learned."""
+    """Make searches try more epochs alone; without a forest, nothing is learned in one, of two steps."""
+    monkeypatch.setattr(Prepared, "grow_forest", lambda _: None)
     monkeypatch.setattr("timeseries_segmenter.project.recipes.CANDIDATES", (MORE_EPOCHS,))
 
 

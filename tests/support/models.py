@@ -17,6 +17,6 @@ def of_one_pair(segmenter: Segmenter, **card: Any) -> Model:
 
 
 def unpack_former(number: int, path: Path) -> Path:
-    """A model file of format 2 or 3 that a release wrote, at `path`; its weights are rounded to be small."""
+    """A model file of format 2, 3 or 4 that a release wrote, at `path`; weights are rounded."""
     path.write_bytes(lzma.decompress((DATA / f"format-{number}.pt.xz").read_bytes()))
     return path

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from timeseries_segmenter.learning import warm_start
 from timeseries_segmenter.learning.calibration import Calibration, expected_calibration_error
 from timeseries_segmenter.learning.decoding_fit import fit_decoding
+from timeseries_segmenter.learning.held_out import learn_from_held_out
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
 from timeseries_segmenter.learning.optimisation import optimise
+from timeseries_segmenter.learning.pool import Pool
 from timeseries_segmenter.learning.schedule import LEARNING_RATE, WARMUP, PlannedSchedule
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmentation, Segmenter
 from timeseries_segmenter.learning.training import Fitted
@@ -56,17 +58,28 @@ def assign_folds(
 class CrossValidation:
     """What fold networks, by the fold they have not seen, say about each example.
 
-    `calibration` is for the model, learned from all examples; that of a fold network is learned from
-    the examples of the other folds. Per example there are the calibrated `probabilities`, `(T, classes)`
-    float32, the class of each row in training, `targets` `(T,)`, and the `segmentations`, all of the file's
-    rows.
+    `pool`, `price` and `calibration` are for the model, learned from all examples; pool and calibration of
+    a fold are learned from the examples of the other folds. Per example there are the calibrated
+    `probabilities`, `(T, classes)` float32, the class of each row in training, `targets` `(T,)`, and the
+    `segmentations`, all of the file's rows.
     """
 
     segmenters: dict[int, Segmenter]
+    pool: Pool
+    price: float
     calibration: Calibration
     probabilities: list[FloatArray]
     targets: Sequence[IntArray]
     segmentations: list[Segmentation]
+
+    def improve(self, segmenter: Segmenter) -> Segmenter:
+        """The model with what held-out predictions say about pooling, decoding and calibrating its own."""
+        return replace(
+            segmenter,
+            pool=self.pool,
+            decoding=segmenter.decoding.at_price(self.price),
+            calibration=self.calibration,
+        )
 
     @property
     def calibration_error(self) -> float:
@@ -108,32 +121,40 @@ def cross_validate(
             segmenters[fold] = replace(
                 fit_decoding(network, rest), full_training=start.full_training if start else full
             )
-    probabilities = [
-        segmenters[fold].probabilities(example.values)
+    opinions = [
+        segmenters[fold].opinions(example.values)
         for example, fold in zip(prepared.examples, folds, strict=True)
     ]
+    learned = learn_from_held_out(prepared, folds, [segmenters[fold].decoding for fold in folds], opinions)
     for fold in names:
         others = [place for place, other in enumerate(folds) if other != fold]
-        calibration = Calibration.fit(
-            [probabilities[place] for place in others], [prepared.targets[place] for place in others]
+        segmenters[fold] = replace(
+            segmenters[fold],
+            pool=learned.pools[fold],
+            decoding=segmenters[fold].decoding.at_price(learned.price),
+            calibration=Calibration.fit(
+                [learned.probabilities[place] for place in others],
+                [prepared.targets[place] for place in others],
+            ),
         )
-        segmenters[fold] = replace(segmenters[fold], calibration=calibration)
-    said = [
-        (segmenters[fold], each, resampling)
-        for fold, each, resampling in zip(folds, probabilities, prepared.resamplings, strict=True)
-    ]
+    said = list(zip(prepared.examples, folds, learned.probabilities, prepared.resamplings, strict=True))
     return CrossValidation(
         segmenters,
-        Calibration.fit(probabilities, prepared.targets),
+        learned.pool,
+        learned.price,
+        Calibration.fit(learned.probabilities, prepared.targets),
         [
-            resampling.file_probabilities(segmenter.calibration.apply(each))
-            for segmenter, each, resampling in said
+            resampling.file_probabilities(segmenters[fold].calibration.apply(each))
+            for _, fold, each, resampling in said
         ],
         [
             resampling.file_classes(targets)
             for resampling, targets in zip(prepared.resamplings, prepared.targets, strict=True)
         ],
-        [segmenter.segmentation(each, resampling) for segmenter, each, resampling in said],
+        [
+            segmenters[fold].segmentation(each, example.values, resampling)
+            for example, fold, each, resampling in said
+        ],
     )
 
 

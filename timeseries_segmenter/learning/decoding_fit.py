@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.landmark import find_landmark
 from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scores_of
 from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.prepared import Prepared
@@ -15,6 +16,7 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.segment import UNKNOWN
 
 FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
 
 SMOOTHING_SHARE = 1 / 4  # of an instant's widening
 THRESHOLDS = np.linspace(0.1, 0.9, 17)  # of an instant's probability
@@ -40,6 +42,8 @@ def fit_decoding(
         prepared.label_sets,
         prepared.channels,
         sampling=prepared.sampling,
+        rolling=prepared.rolling,
+        forest=prepared.grow_forest(),
     )
 
 
@@ -51,7 +55,7 @@ def score(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatA
     classes = prepared.dimensions.classes
     confusion = np.zeros((classes, classes), np.int64)
     for example, targets, each in zip(prepared.examples, prepared.targets, probabilities, strict=True):
-        found = Example(example.values, decoding.ranges(each), *decoding.instants(each))
+        found = Example(example.values, decoding.ranges(each), *decoding.instants(each, example.values))
         confusion += confusion_matrix(targets, prepared.lengths.targets(found), classes)
     return scores_of(confusion)
 
@@ -83,4 +87,25 @@ def _with_instants(decoding: Decoding, prepared: Prepared, probabilities: Sequen
                 hits += int((nearest <= max(1, lengths.widening)).sum())
         f1s.append(2 * hits / max(1, found + true))
     best = THRESHOLDS[np.array(f1s) == max(f1s)]
-    return replace(decoding, threshold=float(np.median(best)))
+    decoding = replace(decoding, threshold=float(np.median(best)))
+    matched = [
+        (example.values, *_peaks_of_instants(decoding, each, example))
+        for each, example in zip(of_instants, prepared.examples, strict=True)
+    ]
+    errors = [peaks - rows for _, peaks, rows in matched if len(rows)]
+    # people mark an event at its start, say, where a peak is in the middle of what is special about it
+    offset = round(float(np.median(np.concatenate(errors)))) if errors else 0
+    landmark = find_landmark(matched, lengths.widening, lengths.gap // 2)
+    return replace(decoding, offset=offset, landmark=landmark)
+
+
+def _peaks_of_instants(
+    decoding: Decoding, of_instants: FloatArray, example: Example
+) -> tuple[IntArray, IntArray]:
+    """The nearest peak of each annotated instant that was found, and these instants."""
+    peaks, instants = decoding.peaks(of_instants), example.instants
+    if not len(peaks) or not len(instants):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    nearest = peaks[np.abs(peaks[None, :] - instants[:, None]).argmin(axis=1)]
+    found = np.abs(nearest - instants) < decoding.gap
+    return nearest[found], instants[found]

@@ -11,10 +11,13 @@ from torch.nn import functional
 from timeseries_segmenter.learning.windows import average_over_windows
 
 FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
 
 ARCHITECTURE = "convolution-lstm"  # in model files: another name for another network
 KERNEL_SIZES = (7, 5)  # samples, then outputs of the first convolution
 STEM_FEATURES = (32, 64)
+EMBEDDED_FEATURES = 64  # that the rolling features of a timestep become
+EMBEDDING_DROPOUT = 0.2
 PER_WINDOW_SHARE = 4  # one in so many features of the first convolution is normalised per window
 STEM_DROPOUT = 0.2
 LSTM_DROPOUT = 0.3
@@ -24,17 +27,19 @@ LSTM_DROPOUT = 0.3
 class Dimensions:
     """What it takes to build the same network again; saved with the weights.
 
-    `stride` is the number of samples that one timestep of the LSTM spans: 1, 2, 4, 8 or 16.
+    `stride` is the number of samples that one timestep of the LSTM spans: 1, 2, 4, 8 or 16. `features` are
+    the rolling features of a timestep, 0 for a network without any.
     """
 
     inputs: int
     classes: int
     hidden_size: int = 64
     stride: int = 4
+    features: int = 0
 
 
 class Network(nn.Module):
-    """Logits for each sample of a window, from its standardised inputs.
+    """Logits for each sample of a window, from its standardised inputs and rolling features.
 
     Dropout leaves out whole features of a window, the same at every timestep (Gal and
     Ghahramani 2016, arXiv 1512.05287).
@@ -54,14 +59,28 @@ class Network(nn.Module):
             nn.ReLU(),
             nn.Dropout1d(STEM_DROPOUT),
         )
+        self.embedding = None
+        if dimensions.features:
+            self.embedding = nn.Sequential(
+                nn.Conv1d(dimensions.features, EMBEDDED_FEATURES, 1),
+                nn.BatchNorm1d(EMBEDDED_FEATURES),
+                nn.ReLU(),
+                nn.Dropout1d(EMBEDDING_DROPOUT),
+            )
+            wide += EMBEDDED_FEATURES
         self.lstm = nn.LSTM(wide, dimensions.hidden_size, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout1d(LSTM_DROPOUT)
         self.head = nn.Linear(2 * dimensions.hidden_size, dimensions.classes)
         self.skip = nn.Conv1d(wide, dimensions.classes, 1, bias=False)
 
-    def forward(self, windows: Tensor) -> Tensor:
-        """`(N, S, inputs)` float32 windows of S samples to `(N, S, classes)` logits."""
+    def forward(self, windows: Tensor, rolling: Tensor | None = None) -> Tensor:
+        """`(N, S, inputs)` float32 windows of S samples to `(N, S, classes)` logits.
+
+        `rolling` are the windows' `(N, S / stride, features)`, if the network takes any.
+        """
         features = self.stem(windows.transpose(1, 2))
+        if self.embedding is not None and rolling is not None:
+            features = torch.cat([features, self.embedding(rolling.transpose(1, 2))], dim=1)
         states, _ = self.lstm(features.transpose(1, 2))
         states = self.dropout(states.transpose(1, 2)).transpose(1, 2)
         logits: Tensor = self.head(states).transpose(1, 2) + self.skip(features)
@@ -69,19 +88,34 @@ class Network(nn.Module):
             logits = functional.interpolate(logits, windows.shape[1], mode="linear")
         return logits.transpose(1, 2)
 
-    def probabilities(self, inputs: FloatArray, window: int) -> FloatArray:
-        """Class probabilities `(T, classes)` of a whole series `(T, inputs)`, by windows of `window` rows."""
-        device = next(self.parameters()).device
+    def probabilities(self, inputs: FloatArray, window: int, rolling: FloatArray | None = None) -> FloatArray:
+        """Class probabilities `(T, classes)` of a whole series `(T, inputs)`, by windows of `window` rows.
 
-        def predict(windows: FloatArray) -> FloatArray:
-            logits = self(torch.from_numpy(windows).to(device))
+        `rolling` are its `(ceil(T / stride), features)`.
+        """
+        device = next(self.parameters()).device
+        stride = self.dimensions.stride
+        filled = -(-max(len(inputs), window) // stride) * stride
+        inputs_filled = np.pad(inputs, ((0, filled - len(inputs)), (0, 0)))
+        if rolling is not None:
+            rolling = np.pad(rolling, ((0, filled // stride - len(rolling)), (0, 0)))
+        timesteps = np.arange(window // stride)
+
+        def predict(windows: FloatArray, starts: IntArray) -> FloatArray:
+            around = (
+                None
+                if rolling is None
+                else torch.from_numpy(rolling[starts[:, None] // stride + timesteps]).to(device)
+            )
+            logits = self(torch.from_numpy(windows).to(device), around)
             # classes first: faster by a tenth of the whole
             probabilities: FloatArray = logits.transpose(1, 2).softmax(dim=1).transpose(1, 2).cpu().numpy()
             return probabilities
 
         self.eval()
         with torch.inference_mode():
-            return average_over_windows(inputs, window, self.dimensions.classes, predict)
+            averages = average_over_windows(inputs_filled, window, self.dimensions.classes, predict, stride)
+        return averages[: len(inputs)]
 
 
 class MixedNorm(nn.Module):

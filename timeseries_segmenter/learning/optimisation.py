@@ -48,8 +48,8 @@ def optimise(
             steps += 1
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate(steps)
-            inputs, targets = windows.batch(BATCH)
-            logits = network(inputs)
+            inputs, rolling, targets = windows.batch(BATCH)
+            logits = network(inputs, rolling)
             loss = functional.cross_entropy(
                 logits.transpose(1, 2), targets, weight=weights, ignore_index=UNKNOWN
             )
@@ -70,7 +70,7 @@ def optimise(
         observer.on_epoch(epoch)
         if schedule.ends_at is not None and steps >= schedule.ends_at:
             break
-        schedule.learn(number, steps, epoch.scores)
+        schedule.learn(steps, epoch.scores)
     return network.eval(), history
 
 

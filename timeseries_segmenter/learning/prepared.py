@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.examples import Example, learned_classes, with_learned_classes
+from timeseries_segmenter.learning.forest import Forest
 from timeseries_segmenter.learning.lengths import Lengths
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.resampling import Resampling, Sampling
+from timeseries_segmenter.learning.rolling import RollingFeatures
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.learning.windows import TrainingWindows
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
@@ -40,6 +42,7 @@ class Prepared:
     stride: int
     targets: Sequence[IntArray]
     standardisation: Standardisation
+    rolling: RollingFeatures | None
     class_weights: NDArray[np.float64] | None
     sampling: Sampling
     resamplings: Sequence[Resampling]
@@ -72,6 +75,8 @@ class Prepared:
         ]
         lengths = Lengths.from_examples(examples)
         targets = [lengths.targets(example) for example in examples]
+        stride = lengths.stride(recipe.sequence_size)
+        standardisation = Standardisation.fit([example.values for example in examples])
         return cls(
             examples,
             learned,
@@ -79,9 +84,10 @@ class Prepared:
             tuple(channels),
             recipe,
             lengths,
-            lengths.stride(recipe.sequence_size),
+            stride,
             targets,
-            Standardisation.fit([example.values for example in examples]),
+            standardisation,
+            _rolling_features(examples, standardisation, stride, recipe),
             _class_weights(targets, learned, lengths, recipe),
             sampling,
             resamplings,
@@ -91,22 +97,34 @@ class Prepared:
         """The other examples alone, with statistics and weights of their own, but the classes and lengths
         of all; `held_out` are places in `examples`.
         """
-        rest = [place for place in range(len(self.examples)) if place not in held_out]
-        targets = [self.targets[place] for place in rest]
+        rest = self.part([place for place in range(len(self.examples)) if place not in held_out])
+        standardisation = Standardisation.fit([example.values for example in rest.examples])
+        return replace(
+            rest,
+            standardisation=standardisation,
+            rolling=_rolling_features(rest.examples, standardisation, self.stride, self.recipe),
+            class_weights=_class_weights(rest.targets, self.label_sets, self.lengths, self.recipe),
+        )
+
+    def part(self, places: Sequence[int]) -> "Prepared":
+        """The examples in these places alone, with all that follows from the whole."""
         return replace(
             self,
-            examples=[self.examples[place] for place in rest],
-            targets=targets,
-            standardisation=Standardisation.fit([self.examples[place].values for place in rest]),
-            class_weights=_class_weights(targets, self.label_sets, self.lengths, self.recipe),
-            resamplings=[self.resamplings[place] for place in rest],
+            examples=[self.examples[place] for place in places],
+            targets=[self.targets[place] for place in places],
+            resamplings=[self.resamplings[place] for place in places],
         )
 
     @property
     def dimensions(self) -> Dimensions:
         """Those of a network that learns from it."""
-        classes = 1 + len(self.label_sets)
-        return Dimensions(self.standardisation.inputs, classes, self.recipe.hidden_size, self.stride)
+        return Dimensions(
+            self.standardisation.inputs,
+            1 + len(self.label_sets),
+            self.recipe.hidden_size,
+            self.stride,
+            self.rolling.count if self.rolling else 0,
+        )
 
     @property
     def window(self) -> int:
@@ -116,14 +134,59 @@ class Prepared:
     def windows(self, device: torch.device) -> TrainingWindows:
         """What the optimiser's batches are taken from."""
         inputs = [self.standardisation.apply(example.values) for example in self.examples]
-        return TrainingWindows(inputs, self.targets, self.window, device)
+        return TrainingWindows(
+            inputs, self.rolling_features(inputs), self.targets, self.window, self.stride, device
+        )
+
+    def rolling_features(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        """Those of each example, `(ceil(T / stride), features)`, from its standardised inputs."""
+        return [
+            self.rolling.apply(each)
+            if self.rolling
+            else np.zeros((-(-len(each) // self.stride), 0), np.float32)
+            for each in inputs
+        ]
 
     def probabilities(self, network: Network) -> list[FloatArray]:
         """What a network says about each example, `(T, 1 + len(label_sets))`."""
+        inputs = [self.standardisation.apply(example.values) for example in self.examples]
         return [
-            network.probabilities(self.standardisation.apply(example.values), self.window)
-            for example in self.examples
+            network.probabilities(each, self.window, rolling)
+            for each, rolling in zip(inputs, self.rolling_features(inputs), strict=True)
         ]
+
+    def grow_forest(self) -> Forest | None:
+        """The second opinion beside the network; None if the recipe wants none, or for instants.
+
+        The threshold of instants is fitted on the training series, which a forest knows by heart.
+        """
+        if not self.recipe.forest or self.rolling is None or self.lengths.instant_classes:
+            return None
+        inputs = [self.standardisation.apply(example.values) for example in self.examples]
+        return Forest.fit(
+            self.rolling_features(inputs),
+            [_by_timestep(targets, self.stride) for targets in self.targets],
+            self.dimensions.classes,
+            self.lengths.run / self.stride,
+            self.recipe.seed,
+        )
+
+
+def _rolling_features(
+    examples: Sequence[Example], standardisation: Standardisation, stride: int, recipe: Recipe
+) -> RollingFeatures | None:
+    if not recipe.rolling_features:
+        return None
+    inputs = [standardisation.apply(example.values) for example in examples]
+    levels = len(standardisation.mean) if standardisation.per_series else 0
+    return RollingFeatures.fit(inputs, stride, recipe.sequence_size * stride, levels)
+
+
+def _by_timestep(targets: IntArray, stride: int) -> IntArray:
+    """The class in the middle of each timestep, `(ceil(T / stride),)`."""
+    middles = np.arange(stride // 2, len(targets) + stride // 2, stride)
+    classes: IntArray = targets[np.minimum(middles, len(targets) - 1)]
+    return classes
 
 
 def _class_weights(

@@ -11,11 +11,14 @@ class Recipe:
     """Options of `fit`."""
 
     epochs: int = 1000  # at most
+    steps: int = 450  # of the optimizer, at most, in a training from scratch: some ten seconds
     sequence_size: int = 50  # timesteps of the LSTM in one window
     hidden_size: int = 64  # features of the LSTM in each direction
     # a training from scratch may end once these are reached on the training windows
     balanced_accuracy_threshold: float = 0.85
     min_class_f1_threshold: float = 0.70
+    rolling_features: bool = True  # the network gets statistics around each timestep beside the samples
+    forest: bool = True  # a random forest on them has a say beside the network
     use_class_weights: bool = True  # rare classes weigh more in the loss
     seed: int = 0  # of the weights at first, the windows and the dropout
 

@@ -32,8 +32,8 @@ class Schedule:
             rate = min(rate, max(0.0, (self.ends_at - step) / (self.ends_at - self.falls_from)))
         return self.peak * rate
 
-    def learn(self, number: int, step: int, scores: Scores) -> None:
-        """Take note of the metrics of epoch `number`, which ended with `step`."""
+    def learn(self, step: int, scores: Scores) -> None:
+        """Take note of the metrics of an epoch, which ended with `step`."""
 
 
 class PlannedSchedule(Schedule):
@@ -46,17 +46,17 @@ class PlannedSchedule(Schedule):
 
 
 class AdaptiveSchedule(Schedule):
-    """Falls once the metrics stop improving, or so early that `epochs` suffice for the fall."""
+    """Falls once the metrics stop improving, or so early that `most_steps` suffice for the fall."""
 
-    def __init__(self, peak: float, epochs: int, steps_in_epoch: int, met: Callable[[Scores], bool]) -> None:
+    def __init__(self, peak: float, most_steps: int, met: Callable[[Scores], bool]) -> None:
         super().__init__(peak, None)
         self._met = met
-        self._last_step = epochs * steps_in_epoch
-        # a training run that may take few epochs still needs some of them for the fall
-        self._last_stable = max(1, round(epochs / (1 + DECAY_SHARE)))
+        self._last_step = most_steps
+        # a training run that may take few steps still needs some of them for the fall
+        self._last_stable = round(most_steps / (1 + DECAY_SHARE))
         self._best, self._best_step = 0.0, 0
 
-    def learn(self, number: int, step: int, scores: Scores) -> None:
+    def learn(self, step: int, scores: Scores) -> None:
         """Let the fall begin if it is time."""
         if self.ends_at is not None:
             return
@@ -64,7 +64,7 @@ class AdaptiveSchedule(Schedule):
         if reached > self._best + IMPROVEMENT:
             self._best, self._best_step = reached, step
         patience = PATIENCE_MET if self._met(scores) else PATIENCE_UNMET
-        if number >= self._last_stable:
+        if step >= self._last_stable:
             self.falls_from, self.ends_at = step, self._last_step
         elif step >= LEAST_STEPS and step - self._best_step >= patience:
             self.falls_from, self.ends_at = step, step + int(step * DECAY_SHARE)

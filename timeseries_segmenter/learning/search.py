@@ -9,30 +9,24 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.candidates import Candidate
-from timeseries_segmenter.learning.decoding import runs_of
 from timeseries_segmenter.learning.decoding_fit import fit_decoding
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
+from timeseries_segmenter.learning.held_out import (
+    LEAST_GAIN,
+    learn_from_held_out,
+    match_held_out,
+)
 from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
 from timeseries_segmenter.learning.optimisation import optimise
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.schedule import LEARNING_RATE, PlannedSchedule
-from timeseries_segmenter.learning.segment_metrics import Matches, instant_matches, overlap_matches
-from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.segment import UNKNOWN, LabelSet, Segment
+from timeseries_segmenter.learning.segment_metrics import Matches, paired_difference
+from timeseries_segmenter.segment import LabelSet
 
-FloatArray = NDArray[np.float64]
-
-LEAST_EXAMPLES = 4  # with fewer, the noise of a difference can't be estimated
-LEAST_GAIN = 0.01  # of F1, for a change to be worth it
-OVERLAP = 0.5  # of a range that counts as found
-TOLERANCE = 5  # rows, for an instant
 AS_SET = "the recipe that is set"
 
 
@@ -130,10 +124,7 @@ def search(
 
 def compared(trial: Trial, best: Trial) -> Trial:
     """The trial with its difference from the `best` before it, on the same examples."""
-    of_trial, of_best = _counts(trial.matches), _counts(best.matches)
-    difference = float(_f1(of_trial.sum(axis=0)) - _f1(of_best.sum(axis=0)))
-    without_one = _f1(of_trial.sum(axis=0) - of_trial) - _f1(of_best.sum(axis=0) - of_best)
-    noise = float(np.sqrt((len(without_one) - 1) * without_one.var()))
+    difference, noise = paired_difference(trial.matches, best.matches)
     better = difference > noise and difference >= LEAST_GAIN
     return replace(trial, difference=difference, noise=noise, better=better)
 
@@ -141,63 +132,31 @@ def compared(trial: Trial, best: Trial) -> Trial:
 def _cross_validate(
     prepared: Prepared, folds: Sequence[int], steps: int, in_time: Callable[[], bool]
 ) -> tuple[tuple[Matches, ...], float, bool]:
-    """Matches of each example by the network of its fold, the macro F1 of all rows, and whether that is all.
-
-    Folds that are left when the time is over have no matches.
+    """Matches of each example by the network and forest of its fold, the macro F1 of all rows, and whether
+    that is all. Folds that are left when the time is over have no matches.
     """
     names = sorted(set(folds))
-    classes = prepared.dimensions.classes
-    matches = [Matches()] * len(folds)
-    confusion = np.zeros((classes, classes), np.int64)
+    segmenters = {}
     with torch.random.fork_rng():
         for fold in names:
-            held_out = {place for place, other in enumerate(folds) if other == fold}
-            rest = prepared.without(held_out)
+            rest = prepared.without({place for place, other in enumerate(folds) if other == fold})
             network, _ = optimise(rest, None, PlannedSchedule(LEARNING_RATE, steps))
-            segmenter = fit_decoding(network, rest)
-            for place in held_out:
-                example = prepared.examples[place]
-                found = _found(segmenter, example.values, prepared.targets[place] == UNKNOWN)
-                matches[place] = _matches(example, found, prepared.label_sets)
-                confusion += confusion_matrix(
-                    prepared.targets[place], prepared.lengths.targets(found), classes
-                )
+            segmenters[fold] = fit_decoding(network, rest)
             if not in_time():
                 break
-    return tuple(matches), scores_of(confusion).macro_f1, fold == names[-1]
-
-
-def _found(segmenter: Segmenter, values: NDArray[np.float32], unknown: NDArray[np.bool_]) -> Example:
-    """What a segmenter finds in a series; on `unknown` rows, it is neither right nor wrong."""
-    probabilities = segmenter.probabilities(values)
-    ranges = segmenter.decoding.ranges(probabilities)
-    ranges[unknown] = UNKNOWN
-    rows, classes = segmenter.decoding.instants(probabilities)
-    known = ~unknown[rows]
-    return Example(values, ranges, rows[known], classes[known])
-
-
-def _matches(example: Example, found: Example, label_sets: Sequence[LabelSet]) -> Matches:
-    (ranges, instants), (found_ranges, found_instants) = (
-        _segments(each, label_sets) for each in (example, found)
-    )
-    return overlap_matches(ranges, found_ranges, OVERLAP) + instant_matches(
-        instants, found_instants, TOLERANCE
-    )
-
-
-def _segments(example: Example, label_sets: Sequence[LabelSet]) -> tuple[list[Segment], list[Segment]]:
-    """The ranges and the instants of a prepared example."""
-    ranges = [
-        Segment(start, end - 1, label_sets[number - 1])
-        for number, start, end in runs_of(example.classes)
-        if number > 0
+    places = [place for place, fold in enumerate(folds) if fold in segmenters]
+    held_out, folds_of = prepared.part(places), [folds[place] for place in places]
+    decodings = [segmenters[fold].decoding for fold in folds_of]
+    opinions = [
+        segmenters[fold].opinions(example.values)
+        for example, fold in zip(held_out.examples, folds_of, strict=True)
     ]
-    instants = [
-        Segment(int(row), int(row), label_sets[number - 1], instant=True)
-        for row, number in zip(example.instants, example.instant_classes, strict=True)
-    ]
-    return ranges, instants
+    learned = learn_from_held_out(held_out, folds_of, decodings, opinions)
+    decodings = [each.at_price(learned.price) for each in decodings]
+    found, macro_f1 = match_held_out(held_out, decodings, learned.probabilities)
+    matches = dict(zip(places, found, strict=True))
+    every = tuple(matches.get(place, Matches()) for place in range(len(folds)))
+    return every, macro_f1, len(segmenters) == len(names)
 
 
 def _changes(before: Recipe, after: Recipe) -> set[str]:
@@ -205,14 +164,3 @@ def _changes(before: Recipe, after: Recipe) -> set[str]:
     return {
         field.name for field in fields(Recipe) if getattr(before, field.name) != getattr(after, field.name)
     }
-
-
-def _counts(matches: Sequence[Matches]) -> FloatArray:
-    """Twice the matched segments, and the predicted and true ones together: `(examples, 2)`."""
-    return np.array([(2 * each.matched, each.predicted + each.true) for each in matches], float)
-
-
-def _f1(counts: FloatArray) -> FloatArray:
-    """F1 by the last axis of `_counts`; 1 where there is nothing to find and nothing was found."""
-    found, total = counts[..., 0], counts[..., 1]
-    return np.where(total > 0, found / np.maximum(total, 1), 1.0)

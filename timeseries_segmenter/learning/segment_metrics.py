@@ -61,6 +61,29 @@ class Matches:
         return 2 * self.matched / total if total else 1.0
 
 
+def paired_difference(matches: Sequence[Matches], others: Sequence[Matches]) -> tuple[float, float]:
+    """The F1 of all series less that of `others`, on the same series, and the noise of that.
+
+    The noise is the standard error by the jackknife over series (Efron and Stein 1981, doi
+    10.1214/aos/1176345462).
+    """
+    counts, of_others = _counts(matches), _counts(others)
+    difference = float(_f1(counts.sum(axis=0)) - _f1(of_others.sum(axis=0)))
+    without_one = _f1(counts.sum(axis=0) - counts) - _f1(of_others.sum(axis=0) - of_others)
+    return difference, float(np.sqrt((len(without_one) - 1) * without_one.var()))
+
+
+def _counts(matches: Sequence[Matches]) -> NDArray[np.float64]:
+    """Twice the matched segments, and the predicted and true ones together: `(series, 2)`."""
+    return np.array([(2 * each.matched, each.predicted + each.true) for each in matches], float)
+
+
+def _f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F1 by the last axis of `_counts`; 1 where there is nothing to find and nothing was found."""
+    found, total = counts[..., 0], counts[..., 1]
+    return np.where(total > 0, found / np.maximum(total, 1), 1.0)
+
+
 def overlap_matches(true: Sequence[Segment], predicted: Sequence[Segment], least_overlap: float) -> Matches:
     """Matches by overlap, the counts of segment F1@k (Lea et al. 2017, arXiv 1611.05267).
 

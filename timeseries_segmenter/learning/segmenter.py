@@ -6,11 +6,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.forest import Forest
+from timeseries_segmenter.learning.landmark import Landmark
 from timeseries_segmenter.learning.network import Dimensions, Network, best_device
+from timeseries_segmenter.learning.pool import Opinions, Pool
 from timeseries_segmenter.learning.resampling import SAME_ROWS, Resampling, Sampling, Times
+from timeseries_segmenter.learning.rolling import RollingFeatures
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
@@ -59,6 +64,9 @@ class Segmenter:
     full_training: FullTraining = FullTraining(0, 0, 0.0, 0.0)
     calibration: Calibration = field(default_factory=Calibration)
     sampling: Sampling = field(default_factory=Sampling)
+    rolling: RollingFeatures | None = None
+    forest: Forest | None = None
+    pool: Pool = field(default_factory=Pool)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -86,20 +94,35 @@ class Segmenter:
     def predict(self, values: FloatArray, times: Times | None = None) -> Segmentation:
         """Segments of a series `(T, C)`, and how sure they are; `times` as in `probabilities`."""
         resampling = self.sampling.resampling(times)
-        return self.segmentation(self._probabilities(resampling.values(values)), resampling)
+        values = resampling.values(values)
+        return self.segmentation(self._probabilities(values), values, resampling)
 
-    def segmentation(self, probabilities: FloatArray, resampling: Resampling = SAME_ROWS) -> Segmentation:
-        """The same of a series whose `probabilities` are there already, at the rate that was learned, to
-        which `resampling` brought it.
+    def segmentation(
+        self, probabilities: FloatArray, values: FloatArray, resampling: Resampling = SAME_ROWS
+    ) -> Segmentation:
+        """The same of a series whose `probabilities` are there already, both at the rate that was learned,
+        to which `resampling` brought it.
         """
         calibrated = self.calibration.apply(probabilities)
         # decoding is tuned to the probabilities as they come from the network
-        segments = self.decoding.segments(probabilities, self.label_sets, calibrated)
+        segments = self.decoding.segments(probabilities, self.label_sets, calibrated, values)
         instants = {self.label_sets[number - 1] for number in self.decoding.instant_classes}
         return Segmentation(resampling.file_segments(segments, instants), confidence(calibrated))
 
     def _probabilities(self, values: FloatArray) -> FloatArray:
-        return self.network.probabilities(self.standardisation.apply(values), self.window)
+        return self.pool.apply(self.opinions(values))
+
+    def opinions(self, values: FloatArray) -> Opinions:
+        """What the network and the forest say of a series at the rate that was learned, row by row."""
+        inputs = self.standardisation.apply(values)
+        rolling = self.rolling.apply(inputs) if self.rolling else None
+        network = self.network.probabilities(inputs, self.window, rolling)
+        if self.forest is None or rolling is None:
+            return network, None
+        timesteps = torch.from_numpy(self.forest.probabilities(rolling))
+        stride = self.network.dimensions.stride
+        rows = functional.interpolate(timesteps.T[None], scale_factor=stride, mode="linear")[0].T
+        return network, rows[: len(values)].numpy()
 
     def state(self) -> dict[str, Any]:
         """All of it as plain numbers, strings, lists, dicts and tensors, for `from_state`."""
@@ -121,6 +144,17 @@ class Segmenter:
             "full_training": asdict(self.full_training),
             "calibration": asdict(self.calibration),
             "sampling": asdict(self.sampling),
+            "rolling": self.rolling
+            and {
+                "stride": self.rolling.stride,
+                "window": self.rolling.window,
+                "levels": self.rolling.levels,
+                "mean": torch.from_numpy(self.rolling.mean),
+                "deviation": torch.from_numpy(self.rolling.deviation),
+            },
+            "forest": self.forest
+            and {name: torch.from_numpy(array) for name, array in asdict(self.forest).items()},
+            "pool": asdict(self.pool),
             "weights": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
         }
 
@@ -150,6 +184,8 @@ class Segmenter:
                 int(decoding["gap"]),
                 float(decoding["threshold"]),
                 float(decoding["smoothing"]),
+                int(decoding.get("offset", 0)),
+                Landmark(**landmark) if (landmark := decoding.get("landmark")) else None,
             ),
             int(state["window"]),
             tuple(tuple(labels) for labels in state["label_sets"]),
@@ -157,6 +193,9 @@ class Segmenter:
             FullTraining(**state["full_training"]),
             Calibration(float(calibration["temperature"]), tuple(calibration["biases"])),
             Sampling(float(sampling["interval"])),
+            _rolling_from_state(state.get("rolling")),
+            _forest_from_state(state.get("forest")),
+            Pool(**state.get("pool", {})),
         )
 
     @classmethod
@@ -167,6 +206,17 @@ class Segmenter:
         """
         with NO_DEVICE:
             cls.from_state(state, NO_DEVICE)
+
+
+def _rolling_from_state(state: dict[str, Any] | None) -> RollingFeatures | None:
+    if state is None:  # a model of an earlier release, or of a recipe without
+        return None
+    statistics = (state[name].numpy().copy() for name in ("mean", "deviation"))
+    return RollingFeatures(int(state["stride"]), int(state["window"]), int(state["levels"]), *statistics)
+
+
+def _forest_from_state(state: dict[str, Any] | None) -> Forest | None:
+    return Forest(**{name: array.numpy().copy() for name, array in state.items()}) if state else None
 
 
 def confidence(calibrated: FloatArray) -> float:

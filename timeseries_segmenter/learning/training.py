@@ -70,9 +70,8 @@ def fit(
             fitted = _fit(suited, warm_start.plan(start), observer, start)
             if warm_start.keeps_up(fitted.scores, start, recipe):
                 return fitted
-        schedule = AdaptiveSchedule(
-            LEARNING_RATE, recipe.epochs, count_steps_in_epoch(prepared), recipe.met_by
-        )
+        most_steps = min(recipe.steps, recipe.epochs * count_steps_in_epoch(prepared))
+        schedule = AdaptiveSchedule(LEARNING_RATE, most_steps, recipe.met_by)
         return _fit(prepared, schedule, observer)
 
 

@@ -16,38 +16,41 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 
-def window_starts(length: int, size: int) -> NDArray[np.int64]:
+def window_starts(length: int, size: int, step: int = 1) -> NDArray[np.int64]:
     """First rows of windows of `size` rows that overlap by a quarter and cover rows 0 to `length`.
 
     Windows never reach past the end: the last one ends with the series, and a series
-    shorter than a window gives the one start 0.
+    shorter than a window gives the one start 0. They start at multiples of `step`, as `length` and `size`
+    are.
     """
     last = length - size
     if last <= 0:
         return np.zeros(1, np.int64)
-    return np.append(np.arange(0, last, max(1, size - round(size * OVERLAP)), dtype=np.int64), last)
+    hop = max(step, (size - round(size * OVERLAP)) // step * step)
+    return np.append(np.arange(0, last, hop, dtype=np.int64), last)
 
 
 def average_over_windows(
-    values: FloatArray, size: int, classes: int, predict: Callable[[FloatArray], FloatArray]
+    values: FloatArray,
+    size: int,
+    classes: int,
+    predict: Callable[[FloatArray, IntArray], FloatArray],
+    step: int = 1,
 ) -> FloatArray:
     """Mean of what `predict` gives for each row over all windows that hold the row.
 
-    `values` is `(T, C)`; `predict` takes `(N, size, C)` windows to `(N, size, classes)`; the result
-    is `(T, classes)`. A series shorter than a window is filled up with zeros, as in training.
+    `values` is `(T, C)`, at least a window long; `predict` takes `(N, size, C)` windows and their first
+    rows, multiples of `step`, to `(N, size, classes)`; the result is `(T, classes)`.
     Memory does not grow with the number of windows.
     """
-    if len(values) < size:
-        filled = np.pad(values, ((0, size - len(values)), (0, 0)))
-        return predict(filled[None])[0, : len(values)]
     length = len(values)
-    starts = window_starts(length, size)
+    starts = window_starts(length, size, step)
     rows = np.arange(size)
     totals = np.zeros((length, classes), np.float32)
     counts = np.zeros((length, 1), np.float32)
     for first in range(0, len(starts), WINDOWS_IN_BATCH):
         batch = starts[first : first + WINDOWS_IN_BATCH]
-        outputs = predict(values[batch[:, None] + rows])
+        outputs = predict(values[batch[:, None] + rows], batch)
         for start, output in zip(batch, outputs, strict=True):
             totals[start : start + size] += output
             counts[start : start + size] += 1
@@ -58,14 +61,22 @@ def average_over_windows(
 class TrainingWindows:
     """All series behind one another, each at least a window long; no window straddles two.
 
-    `inputs` are `(T, inputs)` and `targets` `(T,)`, one of each a series; `size` is in rows. Rows whose
-    target is UNKNOWN are in windows as context of others; so are those that fill up a short series.
+    `inputs` are `(T, inputs)`, `rolling` `(ceil(T / stride), features)` and `targets` `(T,)`, one of each a
+    series; `size` and `stride` are in rows. Rows whose target is UNKNOWN are in windows as context of
+    others; so are those that fill up a series to a window, or to a whole timestep.
     """
 
     def __init__(
-        self, inputs: Sequence[FloatArray], targets: Sequence[IntArray], size: int, device: torch.device
+        self,
+        inputs: Sequence[FloatArray],
+        rolling: Sequence[FloatArray],
+        targets: Sequence[IntArray],
+        size: int,
+        stride: int,
+        device: torch.device,
     ) -> None:
-        missing = [max(0, size - len(target)) for target in targets]
+        missing = [-(-max(size, len(target)) // stride) * stride - len(target) for target in targets]
+        self._stride = stride
         lengths = np.array([len(target) + more for target, more in zip(targets, missing, strict=True)])
         self.size = size
         self.rows = int(lengths.sum())
@@ -77,9 +88,19 @@ class TrainingWindows:
         self._known_starts = None if all_known else self._starts_with_known(targets)
         self._shares = torch.from_numpy(lengths / self.rows)
         self._window_rows = torch.arange(size, device=device)
+        self._window_timesteps = torch.arange(size // stride, device=device)
         self._inputs = torch.from_numpy(
             np.concatenate(
                 [np.pad(each, ((0, more), (0, 0))) for each, more in zip(inputs, missing, strict=True)]
+            )
+        ).to(device)
+        timesteps = lengths // stride
+        self._rolling = torch.from_numpy(
+            np.concatenate(
+                [
+                    np.pad(each, ((0, most - len(each)), (0, 0)))
+                    for each, most in zip(rolling, timesteps, strict=True)
+                ]
             )
         ).to(device)
         self._targets = torch.from_numpy(
@@ -91,14 +112,17 @@ class TrainingWindows:
             )
         ).to(device)
 
-    def batch(self, windows: int) -> tuple[Tensor, Tensor]:
-        """Inputs `(windows, size, inputs)` and targets `(windows, size)`; each window has a known target."""
+    def batch(self, windows: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs `(windows, size, inputs)`, rolling features `(windows, size / stride, features)`, and
+        targets `(windows, size)`; each window has a known target.
+        """
         if self._known_starts is None:
             starts = self._starts(windows)
         else:
             starts = self._known_starts[torch.randint(len(self._known_starts), (windows,)).numpy()]
-        rows = torch.from_numpy(starts).to(self._window_rows.device)[:, None] + self._window_rows
-        return self._inputs[rows], self._targets[rows]
+        timesteps = torch.from_numpy(starts // self._stride).to(self._window_rows.device)[:, None]
+        rows = timesteps * self._stride + self._window_rows
+        return self._inputs[rows], self._rolling[timesteps + self._window_timesteps], self._targets[rows]
 
     def _starts(self, windows: int) -> IntArray:
         """First rows of windows anywhere; series are picked by length."""
@@ -109,10 +133,11 @@ class TrainingWindows:
         return starts
 
     def _starts_with_known(self, targets: Sequence[IntArray]) -> IntArray:
-        """First rows of all windows that hold a known row."""
+        """First rows of all windows that hold a known row, each at the start of a timestep."""
         starts = []
         for target, first, places in zip(targets, self._firsts, self._places, strict=True):
             offsets = np.clip(np.arange(-self._margin, places + self._margin), 0, places - 1)
+            offsets = offsets // self._stride * self._stride
             known = np.concatenate([[0], np.cumsum(target != UNKNOWN)])
             held = known[np.minimum(offsets + self.size, len(target))] > known[offsets]
             starts.append(first + offsets[held])

@@ -40,10 +40,10 @@ class PairTraining:
 
     @property
     def segmenter(self) -> Segmenter:
-        """The model of the pair, its scores calibrated if it was cross-validated."""
+        """The model of the pair, improved by what its cross-validation says, if there is one."""
         if self.validation is None:
             return self.fitted.segmenter
-        return replace(self.fitted.segmenter, calibration=self.validation.calibration)
+        return self.validation.improve(self.fitted.segmenter)
 
 
 @dataclass(frozen=True, slots=True)

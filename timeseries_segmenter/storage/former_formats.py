@@ -1,7 +1,8 @@
 """Model files of the formats before, as files of today's.
 
-Format 3 had no architecture, and metadata that were no card: metrics of a pair without classes, and all
-of the report once more. Format 2 had one pair, whose name it does not say, with one label a class.
+Format 4 had a network alone: no rolling features, forest and landmark. Format 3 had no architecture, and
+metadata that were no card: metrics of a pair without classes, and all of the report once more. Format 2 had
+one pair, whose name it does not say, with one label a class.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from timeseries_segmenter.learning.network import ARCHITECTURE
 from timeseries_segmenter.project.card import Card, ClassMetrics, Metrics, PairCard
 
-FORMER_FORMATS = (2, 3)
+FORMER_FORMATS = (2, 3, 4)
 NO_NAME = ""
 _OF_SEGMENTER = (
     "dimensions",
@@ -29,6 +30,8 @@ _OF_SEGMENTER = (
 
 def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a file of a former format in today's form. Raises KeyError, TypeError."""
+    if content["format"] == 4:
+        return dict(content)
     pairs = content["pairs"] if content["format"] > 2 else {NO_NAME: _unnamed_pair(content)}
     report = {"report": content["report"]} if "report" in content else {}
     card = card_from_metadata(content["metadata"]).dump()

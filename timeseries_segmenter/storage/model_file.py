@@ -18,7 +18,7 @@ from timeseries_segmenter.project.model import Folds, Model
 from timeseries_segmenter.storage.former_formats import FORMER_FORMATS, upgraded
 from timeseries_segmenter.storage.torch_file import check_archive, read_torch_file
 
-FILE_FORMAT = 4
+FILE_FORMAT = 5
 
 
 def save_model(path: Path, model: Model) -> None:

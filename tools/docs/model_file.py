@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.forest import Forest
 from timeseries_segmenter.learning.network import Dimensions, Network
+from timeseries_segmenter.learning.rolling import RollingFeatures
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.project.card import Card
@@ -31,20 +33,38 @@ DESCRIPTIONS = {
     f"pairs.{PAIR}.folds": "the fold networks of the cross-validation, each like `segmenter`; the next "
     "warm start begins with them",
     "dimensions": "what it takes to build the network: `inputs`, `classes`, `hidden_size`, `stride` (samples "
-    "per timestep)",
+    "per timestep), `features` (rolling features of a timestep; absent in older models)",
     "window": "samples in one window",
     "label_sets": "labels of each class from 1 on, one mostly; class 0 is background",
     "channels": "names of the channels, in their order",
     "decoding": "how probabilities become segments: `prices` (nats, one per class), `points` (classes drawn "
-    "as instants), `gap` (rows), `threshold`, `smoothing` (rows)",
+    "as instants), `gap` (rows), `threshold`, `smoothing` (rows), `offset` (rows that instants are before "
+    "their peaks), `landmark` (where near a peak an instant is, or nothing); older models lack these two",
     "standardisation": "per channel `mean`, `deviation` and whether it has `heavy_tails`; `per_series`: "
     "whether there is a copy standardised by the series' own mean and deviation",
     "full_training": "the last training from scratch: `steps`, `series`, `balanced_accuracy`, `min_f1`",
     "calibration": "`temperature` and `biases` (nats, one per class) that make probabilities frequencies",
     "sampling": "the rate that series are brought to: `interval` is the time from row to row, "
     "in the unit of the time axis; 0 if they have none. Absent in older models",
+    "rolling": "of the rolling features: `stride`, `window` (rows), `levels` (inputs of which only the level "
+    "is taken), and `mean` and `deviation` of each feature; nothing if there are none; older models lack it",
+    "forest": "all trees as arrays: `roots`, and each node's `feature`, `threshold`, `children` and `shares` "
+    "of the classes; nothing if there is none. Absent in older models",
+    "pool": "the weights `network` and `forest` of their two opinions. Absent in older models",
     "weights": "the network's weights, float32, by the names of their modules",
 }
+
+_DICTS = (
+    "dimensions",
+    "decoding",
+    "standardisation",
+    "full_training",
+    "calibration",
+    "sampling",
+    "rolling",
+    "forest",
+    "pool",
+)
 
 
 def tables() -> str:
@@ -58,7 +78,7 @@ def tables() -> str:
     segmenter = content["pairs"][PAIR]["segmenter"]
     keys = list(_keys(segmenter))
     rows = [(f"`{key}`", _kind(segmenter[key]), DESCRIPTIONS[key]) for key in keys]
-    for key in ("dimensions", "decoding", "standardisation", "full_training", "calibration", "sampling"):
+    for key in _DICTS:
         for part in segmenter[key]:
             if f"`{part}`" not in DESCRIPTIONS[key] and part != "mean":
                 raise KeyError(f"tools/docs/model_file.py: {key}.{part} is described nowhere")
@@ -74,14 +94,18 @@ def _keys(segmenter: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _written() -> dict[str, Any]:
+    inputs = np.zeros((8, 1), np.float32)
+    rolling = RollingFeatures.fit([inputs], stride=1, window=4, levels=0)
     segmenter = Segmenter(
-        Network(Dimensions(1, 2, 1, 1)),
-        Standardisation.fit([np.zeros((2, 1), np.float32)]),
+        Network(Dimensions(1, 2, 1, 1, rolling.count)),
+        Standardisation.fit([inputs]),
         Decoding((0.0, 0.0)),
         window=4,
         label_sets=(("Run",),),
         channels=("x",),
         full_training=FullTraining(1, 1, 0.0, 0.0),
+        rolling=rolling,
+        forest=Forest.fit([rolling.apply(inputs)], [np.arange(8) % 2], 2, run=1, seed=0),
     )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"

@@ -1,0 +1,72 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.support.synthetic import LABEL_SETS, synthetic
+from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.held_out import HeldOut, learn_from_held_out
+from timeseries_segmenter.learning.pool import Opinions, Pool
+from timeseries_segmenter.learning.prepared import Prepared
+from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.training import Fitted
+
+FOLDS = [0, 1, 2, 0]
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    return Prepared.from_examples([synthetic(seed) for seed in range(4)], LABEL_SETS, ("x", "y"), Recipe())
+
+
+def said(targets: NDArray[np.int64], surety: float = 0.7) -> NDArray[np.float32]:
+    """Probabilities of which the truth's is the highest in each row."""
+    probabilities = np.full((len(targets), 3), (1 - surety) / 2, np.float32)
+    probabilities[np.arange(len(targets)), targets] = surety
+    return probabilities
+
+
+def learn(prepared: Prepared, price: float, opinions: list[Opinions] | None = None) -> HeldOut:
+    decodings = [Decoding((price, price, price))] * len(prepared.examples)
+    opinions = opinions or [(said(each), None) for each in prepared.targets]
+    return learn_from_held_out(prepared, FOLDS[: len(opinions)], decodings, opinions)
+
+
+def test_a_price_at_which_nothing_is_found_falls(prepared: Prepared) -> None:
+    # 50 rows of a range, each 1.5 nats better than background, pay 77 nats for both changes
+    assert learn(prepared, 100).price < 0.5
+
+
+def test_a_price_stays_if_no_other_finds_more(prepared: Prepared) -> None:
+    assert learn(prepared, 5).price == 1
+
+
+def test_a_price_stays_if_too_few_series_say_that_another_is_better(prepared: Prepared) -> None:
+    assert learn(prepared.part([0, 1, 2]), 100).price == 1
+
+
+def test_a_fold_is_weighed_by_the_others(prepared: Prepared) -> None:
+    truth = [said(each, 0.95) for each in prepared.targets]
+    wrong = [np.roll(each, 1, axis=1) for each in truth]
+    # the network is wrong on fold 1 alone, the forest elsewhere
+    opinions: list[Opinions] = [
+        (wrong[place], truth[place]) if fold == 1 else (truth[place], wrong[place])
+        for place, fold in enumerate(FOLDS)
+    ]
+    learned = learn(prepared, 5, opinions)
+    assert set(learned.pools) == {0, 1, 2}
+    assert learned.pools[1].network > 0 == learned.pools[1].forest
+    assert learned.pool == Pool.fit(opinions, prepared.targets)
+    for fold, probabilities, each in zip(FOLDS, learned.probabilities, opinions, strict=True):
+        assert (probabilities == learned.pools[fold].apply(each)).all()
+
+
+def test_a_cheaper_model_finds_what_a_dear_one_does_not(fitted: Fitted) -> None:
+    segmenter: Segmenter = fitted.segmenter
+    dear = replace(segmenter, decoding=Decoding((1000.0, 1000.0, 1000.0)))
+    values = synthetic(100).values
+    assert not dear.segments(values)
+    cheap = replace(dear, decoding=dear.decoding.at_price(1 / 200))
+    assert len(cheap.segments(values)) == 3
