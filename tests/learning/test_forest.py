@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -33,7 +35,8 @@ def test_arrays_say_what_scikit_learn_says(run: float) -> None:
         random_state=5,
     ).fit(features, targets)
     unseen, truth = clouds(5000, seed=1)
-    probabilities = forest.probabilities(unseen)
+    assert len(forest.probabilities(unseen)) == -(-len(unseen) // forest.every)
+    probabilities = replace(forest, every=1).probabilities(unseen)
     np.testing.assert_allclose(probabilities[:, [0, 2]], model.predict_proba(unseen), atol=1e-5)
     assert (probabilities[:, 1] == 0).all()  # nobody showed it that class
     assert (probabilities.argmax(axis=1) == truth).mean() > 0.9

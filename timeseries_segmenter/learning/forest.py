@@ -16,9 +16,10 @@ IntArray = NDArray[np.int64]
 
 TREES = 40
 DEPTH = 14  # at most
-MOST_TIMESTEPS = 15_000  # of all series: neighbours say much the same
+MOST_TIMESTEPS = 10_000  # of all series: neighbours say much the same
 LEAST_IN_LEAF = 2  # timesteps
 LEAF_SHARE = 1 / 8  # of a short run that a leaf holds at least
+ASKED_IN_RUN = 8  # timesteps of a short run that the forest is asked about: its features change slowly
 TIMESTEPS_IN_CHUNK = 2048  # whose nodes stay in the processor's cache
 
 
@@ -28,7 +29,7 @@ class Forest:
 
     A timestep whose `feature` is at most the `threshold` goes on to the first of a node's `children`
     `(nodes, 2)`, else to the second; a leaf is its own child. `shares` `(nodes, classes)` are those of the
-    classes among a node's timesteps.
+    classes among a node's timesteps. Each timestep in `every` is asked about.
     """
 
     roots: NDArray[np.int32]
@@ -36,6 +37,7 @@ class Forest:
     threshold: FloatArray
     children: NDArray[np.int32]
     shares: FloatArray
+    every: int = 1
 
     @classmethod
     def fit(
@@ -70,10 +72,13 @@ class Forest:
             np.concatenate([tree.threshold for tree in trees]).astype(np.float32),
             np.concatenate([_children(tree) + root for tree, root in zip(trees, roots, strict=True)]),
             shares,
+            max(1, int(run / ASKED_IN_RUN)),
         )
 
     def probabilities(self, features: FloatArray) -> FloatArray:
-        """`(timesteps, features)` to class probabilities `(timesteps, classes)`."""
+        """`(timesteps, features)` to class probabilities `(timesteps / every, classes)`, rounded up."""
+        middles = np.arange(self.every // 2, len(features) + self.every // 2, self.every)
+        features = features[np.minimum(middles, len(features) - 1)]
         probabilities = np.empty((len(features), self.shares.shape[1]), np.float32)
         for first in range(0, len(features), TIMESTEPS_IN_CHUNK):
             rows = features[first : first + TIMESTEPS_IN_CHUNK]

@@ -4,12 +4,13 @@ Level, spread, extremes, slope and the energies of octave bands, over several wi
 the network. The bands are those of a Haar wavelet (Mallat 1989, doi 10.1109/34.192463).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 FloatArray = NDArray[np.float32]
@@ -62,7 +63,7 @@ class RollingFeatures:
 def _statistics(inputs: FloatArray, stride: int, window: int, levels: int) -> FloatArray:
     blocks = _blocks(inputs, stride)
     widths = [_odd(window / stride * share) for share in WIDTHS]
-    columns = [*_levels(blocks[..., :levels].mean(axis=1), widths)]
+    columns = [*_levels(_reduced(blocks[..., :levels], torch.mean), widths)]
     columns += _all_of(inputs[:, levels:], blocks[..., levels:], widths, window)
     return np.concatenate(columns, axis=1, dtype=np.float32)
 
@@ -77,10 +78,10 @@ def _all_of(
     inputs: FloatArray, blocks: FloatArray, widths: Sequence[int], window: int
 ) -> Iterator[FloatArray]:
     """Statistics by `inputs` `(T, I)` in `blocks` `(timesteps, stride, I)`."""
-    means, stride = blocks.mean(axis=1), blocks.shape[1]
-    squares = np.square(blocks).mean(axis=1)
-    steps = _blocks(np.abs(np.diff(inputs, axis=0, prepend=inputs[:1])), stride).mean(axis=1)
-    low, high = blocks.min(axis=1), blocks.max(axis=1)
+    means, stride = _reduced(blocks, torch.mean), blocks.shape[1]
+    squares = _reduced(np.square(blocks), torch.mean)
+    steps = _reduced(_blocks(np.abs(np.diff(inputs, axis=0, prepend=inputs[:1])), stride), torch.mean)
+    low, high = _reduced(blocks, torch.amin), _reduced(blocks, torch.amax)
     yield means
     for width in widths:
         level = rolling_mean(means, width)
@@ -104,13 +105,19 @@ def _octave_energies(blocks: FloatArray, window: int) -> Iterator[FloatArray]:
     rest, octave = blocks, 1
     while rest.shape[1] > 1:
         pairs = rest.reshape(timesteps, -1, 2, inputs)
-        yield np.square((pairs[:, :, 0] - pairs[:, :, 1]) / 2).mean(axis=1)
-        rest, octave = pairs.mean(axis=2), octave + 1
+        yield _reduced(np.square((pairs[:, :, 0] - pairs[:, :, 1]) / 2), torch.mean)
+        rest, octave = (pairs[:, :, 0] + pairs[:, :, 1]) * np.float32(0.5), octave + 1
     smooth = rest[:, 0]
     while 2**octave <= window * SLOWEST_OCTAVE:
         smoother = rolling_mean(rest[:, 0], 2**octave // stride + 1)
         yield np.square(smooth - smoother)
         smooth, octave = smoother, octave + 1
+
+
+def _reduced(blocks: FloatArray, reduction: Callable[..., Tensor]) -> FloatArray:
+    """`(timesteps, stride, C)` to `(timesteps, C)`; PyTorch is faster at it along a short axis."""
+    reduced: FloatArray = reduction(torch.from_numpy(blocks), dim=1).numpy()
+    return reduced
 
 
 def rolling_mean(values: FloatArray, width: int) -> FloatArray:

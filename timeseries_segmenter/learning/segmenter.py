@@ -119,9 +119,9 @@ class Segmenter:
         network = self.network.probabilities(inputs, self.window, rolling)
         if self.forest is None or rolling is None:
             return network, None
-        timesteps = torch.from_numpy(self.forest.probabilities(rolling))
-        stride = self.network.dimensions.stride
-        rows = functional.interpolate(timesteps.T[None], scale_factor=stride, mode="linear")[0].T
+        asked = torch.from_numpy(self.forest.probabilities(rolling))
+        rows_of_one = self.network.dimensions.stride * self.forest.every
+        rows = functional.interpolate(asked.T[None], scale_factor=rows_of_one, mode="linear")[0].T
         return network, rows[: len(values)].numpy()
 
     def state(self) -> dict[str, Any]:
@@ -153,7 +153,10 @@ class Segmenter:
                 "deviation": torch.from_numpy(self.rolling.deviation),
             },
             "forest": self.forest
-            and {name: torch.from_numpy(array) for name, array in asdict(self.forest).items()},
+            and {
+                name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+                for name, value in asdict(self.forest).items()
+            },
             "pool": asdict(self.pool),
             "weights": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
         }
@@ -216,7 +219,10 @@ def _rolling_from_state(state: dict[str, Any] | None) -> RollingFeatures | None:
 
 
 def _forest_from_state(state: dict[str, Any] | None) -> Forest | None:
-    return Forest(**{name: array.numpy().copy() for name, array in state.items()}) if state else None
+    if state is None:
+        return None
+    arrays = {name: value.numpy().copy() for name, value in state.items() if isinstance(value, torch.Tensor)}
+    return Forest(**arrays, every=int(state["every"]))
 
 
 def confidence(calibrated: FloatArray) -> float:

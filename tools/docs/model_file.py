@@ -49,7 +49,8 @@ DESCRIPTIONS = {
     "rolling": "of the rolling features: `stride`, `window` (rows), `levels` (inputs of which only the level "
     "is taken), and `mean` and `deviation` of each feature; nothing if there are none; older models lack it",
     "forest": "all trees as arrays: `roots`, and each node's `feature`, `threshold`, `children` and `shares` "
-    "of the classes; nothing if there is none. Absent in older models",
+    "of the classes; it is asked about one timestep in `every`; nothing if there is none. Absent in older "
+    "models",
     "pool": "the weights `network` and `forest` of their two opinions. Absent in older models",
     "weights": "the network's weights, float32, by the names of their modules",
 }
