@@ -49,6 +49,9 @@ def learn_from_held_out(
 
     `decodings` and `opinions` are one per example, in the order of the prepared ones and of their `folds`.
     """
+    if len(folds) < LEAST_EXAMPLES:
+        probabilities = [Pool().apply(each) for each in opinions]
+        return HeldOut(Pool(), dict.fromkeys(folds, Pool()), probabilities, 1.0)
     pools = {}
     for fold in sorted(set(folds)):
         others = [place for place, other in enumerate(folds) if other != fold]
@@ -64,8 +67,6 @@ def _best_price(
     prepared: Prepared, decodings: Sequence[Decoding], probabilities: Sequence[FloatArray]
 ) -> float:
     """The one of PRICES that finds the most segments; 1 unless another is better by more than its noise."""
-    if len(decodings) < LEAST_EXAMPLES:
-        return 1.0
     matches = {
         price: match_held_out(prepared, [each.at_price(price) for each in decodings], probabilities)[0]
         for price in PRICES
