@@ -192,7 +192,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
         label_config=options.config.read_text(encoding="utf-8-sig"),
         tasks=task_ids(labelled),
         skipped=shortened(left_out),
-        remarks=shortened([*config.unusable, *remarks_on(labelled)]),
+        remarks=shortened([*config.unusable, *remarks_on(labelled), *training.remarks]),
         seconds={step: round(took, 2) for step, took in seconds.items()},
     )
     model = reported(training, card, start.card if start else None)
@@ -200,7 +200,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
         save_model(options.model, model)
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{options.model} can't be written: {error}") from error
-    for remark in remarks_on(labelled):
+    for remark in [*remarks_on(labelled), *training.remarks]:
         logger.warning("learned as far as possible: %s", remark)
     for name, reason in training.unlearned.items():
         logger.warning("nothing is predicted for %s yet: %s", name, reason)

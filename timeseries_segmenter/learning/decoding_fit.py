@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.landmark import find_landmark
-from timeseries_segmenter.learning.metrics import Scores, confusion_matrix, scores_of
+from timeseries_segmenter.learning.metrics import confusion_matrix
 from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -47,8 +47,8 @@ def fit_decoding(
     )
 
 
-def score(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatArray]) -> Scores:
-    """How good the decoded `probabilities` of the prepared examples are, row by row.
+def confuse(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatArray]) -> IntArray:
+    """The confusion matrix of all rows, by the decoded `probabilities` of the prepared examples.
 
     Annotated and predicted instants are widened alike.
     """
@@ -57,7 +57,7 @@ def score(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatA
     for example, targets, each in zip(prepared.examples, prepared.targets, probabilities, strict=True):
         found = Example(example.values, decoding.ranges(each), *decoding.instants(each, example.values))
         confusion += confusion_matrix(targets, prepared.lengths.targets(found), classes)
-    return scores_of(confusion)
+    return confusion
 
 
 def _with_instants(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatArray]) -> Decoding:

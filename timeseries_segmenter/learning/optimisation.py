@@ -40,6 +40,7 @@ def optimise(
             class_shift = torch.where(weights > 0, weights.log(), torch.inf)
     optimizer = torch.optim.AdamW(network.parameters(), schedule.peak, weight_decay=WEIGHT_DECAY, fused=True)
     history: list[Epoch] = []
+    scarce = prepared.scarce
     steps, steps_in_epoch = 0, count_steps_in_epoch(prepared)
     for number in range(1, recipe.epochs + 1):
         losses: list[float] = []
@@ -70,7 +71,8 @@ def optimise(
         observer.on_epoch(epoch)
         if schedule.ends_at is not None and steps >= schedule.ends_at:
             break
-        schedule.learn(steps, epoch.scores)
+        confusion[scarce] = 0
+        schedule.learn(steps, scores_of(confusion) if confusion.any() else epoch.scores)
     return network.eval(), history
 
 

@@ -127,6 +127,18 @@ class Prepared:
         )
 
     @property
+    def rows_by_class(self) -> IntArray:
+        """How many rows teach each class, background first."""
+        rows = np.concatenate(self.targets)
+        return np.bincount(rows[rows != UNKNOWN], minlength=self.dimensions.classes)
+
+    @property
+    def scarce(self) -> NDArray[np.bool_]:
+        """The classes that fill less than a window, `(classes,)`: their F1 is chance, and decides nothing."""
+        scarce: NDArray[np.bool_] = self.rows_by_class < self.window
+        return scarce if not scarce.all() else np.zeros_like(scarce)
+
+    @property
     def window(self) -> int:
         """Rows that the network sees at a time."""
         return self.recipe.sequence_size * self.stride

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from timeseries_segmenter.learning import warm_start
-from timeseries_segmenter.learning.decoding_fit import fit_decoding, score
+from timeseries_segmenter.learning.decoding_fit import confuse, fit_decoding
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.metrics import Scores
+from timeseries_segmenter.learning.metrics import Scores, scores_of
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
 from timeseries_segmenter.learning.optimisation import count_steps_in_epoch, optimise
 from timeseries_segmenter.learning.prepared import Prepared
@@ -24,11 +24,14 @@ __all__ = ["Fitted", "Recipe", "fit"]
 class Fitted:
     """What came of `fit`: the model, its scores on the series it was trained on, and its epochs.
 
-    `warm_started` says whether it began with the weights of an earlier model; `history` holds its own epochs.
+    `deciding` are the scores without classes that fill less than a window, which decide whether it is good
+    enough. `warm_started` says whether it began with the weights of an earlier model; `history` holds its own
+    epochs.
     """
 
     segmenter: Segmenter
     scores: Scores
+    deciding: Scores
     history: Sequence[Epoch]
     prepared: Prepared
     warm_started: bool
@@ -40,8 +43,8 @@ class Fitted:
 
     @property
     def thresholds_met(self) -> bool:
-        """Whether the scores reach those of the recipe."""
-        return self.prepared.recipe.met_by(self.scores)
+        """Whether the deciding scores reach those of the recipe."""
+        return self.prepared.recipe.met_by(self.deciding)
 
     @property
     def unlearned(self) -> tuple[LabelSet, ...]:
@@ -68,7 +71,7 @@ def fit(
     with torch.random.fork_rng():
         if start and (suited := warm_start.suit(prepared, start)):
             fitted = _fit(suited, warm_start.plan(start), observer, start)
-            if warm_start.keeps_up(fitted.scores, start, recipe):
+            if warm_start.keeps_up(fitted.deciding, start, recipe):
                 return fitted
         most_steps = min(recipe.steps, recipe.epochs * count_steps_in_epoch(prepared))
         schedule = AdaptiveSchedule(LEARNING_RATE, most_steps, recipe.met_by)
@@ -81,7 +84,12 @@ def _fit(
     network, history = optimise(prepared, start, schedule, observer)
     probabilities = prepared.probabilities(network)
     segmenter = fit_decoding(network, prepared, probabilities)
-    scores = score(segmenter.decoding, prepared, probabilities)
-    full = FullTraining(history[-1].steps, len(prepared.examples), scores.balanced_accuracy, scores.min_f1)
+    confusion = confuse(segmenter.decoding, prepared, probabilities)
+    scores = scores_of(confusion)
+    confusion[prepared.scarce] = 0
+    deciding = scores_of(confusion)
+    full = FullTraining(
+        history[-1].steps, len(prepared.examples), deciding.balanced_accuracy, deciding.min_f1
+    )
     segmenter = replace(segmenter, full_training=start.full_training if start else full)
-    return Fitted(segmenter, scores, history, prepared, warm_started=start is not None)
+    return Fitted(segmenter, scores, deciding, history, prepared, warm_started=start is not None)

@@ -1,6 +1,5 @@
 """Annotated tasks of each pair of tags to a trained and cross-validated model of all of them."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,11 +9,12 @@ from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.targets import annotated_label_sets
-from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
+from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.observer import NOBODY, Observer
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Fitted, fit
+from timeseries_segmenter.learning.training import Fitted
+from timeseries_segmenter.learning.validated import Validated, fit_and_validate
 from timeseries_segmenter.project.card import RecipeSearch
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.project.model import Folds, Model
@@ -27,23 +27,51 @@ from timeseries_segmenter.settings import Settings
 class PairTraining:
     """What was learned for one pair from `tasks`, and what networks that never saw a task say about it.
 
-    `validation` is None if there is a single task; it took `check_seconds`. `search` found the recipe.
+    `search` found the recipe.
     """
 
     pair: LabelPair
     tasks: Sequence[LabelledTask]
-    fitted: Fitted
-    validation: CrossValidation | None
+    validated: Validated
     folds: Mapping[str, int]
-    check_seconds: float
     search: RecipeSearch | None = None
+
+    @property
+    def fitted(self) -> Fitted:
+        """The model as it was fitted on all tasks."""
+        return self.validated.fitted
+
+    @property
+    def validation(self) -> CrossValidation | None:
+        """The cross-validation; None if there is a single task."""
+        return self.validated.validation
 
     @property
     def segmenter(self) -> Segmenter:
         """The model of the pair, improved by what its cross-validation says, if there is one."""
-        if self.validation is None:
-            return self.fitted.segmenter
-        return self.validation.improve(self.fitted.segmenter)
+        return self.validated.segmenter
+
+    @property
+    def remarks(self) -> list[str]:
+        """A sentence on each label that is scarce, and on each task whose annotations look incomplete."""
+        prepared = self.fitted.prepared
+        scarce = [
+            f'{self.pair.name}: the label "{name}" has {rows} annotated rows, less than a window of '
+            f"{prepared.window}: it does not decide when a training run ends; annotate more of it"
+            for name, rows, is_scarce in zip(
+                self.fitted.segmenter.class_names[1:],
+                prepared.rows_by_class[1:],
+                prepared.scarce[1:],
+                strict=True,
+            )
+            if is_scarce
+        ]
+        return scarce + [
+            f"Task {task.task}: {rows.sum()} rows without a region look like those of a label, and were not "
+            "learned as background; draw the missing regions"
+            for task, rows in zip(self.tasks, self.validated.doubtful, strict=True)
+            if rows.any()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +94,12 @@ class ModelTraining:
     @property
     def check_seconds(self) -> float:
         """What the cross-validation of all pairs took."""
-        return sum(each.check_seconds for each in self.pairs.values())
+        return sum(each.validated.check_seconds for each in self.pairs.values())
+
+    @property
+    def remarks(self) -> list[str]:
+        """Those of all pairs, each sentence once."""
+        return list(dict.fromkeys(remark for each in self.pairs.values() for remark in each.remarks))
 
     @property
     def folds(self) -> dict[str, Folds]:
@@ -119,20 +152,19 @@ def _train_pair(
     card = start.card.pairs.get(pair.name) if start else None
     if card and card.unlabeled != pair.settings.unlabeled:
         start = None  # what it learned of the rows without a region is wrong now
-    fitted = fit(
+    names = [str(task.task) for task in tasks]
+    folds = assign_folds(names, card.folds if card else {})
+    validated = fit_and_validate(
         examples,
         label_sets,
         pair.channels,
         recipe(settings, pair.settings, searched),
+        [folds[name] for name in names],
         observer,
         start.segmenter(pair, config) if start else None,
+        start.folds.get(pair.name) if start else None,
     )
-    began = time.monotonic()
-    names = [str(task.task) for task in tasks]
-    folds = assign_folds(names, card.folds if card else {})
-    earlier = start.folds.get(pair.name) if start else None
-    validation = cross_validate(fitted, [folds[name] for name in names], earlier, observer)
-    return PairTraining(pair, tasks, fitted, validation, folds, time.monotonic() - began, searched)
+    return PairTraining(pair, tasks, validated, folds, searched)
 
 
 def _check_distinguishable(examples: Sequence[Example], label_sets: Sequence[LabelSet]) -> None:

@@ -265,6 +265,7 @@ class TrainingRun:
             )
         except TrainingError as error:
             raise _with_those_away(error, fetched.away) from error
+        log_news(project, "learned as far as possible", shortened(training.remarks), known.remarks)
         epochs = sum(each.fitted.epochs for each in training.pairs.values())
         folds = sum(map(len, training.folds.values()))
         log_step(project, "fit", f"{epochs} epochs", time.monotonic() - began - training.check_seconds)
@@ -282,7 +283,7 @@ class TrainingRun:
             tasks=fetched.tasks,
             skipped=fetched.skipped,
             left_out=sorted(fetched.lacks, key=str),
-            remarks=fetched.remarks,
+            remarks=shortened([*fetched.remarks, *training.remarks]),
             seconds={
                 "fetching": round(fetched.seconds, 2),
                 "fitting": round(trained - fetched.ended - training.check_seconds, 2),
