@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.learning.cross_validation import assign_folds
 from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.observer import NOBODY, Observer
+from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.validated import Validated, fit_and_validate
 from timeseries_segmenter.project.evaluation import evaluate
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.segment import LabelSet, Segment
@@ -19,7 +24,14 @@ from timeseries_segmenter.sources.export_file import read_config, read_split, re
 from timeseries_segmenter.sources.task_series import TaskSeries
 
 MAIN = "F1@50 or point F1"
-FORMATS = {"CPU s": ".1f", "tasks": ".0f", "epochs": ".0f", "steps": ".0f", "difference": "+.3f"}
+FORMATS = {
+    "CPU s": ".1f",
+    "CPU s, cross-validation": ".1f",
+    "tasks": ".0f",
+    "epochs": ".0f",
+    "steps": ".0f",
+    "difference": "+.3f",
+}
 
 
 class FindsSegments(Protocol):
@@ -66,6 +78,19 @@ class DataSet:
         """The training tasks at these places, or all."""
         tasks = self.train if places is None else [self.train[place] for place in places]
         return [task.example(self.label_sets) for task in tasks]
+
+    def validate(
+        self,
+        examples: Sequence[Example],
+        recipe: Recipe,
+        start: Segmenter | None = None,
+        observer: Observer = NOBODY,
+    ) -> Validated:
+        """A model as the service makes it, with its cross-validation."""
+        folds = assign_folds(range(len(examples)), {})
+        return fit_and_validate(
+            examples, self.label_sets, self.pair.channels, recipe, list(folds.values()), observer, start
+        )
 
     def metrics(self, segmenter: FindsSegments) -> dict[str, Any]:
         """How well a model does on the test tasks."""

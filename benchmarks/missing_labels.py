@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmarks.data_set import MAIN, DataSet, argument_parser, means, print_header, print_row
 from timeseries_segmenter.labeling.pair_settings import Unlabeled
 from timeseries_segmenter.labeling.targets import known_rows
-from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.learning.training import Recipe
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.segment import Segment
 
@@ -50,8 +50,7 @@ def _run(data: DataSet, count: int, seed: int) -> dict[str, float | None]:
 
 def _main_metric(data: DataSet, tasks: Sequence[LabelledTask], seed: int) -> float | None:
     examples = [task.example(data.label_sets) for task in tasks]
-    fitted = fit(examples, data.label_sets, data.pair.channels, Recipe(seed=seed))
-    return data.summary(data.metrics(fitted.segmenter))[MAIN]
+    return data.summary(data.metrics(data.validate(examples, Recipe(seed=seed)).segmenter))[MAIN]
 
 
 def without_some(tasks: Sequence[LabelledTask], random: np.random.Generator) -> list[LabelledTask]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from timeseries_segmenter.learning.recipe import Recipe
 
+MOST_STEPS = 2000
 LEAST_SEQUENCE, MOST_SEQUENCE = 4, 1000  # timesteps; longer windows make a trial too slow
 
 
@@ -20,6 +21,10 @@ class Candidate:
 
 
 CANDIDATES = (
+    Candidate(
+        "three times as many steps",
+        lambda best: replace(best, steps=min(MOST_STEPS, 3 * best.steps)),
+    ),
     Candidate(
         "twice as many timesteps in a window",
         lambda best: replace(best, sequence_size=min(MOST_SEQUENCE, 2 * best.sequence_size)),

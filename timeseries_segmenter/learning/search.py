@@ -84,7 +84,8 @@ def search(
     observer: Observer = NOBODY,
     clock: Callable[[], float] = time.process_time,
 ) -> SearchResult:
-    """Compare `recipe` with what `candidates` make of it, by networks that learn for `steps` steps.
+    """Compare `recipe` with what `candidates` make of it, by networks that learn for `steps` steps, or
+    for as many more as a candidate asks for.
 
     `folds` are those of `examples`, in their order, at least two. `fixed` are fields of the recipe that no
     candidate may change. A candidate is begun only if what is left of `seconds` by `clock`, the CPU's by
@@ -100,7 +101,8 @@ def search(
         observer.on_candidate(name, number, 1 + len(candidates))
         began = clock()
         prepared = Prepared.from_examples(examples, label_sets, channels, tried)
-        matches, macro_f1, whole = _cross_validate(prepared, folds, steps, lambda: clock() < ends)
+        of_trial = round(steps * tried.steps / recipe.steps)
+        matches, macro_f1, whole = _cross_validate(prepared, folds, of_trial, lambda: clock() < ends)
         return Trial(name, tried, matches, macro_f1, clock() - began), whole
 
     best, _ = measure(AS_SET, recipe, 1)
