@@ -56,7 +56,7 @@ class Landmark:
 def find_landmark(
     series: Sequence[tuple[FloatArray, IntArray, IntArray]], reach: int, around: int
 ) -> Landmark | None:
-    """The landmark at which people put instants; None if it is no better than the peaks themselves.
+    """The landmark at which people put instants; None if the peaks themselves are as good.
 
     For each series there are its values `(T, C)`, peaks `(N,)`, and the annotated instants `(N,)` that they
     were found for. Series count alike.
