@@ -7,7 +7,7 @@ from tests.support.synthetic import LABEL_SETS, synthetic
 from timeseries_segmenter.learning.decoding import runs_of
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.recipe import Recipe
-from timeseries_segmenter.learning.validated import Validated, fit_and_validate
+from timeseries_segmenter.learning.validated import Validated, find_doubtful, fit_and_validate
 from timeseries_segmenter.segment import UNKNOWN
 
 RECIPE = Recipe(epochs=60, hidden_size=16)
@@ -57,3 +57,13 @@ def test_without_a_second_fold_nothing_is_in_doubt(folds: list[int]) -> None:
     assert validated.validation is None
     assert not any(rows.any() for rows in validated.doubtful)
     assert validated.segmenter is validated.fitted.segmenter
+
+
+@pytest.mark.parametrize(("events", "doubted"), [(5, 0), (12, 12), (60, 60), (70, 0)])
+def test_few_rows_are_usual_and_of_most_the_networks_know_nothing(events: int, doubted: int) -> None:
+    targets = np.repeat([0, 1], 100)
+    background = np.where(np.arange(200) < events, 0.5, 0.9)
+    probabilities = np.stack([background, 1 - background], axis=1).astype(np.float32)
+    (rows,) = find_doubtful([targets], [probabilities])
+    assert rows.sum() == doubted
+    assert not rows[events:].any()

@@ -16,9 +16,12 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted, fit
 from timeseries_segmenter.segment import UNKNOWN, LabelSet
 
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
 Rows = NDArray[np.bool_]
 
 MOST_BACKGROUND = 0.6  # its held-out probability on rows that are likely an event which nobody annotated
+MOST_SHARE = 2 / 3  # of the background rows: networks that find less of it don't know what it is
 LEAST_SHARE = 0.1  # of the annotated rows: fewer are what a model gets wrong with complete annotations
 
 
@@ -63,15 +66,26 @@ def fit_and_validate(
     doubtful = [np.zeros(len(each.classes), np.bool_) for each in examples]
     if validation is None or len(examples) < LEAST_EXAMPLES:
         return Validated(fitted, validation, doubtful, seconds)
-    found = [
-        (targets == 0) & (probabilities[:, 0] < MOST_BACKGROUND)
-        for targets, probabilities in zip(validation.targets, validation.probabilities, strict=True)
-    ]
-    annotated = sum(int((targets > 0).sum()) for targets in validation.targets)
-    if sum(int(rows.sum()) for rows in found) < LEAST_SHARE * annotated:
+    found = find_doubtful(validation.targets, validation.probabilities)
+    if not any(rows.any() for rows in found):
         return Validated(fitted, validation, doubtful, seconds)
     without = [
         replace(each, classes=np.where(rows & (each.classes == 0), UNKNOWN, each.classes))
         for each, rows in zip(examples, found, strict=True)
     ]
     return Validated(fit(without, label_sets, channels, recipe, observer, start), validation, found, seconds)
+
+
+def find_doubtful(targets: Sequence[IntArray], probabilities: Sequence[FloatArray]) -> list[Rows]:
+    """The rows, `(T,)` bool for each series, that are background by their `targets` `(T,)` and an event by the
+    held-out `probabilities` `(T, classes)`; none if there are too few or too many of them to be believed.
+    """
+    found = [
+        (classes == 0) & (each[:, 0] < MOST_BACKGROUND)
+        for classes, each in zip(targets, probabilities, strict=True)
+    ]
+    annotated = sum(int((classes > 0).sum()) for classes in targets)
+    background = sum(int((classes == 0).sum()) for classes in targets)
+    if LEAST_SHARE * annotated <= sum(int(rows.sum()) for rows in found) <= MOST_SHARE * background:
+        return found
+    return [np.zeros(len(classes), np.bool_) for classes in targets]
