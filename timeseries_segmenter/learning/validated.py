@@ -77,8 +77,8 @@ def fit_and_validate(
 
 
 def find_doubtful(targets: Sequence[IntArray], probabilities: Sequence[FloatArray]) -> list[Rows]:
-    """The rows, `(T,)` bool for each series, that are background by their `targets` `(T,)` and an event by the
-    held-out `probabilities` `(T, classes)`; none if there are too few or too many of them to be believed.
+    """The rows, `(T,)` bool for each series, that are background by their `targets` `(T,)`, and an event by
+    the held-out `probabilities` `(T, classes)`; none if there are too few or too many of them to be believed.
     """
     found = [
         (classes == 0) & (each[:, 0] < MOST_BACKGROUND)
