@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from benchmarks.data_set import MAIN, DataSet, argument_parser, means, print_header, print_row
 from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.decoding_fit import THRESHOLDS, prepare_instants
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.lengths import Lengths
 from timeseries_segmenter.learning.prepared import Prepared
@@ -32,8 +33,6 @@ WIDTHS = (1 / 4, 1 / 2, 1)  # of the windows, by the length of a short segment
 STATISTICS = ("mean", "std", "min", "max")
 MOST_ROWS = 100_000  # that a forest learns from
 TREES, LEAST_ROWS_OF_LEAF = 100, 5
-SMOOTHING_SHARE = 1 / 4  # of an instant's widening
-THRESHOLDS = np.linspace(0.1, 0.9, 17)  # of an instant's probability
 COLUMNS = ("data set", "macro F1", MAIN, "corrections per region", "CPU s")
 
 
@@ -126,13 +125,7 @@ def _with_instants(decoding: Decoding, prepared: Prepared, seed: int) -> Decodin
 
     On every second series by a forest of the others: of its own, a forest is too sure.
     """
-    lengths = prepared.lengths
-    decoding = replace(
-        decoding,
-        instant_classes=lengths.instant_classes,
-        gap=lengths.gap,
-        smoothing=lengths.widening * SMOOTHING_SHARE,
-    )
+    decoding = prepare_instants(decoding, prepared.lengths)
     halves = [range(len(prepared.examples))[start::2] for start in (0, 1)]
     checked = [
         (prepared.examples[place], forest.probabilities(prepared.examples[place].values))
@@ -149,7 +142,7 @@ def _with_instants(decoding: Decoding, prepared: Prepared, seed: int) -> Decodin
             matches += instant_matches(
                 _instants(example.instants, example.instant_classes, prepared),
                 _instants(*found, prepared),
-                max(1, lengths.widening),
+                max(1, prepared.lengths.widening),
             )
         f1s.append(matches.f1)
     best = THRESHOLDS[np.array(f1s) == max(f1s)]

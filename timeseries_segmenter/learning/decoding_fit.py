@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.landmark import find_landmark
+from timeseries_segmenter.learning.lengths import Lengths
 from timeseries_segmenter.learning.metrics import confusion_matrix
 from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.prepared import Prepared
@@ -60,18 +61,23 @@ def confuse(decoding: Decoding, prepared: Prepared, probabilities: Sequence[Floa
     return confusion
 
 
+def prepare_instants(decoding: Decoding, lengths: Lengths) -> Decoding:
+    """The decoding with the classes of instants and what their distances say, but no threshold yet."""
+    return replace(
+        decoding,
+        instant_classes=lengths.instant_classes,
+        gap=lengths.gap,
+        smoothing=lengths.widening * SMOOTHING_SHARE,
+    )
+
+
 def _with_instants(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatArray]) -> Decoding:
     """With the threshold that finds the series' own instants best (F1), of several the middle one.
 
     What is found on UNKNOWN rows is neither right nor wrong.
     """
     lengths = prepared.lengths
-    decoding = replace(
-        decoding,
-        instant_classes=lengths.instant_classes,
-        gap=lengths.gap,
-        smoothing=lengths.widening * SMOOTHING_SHARE,
-    )
+    decoding = prepare_instants(decoding, lengths)
     of_instants = [decoding.instant_probabilities(each) for each in probabilities]
     f1s = []
     for threshold in THRESHOLDS:

@@ -74,7 +74,12 @@ def _best_price(
     f1s = {price: sum(each, Matches()).f1 for price, each in matches.items()}
     best = max(f1s, key=lambda price: f1s[price])
     difference, noise = paired_difference(matches[best], matches[1])
-    return best if difference > noise and difference >= LEAST_GAIN else 1.0
+    return best if is_better(difference, noise) else 1.0
+
+
+def is_better(difference: float, noise: float) -> bool:
+    """Whether a gain of F1 is more than its noise, and worth a change."""
+    return difference > noise and difference >= LEAST_GAIN
 
 
 def match_held_out(

@@ -15,7 +15,7 @@ from timeseries_segmenter.learning.candidates import Candidate
 from timeseries_segmenter.learning.decoding_fit import fit_decoding
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.held_out import (
-    LEAST_GAIN,
+    is_better,
     learn_from_held_out,
     match_held_out,
 )
@@ -127,8 +127,7 @@ def search(
 def compared(trial: Trial, best: Trial) -> Trial:
     """The trial with its difference from the `best` before it, on the same examples."""
     difference, noise = paired_difference(trial.matches, best.matches)
-    better = difference > noise and difference >= LEAST_GAIN
-    return replace(trial, difference=difference, noise=noise, better=better)
+    return replace(trial, difference=difference, noise=noise, better=is_better(difference, noise))
 
 
 def _cross_validate(
