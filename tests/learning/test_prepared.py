@@ -12,7 +12,6 @@ from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.optimisation import count_steps_in_epoch, optimise
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.recipe import Recipe
-from timeseries_segmenter.learning.rolling import RollingFeatures
 from timeseries_segmenter.learning.schedule import LEARNING_RATE, AdaptiveSchedule, PlannedSchedule
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import fit
@@ -61,15 +60,13 @@ def test_what_is_left_without_a_fold_is_as_if_the_rest_were_prepared_anew(held_o
     rest = whole.without(held_out)
     assert len(rest.examples) == len(kept)
     assert (rest.lengths, rest.stride) == (whole.lengths, whole.stride)  # those of all
-    assert (rest.standardisation.mean == anew.standardisation.mean).all()
-    assert (rest.standardisation.mean != whole.standardisation.mean).any()
+    assert (rest.inputs.standardisation.mean == anew.inputs.standardisation.mean).all()
+    assert (rest.inputs.standardisation.mean != whole.inputs.standardisation.mean).any()
     assert rest.class_weights is not None
     assert (rest.class_weights == anew.class_weights).all()
     assert all(map(np.array_equal, rest.targets, anew.targets))
-    inputs = [anew.standardisation.apply(example.values) for example in kept]
-    rolling = RollingFeatures.fit(inputs, whole.stride, whole.window, 2)
-    same_lengths = replace(anew, lengths=whole.lengths, stride=whole.stride, rolling=rolling)
-    assert all(map(np.array_equal, rest.rolling_features(inputs), same_lengths.rolling_features(inputs)))
+    same_lengths = replace(anew.at_stride(whole.stride), lengths=whole.lengths)
+    assert all(map(np.array_equal, rest.inputs.features, same_lengths.inputs.features))
     of_rest, of_anew = (
         optimise(each, None, PlannedSchedule(LEARNING_RATE, 5))[0].state_dict()
         for each in (rest, same_lengths)

@@ -16,7 +16,7 @@ LEVEL, SPREAD, LOWEST, HIGHEST, SLOPE, STEPS = range(6)  # of each width
 def statistics(column: NDArray[np.float64], stride: int = 4) -> NDArray[np.float32]:
     """As they are before they are standardised, `(timesteps, features)`, of one input."""
     inputs = column[:, None].astype(np.float32)
-    rolling = RollingFeatures.fit([inputs], stride, WINDOW, 0)
+    rolling = RollingFeatures.fit_apply([inputs], stride, WINDOW, 0)[0]
     ones = np.ones(rolling.count, np.float32)
     return replace(rolling, mean=0 * ones, deviation=100 * ones).apply(inputs) * 100
 
@@ -69,7 +69,9 @@ def test_a_mean_is_of_the_rows_around_and_of_fewer_at_the_ends() -> None:
 @pytest.mark.parametrize("rows", [1, 2, 7, 8, 9, 199, 200, 1001])
 def test_a_series_of_any_length_has_finite_features_for_every_timestep(rows: int, stride: int) -> None:
     random = np.random.default_rng(0)
-    fitted = RollingFeatures.fit([random.normal(size=(500, 4)).astype(np.float32)], stride, WINDOW, 2)
+    fitted = RollingFeatures.fit_apply([random.normal(size=(500, 4)).astype(np.float32)], stride, WINDOW, 2)[
+        0
+    ]
     features = fitted.apply(random.normal(size=(rows, 4)).astype(np.float32))
     assert features.shape == (-(-rows // stride), fitted.count)
     assert features.dtype == np.float32
@@ -79,7 +81,7 @@ def test_a_series_of_any_length_has_finite_features_for_every_timestep(rows: int
 def test_features_are_standardised_over_the_training_series_and_bounded_on_others() -> None:
     random = np.random.default_rng(0)
     series = [random.normal(size=(rows, 1)).astype(np.float32) for rows in (500, 300)]
-    fitted = RollingFeatures.fit(series, 1, 50, 0)
+    fitted = RollingFeatures.fit_apply(series, 1, 50, 0)[0]
     features = np.concatenate([fitted.apply(each) for each in series])
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=0.05)
     np.testing.assert_allclose(features.std(axis=0), 1, atol=0.1)
@@ -89,7 +91,7 @@ def test_features_are_standardised_over_the_training_series_and_bounded_on_other
 def test_of_inputs_that_levels_are_taken_of_nothing_else_is() -> None:
     shaken = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
     shifted = shaken + np.array([10, 0], np.float32)
-    fitted = RollingFeatures.fit([shaken], 4, WINDOW, 1)
+    fitted = RollingFeatures.fit_apply([shaken], 4, WINDOW, 1)[0]
     changed = (fitted.apply(shaken) != fitted.apply(shifted)).any(axis=0)
     assert np.flatnonzero(changed).tolist() == [0, 1, 2, 3]
 

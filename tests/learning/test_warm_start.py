@@ -82,12 +82,13 @@ def test_an_earlier_model_is_not_changed_by_a_warm_start(fitted: Fitted) -> None
 
 def test_a_stride_that_is_half_as_long_as_it_would_be_suits_as_well(fitted: Fitted) -> None:
     prepared, stride = fitted.prepared, fitted.prepared.stride
-    suited = warm_start.suit(replace(prepared, stride=2 * stride), fitted.segmenter)
+    suited = warm_start.suit(prepared.at_stride(2 * stride), fitted.segmenter)
     assert suited
     assert suited.stride == stride
     assert suited.window == fitted.segmenter.window
+    assert all(map(np.array_equal, suited.inputs.features, prepared.inputs.features))
     assert warm_start.suit(prepared, fitted.segmenter) is prepared
-    assert warm_start.suit(replace(prepared, stride=4 * stride), fitted.segmenter) is None
+    assert warm_start.suit(prepared.at_stride(4 * stride), fitted.segmenter) is None
 
 
 def test_a_model_of_another_rate_is_no_start(fitted: Fitted) -> None:
@@ -99,7 +100,7 @@ def test_a_model_of_another_rate_is_no_start(fitted: Fitted) -> None:
     def suits(interval: float, examples: list[Example]) -> bool:
         prepared = Prepared.from_examples(examples, LABEL_SETS, ("x", "y"), fitted.prepared.recipe)
         start = replace(fitted.segmenter, sampling=Sampling(interval))
-        return warm_start.suit(replace(prepared, stride=fitted.prepared.stride), start) is not None
+        return warm_start.suit(prepared.at_stride(fitted.prepared.stride), start) is not None
 
     assert suits(0.1, examples)
     assert suits(0.12, examples)

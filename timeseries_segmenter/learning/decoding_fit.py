@@ -37,13 +37,13 @@ def fit_decoding(
         decoding = _with_instants(decoding, prepared, probabilities or prepared.probabilities(network))
     return Segmenter(
         network,
-        prepared.standardisation,
+        prepared.inputs.standardisation,
         decoding,
         prepared.window,
         prepared.label_sets,
         prepared.channels,
         sampling=prepared.sampling,
-        rolling=prepared.rolling,
+        rolling=prepared.inputs.rolling,
         forest=prepared.grow_forest(),
     )
 
@@ -88,9 +88,9 @@ def _with_instants(decoding: Decoding, prepared: Prepared, probabilities: Sequen
             peaks = peaks[targets[peaks] != UNKNOWN]
             found += len(peaks)
             true += len(example.instants)
-            if len(peaks) and len(example.instants):
-                nearest = np.abs(peaks[None, :] - example.instants[:, None]).min(axis=1)
-                hits += int((nearest <= max(1, lengths.widening)).sum())
+            if len(peaks):
+                distances = np.abs(_nearest(peaks, example.instants) - example.instants)
+                hits += int((distances <= max(1, lengths.widening)).sum())
         f1s.append(2 * hits / max(1, found + true))
     best = THRESHOLDS[np.array(f1s) == max(f1s)]
     decoding = replace(decoding, threshold=float(np.median(best)))
@@ -110,8 +110,16 @@ def _peaks_of_instants(
 ) -> tuple[IntArray, IntArray]:
     """The nearest peak of each annotated instant that was found, and these instants."""
     peaks, instants = decoding.peaks(of_instants), example.instants
-    if not len(peaks) or not len(instants):
+    if not len(peaks):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    nearest = peaks[np.abs(peaks[None, :] - instants[:, None]).argmin(axis=1)]
+    nearest = _nearest(peaks, instants)
     found = np.abs(nearest - instants) < decoding.gap
     return nearest[found], instants[found]
+
+
+def _nearest(peaks: IntArray, instants: IntArray) -> IntArray:
+    """The peak nearest to each instant, the earlier of two; `peaks` are sorted, and not empty."""
+    after = np.searchsorted(peaks, instants)
+    before = peaks[np.maximum(after - 1, 0)]
+    after = peaks[np.minimum(after, len(peaks) - 1)]
+    return np.where(np.abs(instants - before) <= np.abs(after - instants), before, after)

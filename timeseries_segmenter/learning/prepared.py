@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.examples import Example, learned_classes, with_learned_classes
 from timeseries_segmenter.learning.forest import Forest
+from timeseries_segmenter.learning.inputs import Inputs
 from timeseries_segmenter.learning.lengths import Lengths
 from timeseries_segmenter.learning.network import Dimensions, Network
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.resampling import Resampling, Sampling
-from timeseries_segmenter.learning.rolling import RollingFeatures
-from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.learning.windows import TrainingWindows
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
 
@@ -41,8 +40,7 @@ class Prepared:
     lengths: Lengths
     stride: int
     targets: Sequence[IntArray]
-    standardisation: Standardisation
-    rolling: RollingFeatures | None
+    inputs: Inputs
     class_weights: NDArray[np.float64] | None
     sampling: Sampling
     resamplings: Sequence[Resampling]
@@ -76,7 +74,6 @@ class Prepared:
         lengths = Lengths.from_examples(examples)
         targets = [lengths.targets(example) for example in examples]
         stride = lengths.stride(recipe.sequence_size)
-        standardisation = Standardisation.fit([example.values for example in examples])
         return cls(
             examples,
             learned,
@@ -86,8 +83,7 @@ class Prepared:
             lengths,
             stride,
             targets,
-            standardisation,
-            _rolling_features(examples, standardisation, stride, recipe),
+            Inputs.fit([example.values for example in examples], stride, recipe),
             _class_weights(targets, learned, lengths, recipe),
             sampling,
             resamplings,
@@ -98,13 +94,15 @@ class Prepared:
         of all; `held_out` are places in `examples`.
         """
         rest = self.part([place for place in range(len(self.examples)) if place not in held_out])
-        standardisation = Standardisation.fit([example.values for example in rest.examples])
         return replace(
             rest,
-            standardisation=standardisation,
-            rolling=_rolling_features(rest.examples, standardisation, self.stride, self.recipe),
+            inputs=Inputs.fit([example.values for example in rest.examples], self.stride, self.recipe),
             class_weights=_class_weights(rest.targets, self.label_sets, self.lengths, self.recipe),
         )
+
+    def at_stride(self, stride: int) -> "Prepared":
+        """The same for a network whose timesteps span `stride` rows."""
+        return replace(self, stride=stride, inputs=self.inputs.at_stride(stride, self.recipe))
 
     def part(self, places: Sequence[int]) -> "Prepared":
         """The examples in these places alone, with all that follows from the whole."""
@@ -112,6 +110,7 @@ class Prepared:
             self,
             examples=[self.examples[place] for place in places],
             targets=[self.targets[place] for place in places],
+            inputs=self.inputs.part(places),
             resamplings=[self.resamplings[place] for place in places],
         )
 
@@ -119,11 +118,11 @@ class Prepared:
     def dimensions(self) -> Dimensions:
         """Those of a network that learns from it."""
         return Dimensions(
-            self.standardisation.inputs,
+            self.inputs.standardisation.inputs,
             1 + len(self.label_sets),
             self.recipe.hidden_size,
             self.stride,
-            self.rolling.count if self.rolling else 0,
+            self.inputs.rolling.count if self.inputs.rolling else 0,
         )
 
     @property
@@ -145,26 +144,15 @@ class Prepared:
 
     def windows(self, device: torch.device) -> TrainingWindows:
         """What the optimiser's batches are taken from."""
-        inputs = [self.standardisation.apply(example.values) for example in self.examples]
         return TrainingWindows(
-            inputs, self.rolling_features(inputs), self.targets, self.window, self.stride, device
+            self.inputs.samples, self.inputs.features, self.targets, self.window, self.stride, device
         )
-
-    def rolling_features(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
-        """Those of each example, `(ceil(T / stride), features)`, from its standardised inputs."""
-        return [
-            self.rolling.apply(each)
-            if self.rolling
-            else np.zeros((-(-len(each) // self.stride), 0), np.float32)
-            for each in inputs
-        ]
 
     def probabilities(self, network: Network) -> list[FloatArray]:
         """What a network says about each example, `(T, 1 + len(label_sets))`."""
-        inputs = [self.standardisation.apply(example.values) for example in self.examples]
         return [
-            network.probabilities(each, self.window, rolling)
-            for each, rolling in zip(inputs, self.rolling_features(inputs), strict=True)
+            network.probabilities(samples, self.window, features)
+            for samples, features in zip(self.inputs.samples, self.inputs.features, strict=True)
         ]
 
     def grow_forest(self) -> Forest | None:
@@ -172,26 +160,15 @@ class Prepared:
 
         The threshold of instants is fitted on the training series, which a forest knows by heart.
         """
-        if not self.recipe.forest or self.rolling is None or self.lengths.instant_classes:
+        if not self.recipe.forest or self.inputs.rolling is None or self.lengths.instant_classes:
             return None
-        inputs = [self.standardisation.apply(example.values) for example in self.examples]
         return Forest.fit(
-            self.rolling_features(inputs),
+            self.inputs.features,
             [_by_timestep(targets, self.stride) for targets in self.targets],
             self.dimensions.classes,
             self.lengths.run / self.stride,
             self.recipe.seed,
         )
-
-
-def _rolling_features(
-    examples: Sequence[Example], standardisation: Standardisation, stride: int, recipe: Recipe
-) -> RollingFeatures | None:
-    if not recipe.rolling_features:
-        return None
-    inputs = [standardisation.apply(example.values) for example in examples]
-    levels = len(standardisation.mean) if standardisation.per_series else 0
-    return RollingFeatures.fit(inputs, stride, recipe.sequence_size * stride, levels)
 
 
 def _by_timestep(targets: IntArray, stride: int) -> IntArray:

@@ -38,13 +38,17 @@ class RollingFeatures:
     deviation: FloatArray
 
     @classmethod
-    def fit(cls, series: Sequence[FloatArray], stride: int, window: int, levels: int) -> "RollingFeatures":
-        """From the standardised inputs `(T, inputs)` of the training series."""
-        rows = np.concatenate([_statistics(inputs, stride, window, levels) for inputs in series])
+    def fit_apply(
+        cls, series: Sequence[FloatArray], stride: int, window: int, levels: int
+    ) -> tuple["RollingFeatures", list[FloatArray]]:
+        """From the standardised inputs `(T, inputs)` of the training series, with the features of each."""
+        features = [_statistics(inputs, stride, window, levels) for inputs in series]
+        rows = np.concatenate(features)
         mean = rows.mean(axis=0, dtype=np.float64)
         deviation = rows.std(axis=0, dtype=np.float64)
         deviation[deviation < 1e-6] = 1
-        return cls(stride, window, levels, mean.astype(np.float32), deviation.astype(np.float32))
+        fitted = cls(stride, window, levels, mean.astype(np.float32), deviation.astype(np.float32))
+        return fitted, [fitted._standardised(each) for each in features]
 
     @property
     def count(self) -> int:
@@ -53,7 +57,10 @@ class RollingFeatures:
 
     def apply(self, inputs: FloatArray) -> FloatArray:
         """`(T, inputs)` standardised inputs to `(ceil(T / stride), features)`."""
-        features = _statistics(inputs, self.stride, self.window, self.levels)
+        return self._standardised(_statistics(inputs, self.stride, self.window, self.levels))
+
+    def _standardised(self, features: FloatArray) -> FloatArray:
+        """In place."""
         features -= self.mean
         features /= self.deviation
         np.clip(features, -LARGEST_FEATURE, LARGEST_FEATURE, out=features)

@@ -5,8 +5,6 @@ It saves most of the steps if little has changed since the last training from sc
 has to keep up with that one.
 """
 
-from dataclasses import replace
-
 from timeseries_segmenter.learning.metrics import Scores
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.recipe import Recipe
@@ -23,14 +21,14 @@ def suit(prepared: Prepared, start: Segmenter) -> Prepared | None:
     """The examples prepared so that the weights of `start` mean the same for them; None if they can't be."""
     stride = start.network.dimensions.stride
     if stride == prepared.stride // 2:
-        prepared = replace(prepared, stride=stride)  # suits them nearly as well
+        prepared = prepared.at_stride(stride)  # suits them nearly as well
     means_the_same = (
         start.label_sets == prepared.label_sets
         and start.channels == prepared.channels
         and start.window == prepared.window
         and start.decoding.instant_classes == prepared.lengths.instant_classes
         and start.network.dimensions == prepared.dimensions
-        and start.standardisation.same_inputs(prepared.standardisation)
+        and start.standardisation.same_inputs(prepared.inputs.standardisation)
         and _same_rate(prepared, start)
     )
     grown = len(prepared.examples) > MOST_GROWTH * start.full_training.series

@@ -96,7 +96,7 @@ def _keys(segmenter: Mapping[str, Any]) -> Iterator[str]:
 
 def _written() -> dict[str, Any]:
     inputs = np.zeros((8, 1), np.float32)
-    rolling = RollingFeatures.fit([inputs], stride=1, window=4, levels=0)
+    rolling, _ = RollingFeatures.fit_apply([inputs], stride=1, window=4, levels=0)
     segmenter = Segmenter(
         Network(Dimensions(1, 2, 1, 1, rolling.count)),
         Standardisation.fit([inputs]),
