@@ -1,0 +1,86 @@
+"""What commands read: the labeling config, tasks and their series, and models."""
+
+import argparse
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from timeseries_segmenter.errors import ExportError, SegmenterError
+from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.project.labelled_task import LabelledTask, read_labelled_tasks
+from timeseries_segmenter.project.left_out import LeftOut
+from timeseries_segmenter.project.model import Model
+from timeseries_segmenter.project.prediction import PairSegmenter, pair_segmenters
+from timeseries_segmenter.sources.export_file import read_config, read_split, read_tasks
+from timeseries_segmenter.sources.task_series import TaskSeries
+from timeseries_segmenter.storage.model_file import load_model
+
+logger = logging.getLogger(__name__)
+
+
+def read_label_config(path: Path) -> LabelConfig:
+    """The labeling config in a file; the log says what of it is passed over."""
+    config = read_config(path)
+    for reason in config.unusable:
+        logger.warning("passed over: %s", reason)
+    return config
+
+
+def read_chosen_tasks(options: argparse.Namespace, part: str) -> list[dict[str, Any]]:
+    """The tasks that the options choose; `part` of a split is `train` or `test`."""
+    ids = read_split(options.split, part) if options.split else options.task_ids
+    return read_tasks(options.tasks, ids)
+
+
+def read_model(path: Path) -> Model:
+    """The model in a file, which gives it a name if its card has none."""
+    model = load_model(path)
+    named = model.card.model_copy(update={"version": model.version or path.stem})
+    return replace(model, card=named)
+
+
+def read_segmenters(model: Model, config: LabelConfig, options: argparse.Namespace) -> list[PairSegmenter]:
+    """What of the model can predict regions of the labeling config. Raises ExportError for nothing."""
+    if segmenters := pair_segmenters(model, config):
+        return segmenters
+    trained = "; ".join(
+        f"{name or 'one pair'}: {', '.join(each.channels)}" for name, each in model.segmenters.items()
+    )
+    wanted = "; ".join(f"{pair.name}: {', '.join(pair.channels)}" for pair in config.pairs)
+    raise ExportError(f"{options.model} was trained on the channels {trained}; {options.config} has {wanted}")
+
+
+def read_annotated(
+    tasks: Iterable[Mapping[str, Any]], config: LabelConfig, series: TaskSeries
+) -> tuple[dict[str, list[LabelledTask]], list[str]]:
+    """The annotated tasks of each pair, and why others are left out, which the log says too.
+
+    Raises ExportError if none can be learned from.
+    """
+    listed = list(tasks)
+    reasons: list[str] = []
+
+    def left_out(task: LeftOut) -> None:
+        reasons.append(task.reason)
+        logger.warning("left out: %s", task.reason)
+
+    labelled = read_labelled_tasks(listed, config, series, (SegmenterError,), left_out)
+    if not any(labelled.values()):
+        raise ExportError(
+            f"none of {len(listed)} tasks is annotated and can be read: {_why(listed, reasons)}"
+        )
+    return labelled, reasons
+
+
+def _why(tasks: Sequence[Mapping[str, Any]], reasons: Sequence[str]) -> str:
+    if reasons:
+        return f"{len(reasons)} left out, the first since {reasons[0]}"
+    if any(task.get("annotations") for task in tasks):
+        return "all annotations are skipped ones; submit at least one"
+    if any(task.get("predictions") for task in tasks):
+        return "there are predictions alone; accept them in Label Studio, and submit the annotation"
+    if any(task.get("drafts") for task in tasks):
+        return "there are drafts alone; submit them in Label Studio"
+    return "annotate at least one, and export the project as JSON"
