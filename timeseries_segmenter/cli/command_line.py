@@ -1,4 +1,4 @@
-"""The command line: models on Label Studio's export files, and the service's models and workers.
+"""The command line: models on files, and the service's models and workers.
 
 A command's modules are imported when it runs, so that `--help` does not wait for torch.
 """
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "timeseries-segment
     torch.set_num_threads(1)  # as the service runs it; more gain nothing
     command: Command = options.command
     overrides: dict[str, object] = {} if command is worker else {"log_level": "WARNING"}
-    if "tasks" in options:
+    if getattr(options, "tasks", None):
         overrides["local_files_dir"] = options.tasks.absolute().parent
     try:
         settings = read_settings(**overrides)
@@ -47,8 +47,9 @@ def command_line(prog: str = "timeseries-segmenter") -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=prog, description=about)
     commands = parser.add_subparsers(required=True, metavar="command")
     files = task_files()
-    for add in (add_train, add_predict, add_evaluate):
-        add(commands, files)
-    for add_command in (add_versions, add_rollback, add_worker, add_report):
-        add_command(commands)
+    add_train(commands, files)
+    add_predict(commands)
+    add_evaluate(commands, files)
+    for add in (add_versions, add_rollback, add_worker, add_report):
+        add(commands)
     return parser

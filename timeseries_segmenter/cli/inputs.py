@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from timeseries_segmenter.errors import ExportError, SegmenterError
-from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.project.labelled_task import LabelledTask, read_labelled_tasks
 from timeseries_segmenter.project.left_out import LeftOut
 from timeseries_segmenter.project.model import Model
@@ -20,9 +20,14 @@ from timeseries_segmenter.storage.model_file import load_model
 logger = logging.getLogger(__name__)
 
 
-def read_label_config(path: Path) -> LabelConfig:
-    """The labeling config in a file; the log says what of it is passed over."""
-    config = read_config(path)
+def read_label_config(path: Path | None, model: Model | None = None) -> LabelConfig:
+    """The labeling config in a file, or that of the model; the log says what of it is passed over."""
+    if path:
+        config = read_config(path)
+    elif model and model.card.label_config:
+        config = parse_label_config(model.card.label_config)
+    else:
+        raise ExportError("the model holds no labeling config; name its file with --config")
     for reason in config.unusable:
         logger.warning("passed over: %s", reason)
     return config
@@ -49,7 +54,8 @@ def read_segmenters(model: Model, config: LabelConfig, options: argparse.Namespa
         f"{name or 'one pair'}: {', '.join(each.channels)}" for name, each in model.segmenters.items()
     )
     wanted = "; ".join(f"{pair.name}: {', '.join(pair.channels)}" for pair in config.pairs)
-    raise ExportError(f"{options.model} was trained on the channels {trained}; {options.config} has {wanted}")
+    asking = options.config or "its labeling config"
+    raise ExportError(f"{options.model} was trained on the channels {trained}; {asking} has {wanted}")
 
 
 def read_annotated(

@@ -27,21 +27,31 @@ def add_command(
 
 
 def task_files() -> argparse.ArgumentParser:
-    """A parent of commands that work on tasks in files."""
+    """A parent of commands that work on annotated tasks in files."""
     files = argparse.ArgumentParser(add_help=False)
     files.add_argument("--config", type=Path, required=True, help="the project's labeling config, XML")
-    files.add_argument(
-        "--tasks", type=Path, required=True, help="a JSON export; paths of series are relative to it"
+    add_tasks(files, required=True)
+    add_task_choice(files)
+    files.add_argument("--model", type=Path, required=True, help="the model file")
+    return files
+
+
+def add_tasks(parser: argparse._ActionsContainer, *, required: bool) -> None:
+    """The option `--tasks`."""
+    parser.add_argument(
+        "--tasks", type=Path, required=required, help="a JSON export; paths of series are relative to it"
     )
-    which = files.add_mutually_exclusive_group()
+
+
+def add_task_choice(parser: argparse.ArgumentParser) -> None:
+    """The options that choose some of the tasks."""
+    which = parser.add_mutually_exclusive_group()
     which.add_argument("--task-ids", type=_task_ids, metavar="1,2,3", help="only these tasks")
     which.add_argument(
         "--split",
         type=Path,
         help='file with {"train": [ids], "test": [ids]}: train takes the one, others the other',
     )
-    files.add_argument("--model", type=Path, required=True, help="the model file")
-    return files
 
 
 def add_project(

@@ -5,21 +5,57 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from timeseries_segmenter.cli.options import Commands, add_command
+from timeseries_segmenter.cli.options import Commands, add_command, add_task_choice, add_tasks
 from timeseries_segmenter.errors import ExportError
 
 if TYPE_CHECKING:
     from timeseries_segmenter.settings import Settings
 
 
-def add_predict(commands: Commands, files: argparse.ArgumentParser) -> None:
+def add_predict(commands: Commands) -> None:
     """Add the command and its options."""
-    parser = add_command(commands, predict, files)
-    parser.add_argument("--output", type=Path, required=True, help="file to write the predictions to")
+    parser = add_command(commands, predict)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("files", nargs="*", default=[], type=Path, help="files of series, such as *.csv")
+    what.add_argument(
+        "--watch", type=Path, metavar="FOLDER", help="predict files as they appear in a folder, until Ctrl-C"
+    )
+    add_tasks(what, required=False)
+    add_task_choice(parser)
+    parser.add_argument("--model", type=Path, required=True, help="the model file")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help="the labeling config, XML (default: the one that the model was trained by)",
+    )
+    parser.add_argument(
+        "--series",
+        metavar="NAME",
+        help="the TimeSeries that the files are, if the labeling config has several",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="file to write to: for tasks JSON, for files .csv or .jsonl by its name",
+    )
 
 
 def predict(options: argparse.Namespace, settings: "Settings") -> None:
-    """Write tasks with predictions, in the form that Label Studio imports."""
+    """Predict tasks of an export, in the form that Label Studio imports, or plain files of series."""
+    from timeseries_segmenter.cli.predict_files import predict_files, watch_folder
+
+    if not options.tasks and (options.task_ids or options.split):
+        raise ExportError("--task-ids and --split choose tasks of a JSON export; name it with --tasks")
+    if options.tasks:
+        _predict_tasks(options, settings)
+    elif options.watch:
+        watch_folder(options, settings)
+    else:
+        predict_files(options, settings)
+
+
+def _predict_tasks(options: argparse.Namespace, settings: "Settings") -> None:
     from tqdm import tqdm
 
     from timeseries_segmenter.cli.inputs import (
@@ -32,9 +68,10 @@ def predict(options: argparse.Namespace, settings: "Settings") -> None:
     from timeseries_segmenter.sources.export_file import WRITTEN, check_writable
     from timeseries_segmenter.sources.task_series import TaskSeries
 
-    config, model = read_label_config(options.config), read_model(options.model)
+    model = read_model(options.model)
+    config = read_label_config(options.config, model)
     series = TaskSeries.from_settings(settings)
-    check_writable(options.output, options.config, options.tasks, options.model)
+    check_writable(options.output, *filter(None, (options.config, options.tasks, options.model)))
     segmenters = read_segmenters(model, config, options)
     tasks = read_chosen_tasks(options, "test")
     predicted = []

@@ -16,7 +16,7 @@ from timeseries_segmenter.labeling.tables.table import CellError, Content, Reade
 from timeseries_segmenter.labeling.time.axis import Time, TimeAxis
 from timeseries_segmenter.labeling.time.column import read_axis
 
-__all__ = ["Series", "TimeAxis", "read_series"]
+__all__ = ["Series", "TimeAxis", "parse_series", "read_series"]
 
 READERS: tuple[Reader, ...] = (ColumnTable.from_content, CsvTable.from_content)  # the first that can, reads
 
@@ -71,16 +71,23 @@ def read_series(
             rows or columns differ in length, there are none, or no channel has a value.
 
     """
-    if isinstance(content, str):
-        content = content.encode("utf-8", "replace")
     try:
-        for reader in readers:
-            if (table := reader(content, pair)) is not None:
-                return _series(table, pair)
-        kind = unreadable_kind(content) if isinstance(content, bytes) else ""
-        raise SeriesError(f"{name} is {kind or 'not a series that can be read'}")
+        return parse_series(content, pair, name=name, readers=readers)
     except SeriesError as error:
         raise SeriesError(f"Task {task}: {error}.") from error
+
+
+def parse_series(
+    content: Content | str, pair: LabelPair, *, name: str = "the file", readers: Sequence[Reader] = READERS
+) -> Series:
+    """The same of a series that no task names. Raises SeriesError with the reason alone."""
+    if isinstance(content, str):
+        content = content.encode("utf-8", "replace")
+    for reader in readers:
+        if (table := reader(content, pair)) is not None:
+            return _series(table, pair)
+    kind = unreadable_kind(content) if isinstance(content, bytes) else ""
+    raise SeriesError(f"{name} is {kind or 'not a series that can be read'}")
 
 
 def _series(table: Table, pair: LabelPair) -> Series:

@@ -18,8 +18,8 @@ def subcommands() -> Mapping[str, argparse.ArgumentParser]:
 
 
 def options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """The options of a parser, without `--help`."""
-    return [action for action in parser._actions if action.option_strings and action.dest != "help"]
+    """The arguments and options of a parser, without `--help`."""
+    return [action for action in parser._actions if action.dest != "help"]
 
 
 def commands() -> str:
@@ -47,6 +47,8 @@ def _table(parser: argparse.ArgumentParser) -> str:
 
 
 def _spelled(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return f"`{action.dest.upper()}`"
     names = ", ".join(f"`{name}`" for name in action.option_strings)
     if action.nargs == 0:
         return names
