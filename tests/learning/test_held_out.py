@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,8 +8,6 @@ from timeseries_segmenter.learning.held_out import HeldOut, learn_from_held_out
 from timeseries_segmenter.learning.pool import Opinions, Pool
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.recipe import Recipe
-from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Fitted
 
 FOLDS = [0, 1, 2, 0]
 
@@ -34,17 +30,8 @@ def learn(prepared: Prepared, price: float, opinions: list[Opinions] | None = No
     return learn_from_held_out(prepared, FOLDS[: len(opinions)], decodings, opinions)
 
 
-def test_a_price_at_which_nothing_is_found_falls(prepared: Prepared) -> None:
-    # 50 rows of a range, each 1.5 nats better than background, pay 77 nats for both changes
-    assert learn(prepared, 100).price < 0.5
-
-
-def test_a_price_stays_if_no_other_finds_more(prepared: Prepared) -> None:
-    assert learn(prepared, 5).price == 1
-
-
 def test_a_price_stays_if_too_few_series_say_that_another_is_better(prepared: Prepared) -> None:
-    assert learn(prepared.part([0, 1, 2]), 100).price == 1
+    assert set(learn(prepared.part([0, 1, 2]), 100).price_factors) == {1}
 
 
 def test_a_fold_is_weighed_by_the_others(prepared: Prepared) -> None:
@@ -61,12 +48,3 @@ def test_a_fold_is_weighed_by_the_others(prepared: Prepared) -> None:
     assert learned.pool == Pool.fit(opinions, prepared.targets)
     for fold, probabilities, each in zip(FOLDS, learned.probabilities, opinions, strict=True):
         assert (probabilities == learned.pools[fold].apply(each)).all()
-
-
-def test_a_cheaper_model_finds_what_a_dear_one_does_not(fitted: Fitted) -> None:
-    segmenter: Segmenter = fitted.segmenter
-    dear = replace(segmenter, decoding=Decoding((1000.0, 1000.0, 1000.0)))
-    values = synthetic(100).values
-    assert not dear.segments(values)
-    cheap = replace(dear, decoding=dear.decoding.at_price(1 / 200))
-    assert len(cheap.segments(values)) == 3

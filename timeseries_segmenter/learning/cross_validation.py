@@ -7,7 +7,7 @@ the model does on series that it has not seen.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from timeseries_segmenter.learning.held_out import learn_from_held_out
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
 from timeseries_segmenter.learning.optimisation import optimise
 from timeseries_segmenter.learning.pool import Pool
+from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.schedule import LEARNING_RATE, WARMUP, PlannedSchedule
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmentation, Segmenter
 from timeseries_segmenter.learning.training import Fitted
@@ -54,19 +55,25 @@ def assign_folds(
     return folds
 
 
+def leave_out(prepared: Prepared, folds: Sequence[int]) -> Iterator[tuple[int, Prepared]]:
+    """Each fold with the examples outside it; `folds` are one per example."""
+    for fold in sorted(set(folds)):
+        yield fold, prepared.without({place for place, other in enumerate(folds) if other == fold})
+
+
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
     """What fold networks, by the fold they have not seen, say about each example.
 
-    `pool`, `price` and `calibration` are for the model, learned from all examples; pool and calibration of
-    a fold are learned from the examples of the other folds. Per example there are the calibrated
-    `probabilities`, `(T, classes)` float32, the class of each row in training, `targets` `(T,)`, and the
-    `segmentations`, all of the file's rows.
+    `pool`, `price_factors` and `calibration` are for the model, learned from all examples; pool and
+    calibration of a fold are learned from the examples of the other folds. Per example there are the
+    calibrated `probabilities`, `(T, classes)` float32, the class of each row in training, `targets` `(T,)`,
+    and the `segmentations`, all of the file's rows.
     """
 
     segmenters: dict[int, Segmenter]
     pool: Pool
-    price: float
+    price_factors: tuple[float, ...]
     calibration: Calibration
     probabilities: list[FloatArray]
     targets: Sequence[IntArray]
@@ -77,7 +84,7 @@ class CrossValidation:
         return replace(
             segmenter,
             pool=self.pool,
-            decoding=segmenter.decoding.at_price(self.price),
+            decoding=segmenter.decoding.at_prices(self.price_factors),
             calibration=self.calibration,
         )
 
@@ -107,8 +114,7 @@ def cross_validate(
     most = max(WARMUP, round(fitted.segmenter.full_training.steps * STEPS_SHARE))
     segmenters = {}
     with torch.random.fork_rng():
-        for place, fold in enumerate(names):
-            rest = prepared.without({number for number, other in enumerate(folds) if other == fold})
+        for place, (fold, rest) in enumerate(leave_out(prepared, folds)):
             start = earlier.get(fold)
             if start and warm_start.suit(rest, start):
                 schedule = warm_start.plan(start)
@@ -131,7 +137,7 @@ def cross_validate(
         segmenters[fold] = replace(
             segmenters[fold],
             pool=learned.pools[fold],
-            decoding=segmenters[fold].decoding.at_price(learned.price),
+            decoding=segmenters[fold].decoding.at_prices(learned.price_factors),
             calibration=Calibration.fit(
                 [learned.probabilities[place] for place in others],
                 [prepared.targets[place] for place in others],
@@ -141,7 +147,7 @@ def cross_validate(
     return CrossValidation(
         segmenters,
         learned.pool,
-        learned.price,
+        learned.price_factors,
         Calibration.fit(learned.probabilities, prepared.targets),
         [
             resampling.file_probabilities(segmenters[fold].calibration.apply(each))

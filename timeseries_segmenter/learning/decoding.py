@@ -63,9 +63,10 @@ class Decoding:
         most = MOST_PER_SHORTEST_ROW * min((median for median in medians[1:] if median), default=np.inf)
         return cls(tuple(min(PRICE_PER_ROW * median, most) for median in medians))
 
-    def at_price(self, factor: float) -> "Decoding":
-        """The same with all prices multiplied."""
-        return replace(self, prices=tuple(price * factor for price in self.prices))
+    def at_prices(self, factors: Sequence[float]) -> "Decoding":
+        """The same with the price of each class multiplied by a factor of its own."""
+        prices = tuple(price * factor for price, factor in zip(self.prices, factors, strict=True))
+        return replace(self, prices=prices)
 
     def segments(
         self,

@@ -12,13 +12,11 @@ from dataclasses import dataclass, fields, replace
 import torch
 
 from timeseries_segmenter.learning.candidates import Candidate
+from timeseries_segmenter.learning.cross_validation import leave_out
 from timeseries_segmenter.learning.decoding_fit import fit_decoding
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.held_out import (
-    is_better,
-    learn_from_held_out,
-    match_held_out,
-)
+from timeseries_segmenter.learning.held_out import learn_from_held_out
+from timeseries_segmenter.learning.matching import find, is_better, match, row_macro_f1
 from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
 from timeseries_segmenter.learning.optimisation import optimise
 from timeseries_segmenter.learning.prepared import Prepared
@@ -136,11 +134,9 @@ def _cross_validate(
     """Matches of each example by the network and forest of its fold, the macro F1 of all rows, and whether
     that is all. Folds that are left when the time is over have no matches.
     """
-    names = sorted(set(folds))
     segmenters = {}
     with torch.random.fork_rng():
-        for fold in names:
-            rest = prepared.without({place for place, other in enumerate(folds) if other == fold})
+        for fold, rest in leave_out(prepared, folds):
             network, _ = optimise(rest, None, PlannedSchedule(LEARNING_RATE, steps))
             segmenters[fold] = fit_decoding(network, rest)
             if not in_time():
@@ -153,11 +149,11 @@ def _cross_validate(
         for example, fold in zip(held_out.examples, folds_of, strict=True)
     ]
     learned = learn_from_held_out(held_out, folds_of, decodings, opinions)
-    decodings = [each.at_price(learned.price) for each in decodings]
-    found, macro_f1 = match_held_out(held_out, decodings, learned.probabilities)
-    matches = dict(zip(places, found, strict=True))
+    decodings = [each.at_prices(learned.price_factors) for each in decodings]
+    found = find(held_out, decodings, learned.probabilities)
+    matches = dict(zip(places, match(held_out, found), strict=True))
     every = tuple(matches.get(place, Matches()) for place in range(len(folds)))
-    return every, macro_f1, len(segmenters) == len(names)
+    return every, row_macro_f1(held_out, found), len(segmenters) == len(set(folds))
 
 
 def _changes(before: Recipe, after: Recipe) -> set[str]:
