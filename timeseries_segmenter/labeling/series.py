@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import SeriesError
-from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.tables.cells import Floats, Texts
 from timeseries_segmenter.labeling.tables.column_table import ColumnTable
 from timeseries_segmenter.labeling.tables.csv_table import CsvTable
 from timeseries_segmenter.labeling.tables.file_kind import unreadable_kind
-from timeseries_segmenter.labeling.tables.table import CellError, Content, Reader, Table
+from timeseries_segmenter.labeling.tables.table import CellError, Content, FileForm, Reader, Table
 from timeseries_segmenter.labeling.time.axis import Time, TimeAxis
 from timeseries_segmenter.labeling.time.column import read_axis
 
@@ -55,7 +54,7 @@ class Series:
 
 def read_series(
     content: Content | str,
-    pair: LabelPair,
+    form: FileForm,
     task: int | str,
     *,
     name: str = "the file",
@@ -72,33 +71,33 @@ def read_series(
 
     """
     try:
-        return parse_series(content, pair, name=name, readers=readers)
+        return parse_series(content, form, name=name, readers=readers)
     except SeriesError as error:
         raise SeriesError(f"Task {task}: {error}.") from error
 
 
 def parse_series(
-    content: Content | str, pair: LabelPair, *, name: str = "the file", readers: Sequence[Reader] = READERS
+    content: Content | str, form: FileForm, *, name: str = "the file", readers: Sequence[Reader] = READERS
 ) -> Series:
     """The same of a series that no task names. Raises SeriesError with the reason alone."""
     if isinstance(content, str):
         content = content.encode("utf-8", "replace")
     for reader in readers:
-        if (table := reader(content, pair)) is not None:
-            return _series(table, pair)
+        if (table := reader(content, form)) is not None:
+            return _series(table, form)
     kind = unreadable_kind(content) if isinstance(content, bytes) else ""
     raise SeriesError(f"{name} is {kind or 'not a series that can be read'}")
 
 
-def _series(table: Table, pair: LabelPair) -> Series:
-    channels = [table.index(name) for name in pair.channels]
-    if pair.time_column is None:
+def _series(table: Table, form: FileForm) -> Series:
+    channels = [table.index(name) for name in form.channels]
+    if form.time_column is None:
         columns = table.read(channels, [])
-        values = _values([columns[channel] for channel in channels], pair.channels)
+        values = _values([columns[channel] for channel in channels], form.channels)
         axis = TimeAxis(np.arange(len(values), dtype=np.float64), is_counted=True)
-        return Series(values, pair.channels, axis)
-    time = table.index(pair.time_column, is_time=True)
-    text = [time] if pair.time_format else []
+        return Series(values, form.channels, axis)
+    time = table.index(form.time_column, is_time=True)
+    text = [time] if form.time_format else []
     try:
         columns = table.read([column for column in (*channels, time) if column not in text], text)
     except CellError as error:
@@ -106,11 +105,11 @@ def _series(table: Table, pair: LabelPair) -> Series:
             raise
         raise SeriesError(f"{error.found}; correct the cell, or set the column's timeFormat") from error
     times = columns[time]
-    if pair.time_format and time in channels:
-        columns[time] = ColumnTable({pair.time_column: times}).read([0], [])[0]
-    values = _values([columns[channel] for channel in channels], pair.channels)
-    axis = read_axis(table, time, times, pair.time_format)
-    return Series(values, pair.channels, axis)
+    if form.time_format and time in channels:
+        columns[time] = ColumnTable({form.time_column: times}).read([0], [])[0]
+    values = _values([columns[channel] for channel in channels], form.channels)
+    axis = read_axis(table, time, times, form.time_format)
+    return Series(values, form.channels, axis)
 
 
 def _values(columns: Sequence[Floats | Texts], names: Sequence[str]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import READERS, read_series
 from timeseries_segmenter.labeling.tables.cells import Floats, Texts
-from timeseries_segmenter.labeling.tables.table import CellError, Content, Table
+from timeseries_segmenter.labeling.tables.table import CellError, Content, FileForm, Table
 
 CONFIG = """<View>
   <TimeSeriesLabels name="label" toName="ts"><Label value="Run"/></TimeSeriesLabels>
@@ -31,7 +31,7 @@ class Samples(Table):
         self._rows = rows
 
     @classmethod
-    def from_content(cls, content: Content, _: LabelPair) -> "Samples | None":
+    def from_content(cls, content: Content, _: FileForm) -> "Samples | None":
         if not isinstance(content, bytes) or not content.startswith(MARK):
             return None
         return cls(list(struct.iter_unpack("<Bf", content.removeprefix(MARK))))

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from timeseries_segmenter.errors import SeriesError
-from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.tables.cells import MISSING, Floats, Texts, number_of, shown
-from timeseries_segmenter.labeling.tables.table import CellError, Content, Table
+from timeseries_segmenter.labeling.tables.table import CellError, Content, FileForm, Table
 
 MAX_JSON = 128_000_000  # bytes: as Python objects they take some ten times as much
 MAX_BRACKETS = 1_000_000
@@ -33,10 +32,10 @@ class ColumnTable(Table):
             self._columns = list(columns)
 
     @classmethod
-    def from_content(cls, content: Content, pair: LabelPair) -> "ColumnTable | None":
+    def from_content(cls, content: Content, form: FileForm) -> "ColumnTable | None":
         """A mapping or a list of columns, or their JSON. Raises SeriesError for what is not in columns."""
         if isinstance(content, bytes):
-            if pair.value_type != "json" and not _OBJECT.match(content):
+            if form.value_type != "json" and not _OBJECT.match(content):
                 return None
             content = _parse(content)
         is_list = isinstance(content, list | tuple) and all(

@@ -9,7 +9,6 @@ from itertools import islice
 import numpy as np
 
 from timeseries_segmenter.errors import SeriesError
-from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.tables.cells import (
     BLANKS,
     MISSING,
@@ -34,7 +33,7 @@ from timeseries_segmenter.labeling.tables.csv_quotes import (
     unquoted,
 )
 from timeseries_segmenter.labeling.tables.file_kind import unreadable_kind
-from timeseries_segmenter.labeling.tables.table import CellError, Content, Table, find_column
+from timeseries_segmenter.labeling.tables.table import CellError, Content, FileForm, Table, find_column
 
 MAX_COLUMNS = 10_000
 MAX_CELLS = 100_000_000  # of those columns that are read
@@ -76,12 +75,12 @@ class CsvTable(Table):
         self.names = names if self._has_header else [str(number) for number in range(len(first))]
 
     @classmethod
-    def from_content(cls, content: Content, pair: LabelPair) -> "CsvTable | None":
+    def from_content(cls, content: Content, form: FileForm) -> "CsvTable | None":
         """Bytes that may be text. Raises SeriesError as the constructor does."""
         if not isinstance(content, bytes) or unreadable_kind(content):
             return None
         return cls(
-            content, pair.separator, [*pair.channels, *([pair.time_column] if pair.time_column else [])]
+            content, form.separator, [*form.channels, *([form.time_column] if form.time_column else [])]
         )
 
     def index(self, name: str, *, is_time: bool = False) -> int:
@@ -140,12 +139,11 @@ class CsvTable(Table):
         if any(len(cells) != rows for cells in columns.values()):
             raise SeriesError(f"the file can't be read as CSV: it has {rows} rows, and others are found")
         if any(mark.encode() in self._content for mark in (QUOTED_SEPARATOR, STRAY_QUOTE)):
-            import pandas as pd
-
             for column, kind in kinds.items():
                 if kind is np.object_:
-                    texts = pd.Series(columns[column]).map(self._as_written, na_action="ignore")
-                    columns[column] = texts.to_numpy(dtype=np.object_)
+                    cells = columns[column].tolist()
+                    written = [self._as_written(cell) if isinstance(cell, str) else cell for cell in cells]
+                    columns[column] = np.array(written, dtype=np.object_)
         return columns
 
     def place(self, row: int) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from timeseries_segmenter.errors import SeriesError
-from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.tables.cells import Floats, Texts, encoding_hint, is_decimal_comma, shown
 
 Content = bytes | Mapping[str, Sequence[object]] | Sequence[object]
@@ -39,7 +38,31 @@ class Table(Protocol):
         """A cell as it is written."""
 
 
-Reader = Callable[[Content, LabelPair], Table | None]
+class FileForm(Protocol):
+    """How a series is written, as a `LabelPair` says it."""
+
+    @property
+    def value_type(self) -> str:
+        """`url` for a file, `json` for columns."""
+
+    @property
+    def separator(self) -> str:
+        """One character, or `auto`."""
+
+    @property
+    def time_column(self) -> str | None:
+        """Its name or number; None if rows are counted."""
+
+    @property
+    def time_format(self) -> str | None:
+        """How times are written; None for numbers."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names or numbers of columns."""
+
+
+Reader = Callable[[Content, FileForm], Table | None]
 """Makes a table of the content of a task's series; None if it is of another kind."""
 
 

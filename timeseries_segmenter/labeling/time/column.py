@@ -34,9 +34,7 @@ def read_axis(table: Table, column: int, times: Floats | Texts, time_format: str
         SeriesError: a time is missing, isn't of that format, or is before the one above it.
 
     """
-    import pandas as pd  # here: see CsvTable
-
-    missing = pd.isna(times) if time_format else ~np.isfinite(times.astype(np.float64))
+    missing = _are_missing(times) if time_format else ~np.isfinite(times.astype(np.float64))
     if missing.any():
         row = int(np.argmax(missing))
         cell = table.cell(column, row)
@@ -55,6 +53,10 @@ def read_axis(table: Table, column: int, times: Floats | Texts, time_format: str
             f"rows by time{_number_hint(after, form, table)}"
         )
     return TimeAxis(stamps, form)
+
+
+def _are_missing(cells: Floats | Texts) -> NDArray[np.bool_]:
+    return np.array([cell is None or cell != cell for cell in cells.tolist()], dtype=np.bool_)
 
 
 def _read(form: TimeFormat, table: Table, column: int, times: Floats | Texts) -> Floats:
