@@ -48,6 +48,7 @@ BAD = [
     ("MODEL_HISTORY", "0"),
     ("MODELS_IN_MEMORY", "0"),
     ("SEARCH_SECONDS", "inf"),
+    ("MAX_TRAINING_ROWS", "999"),
     ("TRAINING_TIMEOUT", "0"),
     ("REDIS_URL", "localhost:6379"),
     ("DATA_ALLOWED_HOSTS", "http://minio:9000"),

@@ -31,6 +31,11 @@ class Segment:
     def __len__(self) -> int:
         return self.last - self.first + 1
 
+    def within(self, first: int, last: int) -> "Segment | None":
+        """What of it lies on these rows, counted from `first`; None if nothing does."""
+        start, end = max(self.first, first), min(self.last, last)
+        return replace(self, first=start - first, last=end - first) if start <= end else None
+
     def as_instant(self) -> "Segment":
         """An instant in the middle of these rows."""
         middle = (self.first + self.last) // 2

@@ -92,6 +92,13 @@ class Settings(BaseSettings):
         description="Seconds of the CPU to search for a recipe that suits a project's tasks better, after a "
         "training run and while no other one waits; 0: never.",
     )
+    max_training_rows: int = Field(
+        300_000,
+        ge=1000,
+        description="Rows that a training run after an annotation learns from at most; *Start Training* "
+        "takes twice as many. Of larger projects, it takes the newest annotations and others in turns. "
+        "Series with more than eight channels count for more rows.",
+    )
     training_timeout: int = Field(3600, ge=1, description="Seconds that one training run may take.")
     redis_url: SecretStr = Field(
         SecretStr(""),

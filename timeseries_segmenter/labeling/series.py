@@ -47,6 +47,10 @@ class Series:
         """When each row was measured, `(T,)`; None without a time column."""
         return None if self.time.is_counted else self.time.stamps
 
+    def stretch(self, first: int, last: int) -> "Series":
+        """These rows as a series of their own, which keeps nothing of the others in memory."""
+        return Series(self.values[first : last + 1].copy(), self.channels, self.time.stretch(first, last))
+
     def start_end(self, first: int, last: int) -> tuple[Time, Time]:
         """The start and end of a region over these rows; see `TimeAxis.start_ends`."""
         return self.time.start_end(first, last)

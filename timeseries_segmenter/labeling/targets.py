@@ -41,6 +41,14 @@ class AnnotatedSegments:
     background: list[Segment]
     known: NDArray[np.bool_]
 
+    def stretch(self, first: int, last: int) -> "AnnotatedSegments":
+        """What is annotated on these rows; regions that reach out of them are cut."""
+        segments, background = (
+            [part for each in of_series if (part := each.within(first, last))]
+            for of_series in (self.segments, self.background)
+        )
+        return AnnotatedSegments(segments, self.remarks, background, self.known[first : last + 1].copy())
+
 
 def choose_annotations(annotations: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
     """The annotations of a task that count, the newest first.
@@ -55,6 +63,11 @@ def choose_annotations(annotations: Sequence[Mapping[str, object]]) -> list[Mapp
     for annotation in truths[:1] or newest_first:
         by_person.setdefault(_person(annotation), annotation)
     return list(by_person.values())
+
+
+def changed_at(annotation: Mapping[str, object]) -> float:
+    """When an annotation was last changed, in seconds since 1970; before all times if it doesn't say."""
+    return max(_seconds(annotation.get("updated_at")), _seconds(annotation.get("created_at")))
 
 
 def annotation_segments(annotation: Mapping[str, object], pair: LabelPair, series: Series) -> list[Segment]:

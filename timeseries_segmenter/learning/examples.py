@@ -64,10 +64,14 @@ def learned_classes(examples: Sequence[Example], label_sets: Sequence[LabelSet])
             (False, ranges[number], instants[number]),
             (True, instants[number], ranges[number]),
         ):
-            rare = count < max(LEAST_OF_KIND, LEAST_SHARE_OF_KIND * other)
-            if count and not (rare and count < other):
+            if count and not is_slip(count, other):
                 classes.append(LearnedClass(labels, instant))
     return tuple(classes)
+
+
+def is_slip(count: int, other: int) -> bool:
+    """Whether so few segments of a label set are likely slips of the hand, beside the `other` kind."""
+    return count < other and count < max(LEAST_OF_KIND, LEAST_SHARE_OF_KIND * other)
 
 
 def with_learned_classes(

@@ -188,6 +188,25 @@ class PairCard(Part):
     search: RecipeSearch | None = None
 
 
+class Selection(Part):
+    """Which tasks a version learned from, of the `annotated` ones of its project.
+
+    `run` is the number of its training run. `rows` are those that it learned from, of all pairs together;
+    `cut` tasks are so long that they were stretches of their series. Of the tasks that it did not learn from,
+    `turns` says by which run each was read last, and `untaken` counts those that no run has read as they
+    are annotated now. The newest annotation is of `until`, in seconds since 1970 by Label Studio's clock;
+    None if it doesn't say.
+    """
+
+    run: int = 0
+    annotated: int = 0
+    rows: int = 0
+    cut: int = 0
+    untaken: int = 0
+    until: float | None = None
+    turns: dict[int, list[TaskId]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Quality:
     """How good a version is: means over the pairs of its model, from 0 to 1; None if not measured.
@@ -210,7 +229,8 @@ class Card(Part):
     """A version of a project's model.
 
     `version` is empty if the file doesn't say it, `project` None for models that the command line made.
-    `title` is the project's, or the file's name. `skipped` are sentences on tasks that were left out, and
+    `title` is the project's, or the file's name. `tasks` are those that it learned from, by a `selection` if
+    there are more. `skipped` are sentences on tasks that were left out, and
     `left_out` those tasks, each with the pair that lacks it; None if that is not known. `remarks` are
     sentences on what had to be guessed of others, `seconds` what each step took. `restored` is the
     version that this one is again, after a rollback.
@@ -227,6 +247,7 @@ class Card(Part):
     remarks: list[str] = []
     seconds: dict[str, float] = {}
     restored: str | None = None
+    selection: Selection = Selection()
     pairs: dict[str, PairCard] = {}
 
     @property
@@ -254,6 +275,23 @@ class Card(Part):
             _mean(each.segment_f1.get(OVERLAP) for each in metrics),
             _mean(each.point_f1 for each in metrics),
         )
+
+    @property
+    def learned_from(self) -> str:
+        """What it learned from, in words, as far as that is not all that is annotated; else empty."""
+        chosen = self.selection
+        others = chosen.annotated - len({*self.tasks, *(task for task, _ in self.left_out or ())})
+        if others <= 0 and not chosen.cut:
+            return ""
+        sentence = f"learned from {len(self.tasks):,} of {chosen.annotated:,} annotated tasks"
+        sentence += f" ({chosen.rows:,} rows)"
+        if chosen.cut:
+            sentence += f", from stretches of {chosen.cut:,} long ones"
+        if others > 0:
+            sentence += "; the others take turns in later training runs"
+        if chosen.untaken:
+            sentence += f", and {chosen.untaken:,} have not had theirs yet"
+        return sentence
 
     def dump(self) -> dict[str, Any]:
         """As plain numbers, texts, lists and dicts."""

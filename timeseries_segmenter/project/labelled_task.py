@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,8 @@ class LabelledTask:
 
     `labels` are those that they could choose from, `annotation` is the id of the newest one that counts, and
     `agreement` how far it agrees with the others, None if there is no other. `remarks` are sentences on what
-    had to be guessed.
+    had to be guessed. Of a long series, it may be a stretch, which begins with the row `first`: it then has a
+    part of the `whole` rows, and what is annotated there; the rest, agreement and remarks too, is the task's.
     """
 
     task: TaskId
@@ -47,6 +48,8 @@ class LabelledTask:
     annotation: int | None = None
     agreement: Agreement | None = None
     remarks: tuple[str, ...] = ()
+    first: int = 0
+    whole: int | None = None
 
     @property
     def segments(self) -> list[Segment]:
@@ -85,6 +88,16 @@ class LabelledTask:
             ),
         )
 
+    def stretch(self, first: int, last: int) -> "LabelledTask":
+        """A stretch of the task's series, from row `first` to row `last`."""
+        return replace(
+            self,
+            series=self.series.stretch(first, last),
+            annotated=self.annotated.stretch(first, last),
+            first=first,
+            whole=len(self.series),
+        )
+
     def example(self, label_sets: Sequence[LabelSet]) -> Example:
         """The class of each row by the ranges, and the instants; class `i + 1` is `label_sets[i]`."""
         instants = {
@@ -110,6 +123,11 @@ class LabelledTask:
 def labels_of(tasks: Iterable[LabelledTask], pair: LabelPair) -> tuple[str, ...]:
     """The labels of a pair, and after them those that the tasks bring."""
     return tuple(dict.fromkeys([*pair.predicted_labels, *(label for task in tasks for label in task.labels)]))
+
+
+def count_tasks(tasks: Iterable[LabelledTask]) -> int:
+    """How many tasks there are; stretches of one are one."""
+    return len({task.task for task in tasks})
 
 
 def task_ids(labelled: Mapping[str, Iterable[LabelledTask]]) -> list[TaskId]:
@@ -143,19 +161,34 @@ def read_labelled_tasks(
     errors: tuple[type[SegmenterError], ...],
     left_out: Callable[[LeftOut], None],
 ) -> dict[str, list[LabelledTask]]:
-    """The annotated tasks of each pair, by its name.
+    """The annotated tasks of each pair, by its name; `errors` and `left_out` as in `read_each`."""
+    labelled: dict[str, list[LabelledTask]] = {pair.name: [] for pair in config.pairs}
+    for _, of_pairs in read_each(tasks, config, series, errors, left_out):
+        for name, task in of_pairs.items():
+            labelled[name].append(task)
+    return labelled
+
+
+def read_each(
+    tasks: Iterable[Mapping[str, Any]],
+    config: LabelConfig,
+    series: SeriesReader,
+    errors: tuple[type[SegmenterError], ...],
+    left_out: Callable[[LeftOut], None],
+) -> Iterator[tuple[Mapping[str, Any], dict[str, LabelledTask]]]:
+    """Each task as its pairs learn from it, by their names.
 
     A task that can't be read, by one of `errors` or for whatever is not a SegmenterError, is left out
     of its pair: its rows must not pass for background. `left_out` hears of each task once.
     """
-    labelled: dict[str, list[LabelledTask]] = {pair.name: [] for pair in config.pairs}
     for task, of_task in series.of_tasks(tasks, config.pairs):
+        of_pairs: dict[str, LabelledTask] = {}
         reasons: dict[str, list[str]] = {}
         passing = False
         for pair in config.pairs:
             try:
                 if read := LabelledTask.read(task, pair, of_task):
-                    labelled[pair.name].append(read)
+                    of_pairs[pair.name] = read
                 continue
             except errors as error:
                 reason = str(error)
@@ -170,7 +203,7 @@ def read_labelled_tasks(
         if reasons:
             pairs = tuple(name for names in reasons.values() for name in names)
             left_out(LeftOut(task["id"], _joined(reasons, len(config.pairs)), pairs, passing))
-    return labelled
+        yield task, of_pairs
 
 
 def _read_annotations(

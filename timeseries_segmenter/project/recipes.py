@@ -19,7 +19,7 @@ from timeseries_segmenter.learning.schedule import WARMUP
 from timeseries_segmenter.learning.search import SearchResult, search
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import SEARCH_GROWTH, RecipeSearch, RecipeTrial
-from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
+from timeseries_segmenter.project.labelled_task import LabelledTask, count_tasks, labels_of
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -81,14 +81,14 @@ def search_recipes(
     pairs = [pair for pair in config.pairs if pair.name in segmenters]
     for pair in pairs:
         tasks = annotated[pair.name]
-        if len(tasks) < LEAST_EXAMPLES:
-            logger.info("%s: no search with %d of %d tasks", pair.name, len(tasks), LEAST_EXAMPLES)
+        if count_tasks(tasks) < LEAST_EXAMPLES:
+            logger.info("%s: no search with %d of %d tasks", pair.name, count_tasks(tasks), LEAST_EXAMPLES)
             continue
         observer.on_pair(pair.name)
         result = _search_pair(
             pair, tasks, segmenters[pair.name], settings, settings.search_seconds / len(pairs), observer
         )
-        searched[pair.name] = _as_card(result, len(tasks))
+        searched[pair.name] = _as_card(result, count_tasks(tasks))
     return searched
 
 
@@ -104,7 +104,7 @@ def _search_pair(
         [segment for task in tasks for segment in task.segments], labels_of(tasks, pair)
     )
     names = [str(task.task) for task in tasks]
-    folds = assign_folds(names, {})
+    folds = assign_folds(list(dict.fromkeys(names)), {})
     return search(
         [task.example(label_sets) for task in tasks],
         label_sets,

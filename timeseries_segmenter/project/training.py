@@ -1,5 +1,6 @@
 """Annotated tasks of each pair of tags to a trained and cross-validated model of all of them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from timeseries_segmenter.project.card import RecipeSearch
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.project.model import Folds, Model
 from timeseries_segmenter.project.recipes import recipe
+from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
 from timeseries_segmenter.settings import Settings
 
@@ -66,11 +68,14 @@ class PairTraining:
             )
             if is_scarce
         ]
+        doubtful: Counter[TaskId] = Counter()
+        for task, rows in zip(self.tasks, self.validated.doubtful, strict=True):
+            doubtful[task.task] += int(rows.sum())
         return scarce + [
-            f"Task {task.task}: {rows.sum()} rows without a region look like those of a label, and were not "
+            f"Task {task}: {rows} rows without a region look like those of a label, and were not "
             "learned as background; draw the missing regions"
-            for task, rows in zip(self.tasks, self.validated.doubtful, strict=True)
-            if rows.any()
+            for task, rows in doubtful.items()
+            if rows
         ]
 
 
@@ -152,8 +157,8 @@ def _train_pair(
     card = start.card.pairs.get(pair.name) if start else None
     if card and card.unlabeled != pair.settings.unlabeled:
         start = None  # what it learned of the rows without a region is wrong now
-    names = [str(task.task) for task in tasks]
-    folds = assign_folds(names, card.folds if card else {})
+    names = [str(task.task) for task in tasks]  # once for each stretch: they are all in one fold
+    folds = assign_folds(list(dict.fromkeys(names)), card.folds if card else {})
     validated = fit_and_validate(
         examples,
         label_sets,

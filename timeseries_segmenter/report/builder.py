@@ -1,6 +1,6 @@
 """What a training run made, as the model that is saved: segmenters, folds, card and report."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +10,11 @@ from timeseries_segmenter.learning.observer import Epoch
 from timeseries_segmenter.learning.resampling import usual_interval
 from timeseries_segmenter.learning.segment_metrics import Matches
 from timeseries_segmenter.learning.training import Fitted
-from timeseries_segmenter.project.card import Card, PairCard, RecipeSearch, ReliabilityBin
+from timeseries_segmenter.project.card import Card, Metrics, PairCard, RecipeSearch, ReliabilityBin
 from timeseries_segmenter.project.evaluation import Comparison
-from timeseries_segmenter.project.labelled_task import LabelledTask
+from timeseries_segmenter.project.labelled_task import LabelledTask, count_tasks
 from timeseries_segmenter.project.model import Model
+from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.project.training import ModelTraining, PairTraining
 from timeseries_segmenter.report.content import (
     Agreement,
@@ -112,7 +113,7 @@ def pair_report(
     shown, metrics = on_training, None
     if held_out:
         shown = _comparisons(tasks, held_out.segments)
-        metrics = measure(shown, classes, held_out.calibration_error, held_out.reliability)
+        metrics = _measured(tasks, shown, classes, held_out)
     return PairReport(
         name=name,
         class_names=list(segmenter.class_names),
@@ -121,7 +122,7 @@ def pair_report(
         continued=fitted.warm_started,
         thresholds_met=fitted.thresholds_met,
         curve=_curve(fitted.history),
-        training=measure(on_training, classes),
+        training=_measured(tasks, on_training, classes),
         held_out=metrics,
         samples=_samples(tasks, shown, classes, held_out is not None, time_name or "row"),
         unlearned=[label_set_name(labels) for labels in fitted.unlearned],
@@ -168,6 +169,21 @@ def _comparisons(tasks: Sequence[LabelledTask], predicted: Sequence[Sequence[Seg
     return [task.compare(segments) for task, segments in zip(tasks, predicted, strict=True)]
 
 
+def _measured(
+    tasks: Sequence[LabelledTask],
+    comparisons: Sequence[Comparison],
+    classes: Classes,
+    held_out: HeldOut | None = None,
+) -> Metrics:
+    """Metrics over all `comparisons`, one a task or a stretch of one."""
+    metrics = (
+        measure(comparisons, classes, held_out.calibration_error, held_out.reliability)
+        if held_out
+        else measure(comparisons, classes)
+    )
+    return metrics.model_copy(update={"tasks": count_tasks(tasks)})
+
+
 def _samples(
     tasks: Sequence[LabelledTask],
     comparisons: Sequence[Comparison],
@@ -187,15 +203,16 @@ def _samples(
 def _few(tasks: Sequence[LabelledTask], classes: Classes) -> list[Few]:
     """Labels that were learned from too little, those with least first."""
     regions: Counter[int] = Counter()
-    found_in: Counter[int] = Counter()
+    found_in: defaultdict[int, set[TaskId]] = defaultdict(set)
     for task in tasks:
         numbers = [number for segment in task.segments if (number := classes.number(segment))]
         regions.update(numbers)
-        found_in.update(set(numbers))
+        for number in numbers:
+            found_in[number].add(task.task)
     few = [
-        Few(name=classes.names[number], regions=count, tasks=found_in[number])
+        Few(name=classes.names[number], regions=count, tasks=len(found_in[number]))
         for number, count in regions.items()
-        if count < FEW_REGIONS or found_in[number] < FEW_TASKS
+        if count < FEW_REGIONS or len(found_in[number]) < FEW_TASKS
     ]
     return sorted(few, key=lambda each: (each.regions, each.name))
 
@@ -204,7 +221,8 @@ def _sampling(tasks: Sequence[LabelledTask], fitted: Fitted) -> str:
     """Which series were brought to another rate, in words; empty if none was."""
     sampling = fitted.segmenter.sampling
     brought, kept = [], []
-    for task, resampling in zip(tasks, fitted.prepared.resamplings, strict=True):
+    of_each = {task.task: (task, each) for task, each in zip(tasks, fitted.prepared.resamplings, strict=True)}
+    for task, resampling in of_each.values():
         if task.series.times is not None:
             interval = usual_interval(task.series.times)
             if resampling.positions is not None:
@@ -221,21 +239,22 @@ def _sampling(tasks: Sequence[LabelledTask], fitted: Fitted) -> str:
     sentences = []
     if brought:
         sentences.append(
-            f"{len(brought)} of {len(tasks)} series, mostly with {every(brought)}, are sampled unevenly or "
+            f"{len(brought)} of {len(of_each)} series, mostly with {every(brought)}, are sampled unevenly or "
             f"at another rate than most: they were brought to {common}, and what is predicted back to the "
             "rows of their files."
         )
     if kept:
         sentences.append(
-            f"{len(kept)} of {len(tasks)} series have {every(kept)}, too far from {common}, and were learned "
-            "from as they are: check the unit of their times."
+            f"{len(kept)} of {len(of_each)} series have {every(kept)}, too far from {common}, and were "
+            "learned from as they are: check the unit of their times."
         )
     return " ".join(sentences)
 
 
 def _agreement(tasks: Sequence[LabelledTask]) -> Agreement | None:
     """How far several people's annotations agree, labels and tasks with the lowest agreement first."""
-    annotated = [(task.task, task.agreement) for task in tasks if task.agreement]
+    of_each = {task.task: task.agreement for task in tasks}  # the same for all stretches of a task
+    annotated = [(task, agreement) for task, agreement in of_each.items() if agreement]
     if not annotated:
         return None
     all_have: Counter[LabelSet] = Counter()

@@ -210,14 +210,16 @@ class Previous(Part):
 class Report(Part):
     """All that a version's page shows.
 
-    `seconds` are by step. `skipped` are sentences that name a task that was left out, `remarks` those on
-    what was guessed of others, and `next` the tasks to annotate next.
+    `learned_from` is empty if the version learned from all annotated tasks. `seconds` are by step. `skipped`
+    are sentences that name a task that was left out, `remarks` those on what was guessed of others, and
+    `next` the tasks to annotate next.
     """
 
     created_at: str
     project: int | None
     title: str
     tasks: list[TaskId]
+    learned_from: str = ""
     skipped: list[str]
     seconds: dict[str, float]
     pairs: list[PairReport]
@@ -243,7 +245,9 @@ class Report(Part):
 
     def beside_card(self) -> str:
         """As JSON, without what the model's card holds."""
-        return self.model_dump_json(exclude={**dict.fromkeys(_OF_CARD, True), "pairs": {"__all__": _OF_PAIR}})
+        return self.model_dump_json(
+            exclude={**dict.fromkeys([*_OF_CARD, "learned_from"], True), "pairs": {"__all__": _OF_PAIR}}
+        )
 
     @classmethod
     def from_saved(cls, text: str, card: Card) -> "Report":
@@ -264,7 +268,10 @@ _OF_PAIR = PairReport.model_fields.keys() & PairCard.model_fields.keys()
 
 
 def _of_card(card: Card) -> dict[str, Any]:
-    return card.model_dump(include=_OF_CARD) | {"created_at": _text(card)}
+    return card.model_dump(include=_OF_CARD) | {
+        "created_at": _text(card),
+        "learned_from": card.learned_from,
+    }
 
 
 def _text(card: Card) -> str:

@@ -29,7 +29,8 @@ MODEL_NAME = re.compile(r"(?:model_project_|p)(\d+)\b")
 
 @dataclass(frozen=True, slots=True)
 class VersionSummary:
-    """`tasks` and `skipped` count; `restored` is the version that this one is again, after a rollback.
+    """`tasks` and `skipped` count; `annotated` are all of the project, if `tasks` are a part of them, else 0.
+    `restored` is the version that this one is again, after a rollback.
 
     `unreadable` says why the version can't be served; None where it can.
     """
@@ -42,6 +43,7 @@ class VersionSummary:
     quality: Quality | None
     restored: str | None
     unreadable: str | None = None
+    annotated: int = 0
 
     @classmethod
     def from_card(cls, version: str, card: Card, unreadable: str | None = None) -> "VersionSummary":
@@ -55,6 +57,7 @@ class VersionSummary:
             card.quality,
             card.restored,
             unreadable,
+            card.selection.annotated if card.learned_from else 0,
         )
 
 

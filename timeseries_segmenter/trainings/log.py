@@ -48,6 +48,8 @@ def log_model(project: int, version: str, training: ModelTraining, card: Card, s
         seconds,
         extra={"project": project, "version": version, "seconds": round(seconds, 4)},
     )
+    if card.learned_from:
+        logger.info("project %d: model %s: %s", project, version, card.learned_from)
 
 
 def _log_fitted(project: int, version: str, pair: str, fitted: Fitted, held_out: Metrics | None) -> None:

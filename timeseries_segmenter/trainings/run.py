@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from timeseries_segmenter.errors import (
     DownloadError,
@@ -15,10 +16,10 @@ from timeseries_segmenter.errors import (
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.held_out import LEAST_EXAMPLES
 from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
-from timeseries_segmenter.project.card import Card, RecipeSearch
+from timeseries_segmenter.project.card import Card, RecipeSearch, Selection
 from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
-    read_labelled_tasks,
+    count_tasks,
     remarks_on,
     shortened,
     task_ids,
@@ -27,6 +28,8 @@ from timeseries_segmenter.project.left_out import MOST_NAMED, LeftOut, lacking, 
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.prediction import pair_segmenters
 from timeseries_segmenter.project.recipes import recipes, search_is_due, search_recipes
+from timeseries_segmenter.project.selection import annotated_tasks, in_turns, selection_after
+from timeseries_segmenter.project.stretches import Room, Taken, take_tasks
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.project.training import ModelTraining, train_model
 from timeseries_segmenter.report.builder import reported
@@ -41,6 +44,8 @@ from timeseries_segmenter.trainings.annotate_next import SECONDS, lowest_scores
 from timeseries_segmenter.trainings.log import log_model, log_news, log_step
 
 logger = logging.getLogger(__name__)
+
+FROM_SCRATCH = 2  # times as many rows as after an annotation: whoever starts it waits for a better model
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,10 @@ class SearchOutcome:
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """What a run has to learn from, and the project's model `before` it; `began` and `ended` in seconds."""
+    """What a run has to learn from, and the project's model `before` it; `began` and `ended` in seconds.
+
+    `unread` are annotated tasks whose turn it was not.
+    """
 
     project: int
     title: str
@@ -78,6 +86,8 @@ class _Fetched:
     config: LabelConfig
     labelled: Mapping[str, Sequence[LabelledTask]]
     left_out: Sequence[LeftOut]
+    unread: Set[TaskId]
+    selection: Selection
     before: Model | None
     began: float
     ended: float
@@ -119,9 +129,9 @@ class _Fetched:
 
     @property
     def lacks_no_less(self) -> bool:
-        """Whether all is left out that the version before lacks."""
+        """Whether all is left out that the version before lacks, of what was tried."""
         lacked = self.card_before.left_out
-        return lacked is not None and self.lacks >= set(lacked)
+        return lacked is not None and self.lacks >= {each for each in lacked if each[0] not in self.unread}
 
     @property
     def away(self) -> str:
@@ -155,12 +165,12 @@ class TrainingRun:
     ) -> Outcome:
         """Fetch, learn and save. Raises LabelStudioError, LabelConfigError, TrainingError.
 
-        The run is a warm start from the project's model if that suits, unless `from_scratch`. A task that
-        can't be read is left out, and named in the outcome. `only_for_tasks`: learn only if tasks can be
-        read that the project's model lacks. `searches` are those that the project's model does not know,
-        because nothing was better.
+        The run is a warm start from the project's model if that suits, unless `from_scratch`, which takes
+        more tasks. A task that can't be read is left out, and named in the outcome. `only_for_tasks`: learn
+        only if tasks can be read that the project's model lacks. `searches` are those that the project's
+        model does not know, because nothing was better.
         """
-        fetched = self._fetch(project, observer)
+        fetched = self._fetch(project, observer, FROM_SCRATCH if from_scratch else 1)
         if only_for_tasks and fetched.before and fetched.lacks_no_less:
             logger.info("project %d: no further task can be read; its model stays", project)
             return Outcome(fetched.before.version, fetched.skipped, is_new=False, away=fetched.away)
@@ -194,7 +204,7 @@ class TrainingRun:
             pair.name: segmenter
             for pair in config.pairs
             if (segmenter := before.segmenter(pair, config))
-            and self._is_due(len(fetched.labelled[pair.name]), known.get(pair.name))
+            and self._is_due(count_tasks(fetched.labelled[pair.name]), known.get(pair.name))
         }
         began = time.monotonic()
         found = search_recipes(fetched.labelled, config, segmenters, self._settings, observer)
@@ -212,20 +222,21 @@ class TrainingRun:
         """Annotated tasks of the largest pair for which a search is due; 0 for none."""
         if fetched.before is None and self._settings.search_seconds:
             for name, pair in training.pairs.items():
-                if len(pair.tasks) < LEAST_EXAMPLES:
+                if count_tasks(pair.tasks) < LEAST_EXAMPLES:
                     logger.info(
                         "project %d: %s: a better recipe is searched for once %d tasks are annotated",
                         fetched.project,
                         name,
                         LEAST_EXAMPLES,
                     )
-        tasks = [(len(pair.tasks), pair.search) for pair in training.pairs.values()]
+        tasks = [(count_tasks(pair.tasks), pair.search) for pair in training.pairs.values()]
         return max((count for count, last in tasks if self._is_due(count, last)), default=0)
 
     def _is_due(self, tasks: int, last: RecipeSearch | None) -> bool:
         return self._settings.search_seconds > 0 and search_is_due(tasks, last)
 
-    def _fetch(self, project: int, observer: Observer) -> "_Fetched":
+    def _fetch(self, project: int, observer: Observer, times: int = 1) -> "_Fetched":
+        """What a run of `times` as many rows as after an annotation has to learn from."""
         began = time.monotonic()
         observer.on_step(Step.FETCHING)
         studio_project = self._label_studio.project(project)
@@ -233,7 +244,19 @@ class TrainingRun:
         if remark := config.settings_remark:
             logger.warning("project %d: %s", project, remark)
         before = self._before(project)
-        labelled, left_out = self._labelled(project, config)
+        annotated = annotated_tasks(self._label_studio.labelled_tasks(project))
+        card, settings = before.card if before else Card(), self._settings
+        ordered = in_turns(annotated, card, settings.random_seed)
+        room = Room(times * settings.max_training_rows, settings.random_seed, card.selection.run + 1)
+        taken, left_out = self._take(project, config, [each.task for each in ordered], room)
+        places = {each.id: place for place, each in enumerate(annotated)}
+        labelled = {
+            name: sorted(tasks, key=lambda each: places[each.task]) for name, tasks in taken.labelled.items()
+        }
+        away = {each.task for each in left_out if each.passing}
+        read = [task for task in taken.read if task not in away]
+        selection = selection_after(annotated, card, task_ids(labelled), read)
+        learned = [task for tasks in labelled.values() for task in tasks]
         return _Fetched(
             project,
             studio_project.title,
@@ -241,6 +264,13 @@ class TrainingRun:
             config,
             labelled,
             left_out,
+            places.keys() - set(taken.read),
+            selection.model_copy(
+                update={
+                    "rows": sum(len(each.series) for each in learned),
+                    "cut": count_tasks(each for each in learned if each.whole is not None),
+                }
+            ),
             before,
             began,
             time.monotonic(),
@@ -283,6 +313,7 @@ class TrainingRun:
             tasks=fetched.tasks,
             skipped=fetched.skipped,
             left_out=sorted(fetched.lacks, key=str),
+            selection=fetched.selection,
             remarks=shortened([*fetched.remarks, *training.remarks]),
             seconds={
                 "fetching": round(fetched.seconds, 2),
@@ -319,16 +350,15 @@ class TrainingRun:
         series = TaskSeries(Downloader(settings, label_studio, policy=ONE_TRY))
         return lowest_scores(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
 
-    def _labelled(
-        self, project: int, config: LabelConfig
-    ) -> tuple[dict[str, list[LabelledTask]], list[LeftOut]]:
-        """Annotated tasks of each pair, and why others are left out. Raises TrainingError for none."""
+    def _take(
+        self, project: int, config: LabelConfig, tasks: Sequence[Mapping[str, Any]], room: Room
+    ) -> tuple[Taken, list[LeftOut]]:
+        """The tasks for which there is room, and why others are left out. Raises TrainingError for none."""
         left_out: list[LeftOut] = []
-        tasks = self._label_studio.labelled_tasks(project)
         # without Label Studio nothing can be read: the run fails, and is tried again
         errors = (SeriesError, DownloadError)
-        labelled = read_labelled_tasks(tasks, config, self._series, errors, left_out.append)
-        if not any(labelled.values()):
+        taken = take_tasks(tasks, config, self._series, errors, left_out.append, room)
+        if not any(taken.labelled.values()):
             skipped = reasons(left_out)
             log_news(project, "left out of the training", shortened(skipped))
             failure = TrainingError(
@@ -341,7 +371,7 @@ class TrainingRun:
             )
             failure.passing = any(each.passing for each in left_out)
             raise failure
-        return labelled, left_out
+        return taken, left_out
 
 
 def _with_those_away(error: TrainingError, away: str) -> TrainingError:

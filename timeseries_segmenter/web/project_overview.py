@@ -199,6 +199,7 @@ def _version_as_json(version: VersionSummary) -> dict[str, Any]:
         "version": version.version,
         "created_at": _iso(version.created_at),
         "tasks": version.tasks,
+        **({"annotated": version.annotated} if version.annotated else {}),
         "skipped": version.skipped,
         "restored": version.restored,
         "quality": asdict(quality) if quality else None,

@@ -15,6 +15,7 @@ GROUPS = {
         "use_class_weights",
         "warm_start",
         "search_seconds",
+        "max_training_rows",
         "training_timeout",
         "redis_url",
         "random_seed",

@@ -44,6 +44,10 @@ class TimeAxis:
     def __len__(self) -> int:
         return len(self.stamps)
 
+    def stretch(self, first: int, last: int) -> "TimeAxis":
+        """The axis of these rows alone; rows that are counted keep their numbers."""
+        return TimeAxis(self.stamps[first : last + 1].copy(), self.time_format, is_counted=self.is_counted)
+
     def stamp(self, time: object) -> float:
         """A region's start or end in the unit of `stamps`.
 

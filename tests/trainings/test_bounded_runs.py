@@ -1,0 +1,116 @@
+import logging
+
+import numpy as np
+import pytest
+
+from tests.support import recorded
+from tests.support.label_studio_server import LabelStudioServer
+from tests.support.models import PAIR
+from tests.support.need import need
+from timeseries_segmenter.project.model import Model
+from timeseries_segmenter.report.saved import load_report
+from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.storage.version_summary import VersionSummary
+from timeseries_segmenter.trainings.run import FROM_SCRATCH, TrainingRun
+
+CONFIG = recorded.body("predict_json_inline")["label_config"]
+TRUTH = recorded.regions(*recorded.DRAWN)
+INLINE = {"ts": {"time": list(range(recorded.ROWS)), "value": recorded.values()}}
+ROOM = 4  # tasks
+LATER = {"updated_at": "2026-11-22T11:00:00.000000Z"}
+
+
+@pytest.fixture
+def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
+    studio.configs[3] = CONFIG
+    return settings.model_copy(
+        update={
+            "label_studio_host": studio.url,
+            "train_epochs": 2,
+            "hidden_size": 4,
+            "search_seconds": 0,
+            "max_training_rows": ROOM * recorded.ROWS,
+        }
+    )
+
+
+def train(settings: Settings, *, from_scratch: bool = False) -> Model:
+    TrainingRun(settings).run(3, from_scratch=from_scratch)
+    return need(ModelStore(settings).load(3))
+
+
+def test_runs_of_a_large_project_take_turns_and_keep_each_task_in_its_fold(
+    settings: Settings, studio: LabelStudioServer
+) -> None:
+    tasks = {studio.add_task(3, INLINE, TRUTH) for _ in range(3 * ROOM)}
+    cards = [train(settings).card for _ in range(3)]
+    assert [len(card.tasks) for card in cards] == [ROOM] * 3
+    assert {task for card in cards for task in card.tasks} == tasks
+    assert [card.selection.untaken for card in cards] == [2 * ROOM, ROOM, 0]
+    folds = [card.pairs[PAIR].folds for card in cards]
+    assert folds[0].items() < folds[1].items() < folds[2].items()
+    assert len(folds[2]) == len(tasks)
+
+
+def test_a_new_annotation_and_a_changed_one_are_learned_from_at_once(
+    settings: Settings, studio: LabelStudioServer
+) -> None:
+    for _ in range(3 * ROOM):
+        studio.add_task(3, INLINE, TRUTH)
+    first = train(settings).card
+    changed = studio.tasks[3][first.tasks.index(first.tasks[0])]
+    changed["annotations"][0] |= LATER
+    new = studio.add_task(3, INLINE, TRUTH, **LATER)
+    assert {changed["id"], new} <= set(train(settings).card.tasks)
+
+
+def test_a_run_from_scratch_takes_more_tasks(settings: Settings, studio: LabelStudioServer) -> None:
+    for _ in range(3 * ROOM):
+        studio.add_task(3, INLINE, TRUTH)
+    assert len(train(settings, from_scratch=True).card.tasks) == FROM_SCRATCH * ROOM
+
+
+def test_log_report_and_dashboard_say_how_many_of_the_annotated_tasks_were_learned_from(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3 * ROOM):
+        studio.add_task(3, INLINE, TRUTH)
+    with caplog.at_level(logging.INFO):
+        model = train(settings)
+    said = "learned from 4 of 12 annotated tasks (1,200 rows); the others take turns in later training runs"
+    assert said in model.card.learned_from
+    assert said in caplog.text
+    assert said in load_report(ModelStore(settings).path(3))[1].learned_from
+    assert VersionSummary.from_card(model.version, model.card).annotated == 3 * ROOM
+
+
+def test_a_project_that_fits_says_nothing_of_it(settings: Settings, studio: LabelStudioServer) -> None:
+    tasks = [studio.add_task(3, INLINE, TRUTH) for _ in range(ROOM)]
+    card = train(settings).card
+    assert card.tasks == tasks
+    assert card.learned_from == ""
+    assert VersionSummary.from_card(card.version, card).annotated == 0
+
+
+def test_stretches_of_a_long_series_are_one_task_in_folds_and_metrics(
+    settings: Settings, studio: LabelStudioServer
+) -> None:
+    rows = 50 * recorded.ROWS
+    values = np.random.default_rng(0).normal(size=rows)
+    drawn = [(row, row + 99, "Run") for row in range(0, rows, 300)]
+    values[np.arange(rows) % 300 < 100] += 4
+    data = {"ts": {"time": list(range(rows)), "value": values.round(3).tolist()}}
+    tasks = [studio.add_task(3, data, recorded.regions(*drawn)) for _ in range(3)]
+    settings = settings.model_copy(update={"max_training_rows": rows})
+    model = train(settings)
+    card, pair = model.card, model.card.pairs[PAIR]
+    assert card.tasks == tasks
+    assert card.selection.cut == 3
+    assert 0.8 * rows <= card.selection.rows <= rows
+    assert sorted(pair.folds) == sorted(map(str, tasks))
+    assert need(pair.held_out).tasks == need(pair.training).tasks == 3
+    assert need(pair.held_out).rows == card.selection.rows
+    assert "from stretches of 3 long ones" in card.learned_from
+    again = train(settings)
+    assert again.card.pairs[PAIR].folds == pair.folds
