@@ -79,6 +79,7 @@ def settings(tmp_path: Path) -> Settings:
         train_epochs=5,
         hidden_size=4,
         search_seconds=0,  # a test that searches says so
+        predict_after_training=0,  # and one that predicts afterwards
     )
 
 

@@ -26,7 +26,7 @@ from timeseries_segmenter.sources.download_cache import DownloadCache
 from timeseries_segmenter.storage.model_files import VERSION
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.late_events import LateEvents
-from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
+from timeseries_segmenter.trainings.policy import TASKS_CREATED, TRAINING_EVENTS
 from timeseries_segmenter.trainings.queue import JobQueue
 from tools.docs import endpoints, make_targets, pages
 from tools.docs.command_line import options, subcommands
@@ -109,6 +109,7 @@ def _variables() -> set[str]:
         *(name.upper() for name in Settings.model_fields),
         *(name for names in NAMES.values() for name in names),
         *TRAINING_EVENTS,
+        TASKS_CREATED,
         *studio,
         *OTHER_VARIABLES,
         *OF_MAKE,

@@ -49,6 +49,8 @@ BAD = [
     ("MODELS_IN_MEMORY", "0"),
     ("SEARCH_SECONDS", "inf"),
     ("MAX_TRAINING_ROWS", "999"),
+    ("PREDICT_AFTER_TRAINING", "-1"),
+    ("PREDICT_SECONDS", "0"),
     ("TRAINING_TIMEOUT", "0"),
     ("REDIS_URL", "localhost:6379"),
     ("DATA_ALLOWED_HOSTS", "http://minio:9000"),

@@ -99,6 +99,18 @@ class Settings(BaseSettings):
         "takes twice as many. Of larger projects, it takes the newest annotations and others in turns. "
         "Series with more than eight channels count for more rows.",
     )
+    predict_after_training: int = Field(
+        500,
+        ge=0,
+        description="So many of the next tasks without annotations are predicted after a training run, and "
+        "their predictions stored in Label Studio; 0: none are.",
+    )
+    predict_seconds: float = Field(
+        300,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that predicting tasks after a training run may take.",
+    )
     training_timeout: int = Field(3600, ge=1, description="Seconds that one training run may take.")
     redis_url: SecretStr = Field(
         SecretStr(""),

@@ -5,11 +5,14 @@ import pytest
 
 from tests.support.foreign_models import raise_format, save_reference
 from tests.support.models import PAIR, of_one_pair
+from tests.support.need import need
 from timeseries_segmenter.cli import main
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import Metrics, PairCard
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.trainings.job import State
+from timeseries_segmenter.trainings.queue import JobQueue
 
 METADATA = {
     "created_at": datetime(2026, 11, 22, 10, tzinfo=UTC),
@@ -63,6 +66,7 @@ def test_a_rollback_is_told_and_served(
     current = store.version(3)
     assert current not in (first, second)
     assert f"{current} is {first} again" in capsys.readouterr().out
+    assert need(JobQueue(store.path(3).parent).read(3).prediction).state is State.QUEUED
     assert main(["rollback", "--project", "3", "--to", second]) == 0
     assert f"is {second} again" in capsys.readouterr().out
     main(["versions", "--project", "3"])

@@ -12,7 +12,8 @@ from tools.studio.sample import read_example
 from tools.studio.service import Service
 
 StartService = Callable[..., Service]
-NO_SEARCH = {"SEARCH_SECONDS": "0"}  # a version that comes by itself would be another than a test waits for
+# a version or a prediction that comes by itself would be another than a test waits for
+NOTHING_BY_ITSELF = {"SEARCH_SECONDS": "0", "PREDICT_AFTER_TRAINING": "0"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,7 +45,7 @@ def studio(folder: Path) -> Iterator[LabelStudio]:
 def service(studio: LabelStudio, folder: Path) -> Iterator[Service]:
     """One service for the tests that need nothing special of it."""
     token, models, log = studio.credentials.token, folder / "models", folder / "service.log"
-    with started(Service(studio.url, token, models, log, settings=NO_SEARCH)) as service:
+    with started(Service(studio.url, token, models, log, settings=NOTHING_BY_ITSELF)) as service:
         yield service
 
 
@@ -55,7 +56,7 @@ def own_service(studio: LabelStudio, tmp_path: Path) -> Iterator[StartService]:
 
     def start(token: str = studio.credentials.token, host: str = studio.url, **settings: str) -> Service:
         log = tmp_path / "service.log"
-        service = Service(host, token, tmp_path / "models", log, settings=NO_SEARCH | settings)
+        service = Service(host, token, tmp_path / "models", log, settings=NOTHING_BY_ITSELF | settings)
         started.append(service)
         service.start()
         return service

@@ -89,7 +89,7 @@ def _handler(server: HttpServer) -> type[BaseHTTPRequestHandler]:
             except ConnectionError:
                 self.close_connection = True  # the client had enough
 
-        do_POST = do_GET  # noqa: N815
+        do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
 
         def _send(self, reply: Reply) -> None:
             self.send_response(reply.status)

@@ -1,15 +1,22 @@
 """Label Studio 1.23.2 as far as the service asks it: projects, tasks, tokens and files."""
 
 import base64
+import itertools
 import json
 import operator
 import time
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 from tests.support.http_server import HttpServer, Reply, Request
 
 TOKEN = "5f0c2b9e7d3a41c8b6e0f4d29a1c7e38b5d60f42"
+
+COLUMNS: dict[str, Callable[[dict[str, Any]], int]] = {
+    "total_annotations": lambda task: _submitted(task),
+    "id": lambda task: int(task["id"]),
+}
 
 
 class LabelStudioServer(HttpServer):
@@ -24,6 +31,8 @@ class LabelStudioServer(HttpServer):
         self.tasks: dict[int, list[dict[str, Any]]] = {}
         self.files: dict[str, bytes] = {}
         self.storage: dict[str, str] = {}
+        self.predictions_made = 0
+        self.stores_predictions = True  # whether the token's owner may have it do so
 
     def issue_personal_access_token(self, lifetime: float = 3600) -> str:
         """A token that is worth nothing until it is exchanged; the legacy one stops working."""
@@ -82,6 +91,10 @@ class LabelStudioServer(HttpServer):
         if request.path == "/api/tasks/":
             return self._page(request.query)
         steps = request.path.strip("/").split("/")
+        if steps[:2] == ["api", "projects"] and steps[3:] == ["import", "predictions"]:
+            return self._import_predictions(int(steps[2]), json.loads(request.body))
+        if steps[:2] == ["api", "predictions"]:
+            return self._change_prediction(request, int(steps[2]))
         if steps == ["api", "projects"]:
             return self._projects(request.query)
         if steps[:2] == ["api", "projects"] and int(steps[2]) in self.configs:
@@ -100,9 +113,9 @@ class LabelStudioServer(HttpServer):
         if not selected["all"]:
             tasks = [task for task in tasks if task["id"] in selected["included"]]
         for item in json.loads(query.get("query", "{}")).get("filters", {}).get("items", []):
-            assert item["filter"] == "filter:tasks:total_annotations"
+            column = COLUMNS[item["filter"].removeprefix("filter:tasks:")]
             holds = {"greater": operator.gt, "equal": operator.eq}[item["operator"]]
-            tasks = [task for task in tasks if holds(_submitted(task), item["value"])]
+            tasks = [task for task in tasks if holds(column(task), item["value"])]
         page, size = int(query["page"]), int(query["page_size"])
         if page > 1 and (page - 1) * size >= len(tasks):
             return failure(404, "Invalid page.")
@@ -112,6 +125,41 @@ class LabelStudioServer(HttpServer):
         return ok(
             {"total_annotations": len(tasks), "total_predictions": 0, "total": len(tasks), "tasks": found}
         )
+
+    def add_prediction(self, task: int, version: str, **prediction: Any) -> int:
+        """A stored prediction of a task by some model; returns its id."""
+        of_project = next(tasks for tasks in self.tasks.values() if any(each["id"] == task for each in tasks))
+        found = next(each for each in of_project if each["id"] == task)
+        self.predictions_made += 1
+        stored = {"id": self.predictions_made, "task": task, "model_version": version} | prediction
+        found.setdefault("predictions", []).append(stored)
+        return self.predictions_made
+
+    def predictions(self, project: int) -> dict[int, list[dict[str, Any]]]:
+        """The stored predictions of each task that has any."""
+        return {task["id"]: task["predictions"] for task in self.tasks[project] if task.get("predictions")}
+
+    def _import_predictions(self, project: int, predictions: list[dict[str, Any]]) -> Reply:
+        known = {task["id"] for task in self.tasks[project]}
+        if not self.stores_predictions:
+            return failure(403, "You do not have permission to perform this action.")
+        if any(each["task"] not in known for each in predictions):
+            return failure(400, "Validation error")
+        for each in predictions:
+            given = dict(each)
+            self.add_prediction(given.pop("task"), given.pop("model_version"), **given)
+        return ok({"created": len(predictions)})
+
+    def _change_prediction(self, request: Request, number: int) -> Reply:
+        for task in itertools.chain.from_iterable(self.tasks.values()):
+            for stored in task.get("predictions", []):
+                if stored["id"] == number and request.method == "DELETE":
+                    task["predictions"].remove(stored)
+                    return Reply(status=204)
+                if stored["id"] == number:
+                    stored.update(json.loads(request.body))
+                    return ok(stored)
+        return failure(404, "Not found.")
 
     def _projects(self, query: dict[str, str]) -> Reply:
         wanted = set(map(int, query["ids"].split(","))) if "ids" in query else set(self.configs)

@@ -18,7 +18,7 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import Metrics, PairCard, RecipeSearch, RecipeTrial
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.job import AFTER_FAILURE, Candidate, Job, Progress, State
+from timeseries_segmenter.trainings.job import AFTER_FAILURE, Candidate, Job, Predicted, Progress, State
 from timeseries_segmenter.web.backend import Backend
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
@@ -465,6 +465,55 @@ def change_search(backend: Backend, **changes: Any) -> None:
         trainings.search = need(trainings.search).model_copy(update=changes)
 
 
+def predicting(backend: Backend, **changes: Any) -> None:
+    """A training run has ended, and its project's tasks are predicted."""
+    queued(backend, 47)
+    started(backend, 47)
+    version = backend.store.version(47)
+    with backend.policy.queue.change(47) as trainings:
+        trainings.finish(trainings.jobs[-1], version, [], 1.0)
+        prediction = trainings.plan_prediction()
+        prediction.start("host:7")
+        reached = Predicted(version=version, tasks=412, most=500, unreadable=2, reason=HOSTILE)
+        trainings.prediction = prediction.model_copy(update={"predicted": reached} | changes)
+
+
+@pytest.mark.usefixtures("versions")
+def test_a_job_that_predicts_tasks_says_how_far_it_is(client: FlaskClient, backend: Backend) -> None:
+    predicting(backend)
+    shown = card(look(client), 47)
+    assert status(shown) == "predicting"
+    (block,) = shown.find_class("prediction")
+    assert re.match(r"predicting since .* UTC: 412 of 500 tasks predicted, 2 can't be", text(block))
+    assert buttons(shown).keys() == {"Train", "Cancel", "Roll"}
+    (given,) = client.get("/projects").get_json()["projects"]
+    assert (given["status"], given["predicted"]) == ("predicting", "412 of 500 tasks predicted, 2 can't be")
+    assert shown.get("data-mark").endswith(given["behind_mark"])
+    assert "timeseries_segmenter_predictions_running 1.0" in client.get("/metrics").text
+    client.post("/projects/47/training/cancel")
+    (block,) = card(look(client), 47).find_class("prediction")
+    assert text(block).startswith("stopping")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"state": State.FINISHED}, f"412 of 500 tasks predicted, 2 can't be: {HOSTILE}."),
+        ({"state": State.FAILED, "error": HOSTILE}, f"Predictions could not be stored: {HOSTILE}"),
+        ({"state": State.FAILED, "error": "cancelled", "cancelled": True}, "Predicting tasks was cancelled"),
+        ({"state": State.QUEUED, "error": HOSTILE}, f"The last try failed: {HOSTILE}"),
+    ],
+)
+def test_what_came_of_predicting_tasks_is_shown(
+    client: FlaskClient, backend: Backend, versions: list[str], changes: dict[str, Any], words: str
+) -> None:
+    predicting(backend, version=versions[-1], **changes)
+    shown = card(look(client), 47)
+    assert status(shown) == "trained"
+    (block,) = shown.find_class("prediction")
+    assert words in text(block)
+
+
 @pytest.mark.usefixtures("versions")
 def test_a_search_that_runs_says_what_it_tries(client: FlaskClient, backend: Backend) -> None:
     searching(backend)
@@ -479,7 +528,7 @@ def test_a_search_that_runs_says_what_it_tries(client: FlaskClient, backend: Bac
     (given,) = client.get("/projects").get_json()["projects"]
     assert (given["status"], given["state"]) == ("searching", "finished")  # the project is not in training
     assert given["search"]["candidate"] == {"name": "longer", "number": 2, "most": 5}
-    assert shown.get("data-mark").endswith(given["search_mark"])
+    assert shown.get("data-mark").endswith(given["behind_mark"])
     training = client.get("/projects/47/training").get_json()
     assert (training["state"], training["search"]["state"]) == ("finished", "started")
     queued(backend, 47)

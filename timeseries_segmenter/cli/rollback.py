@@ -19,7 +19,9 @@ def add_rollback(commands: Commands) -> None:
 
 def rollback(options: argparse.Namespace, settings: "Settings") -> None:
     """Serve an earlier version of a project's model again, by default the one before."""
+    from timeseries_segmenter.storage.files import writing_to
     from timeseries_segmenter.storage.model_store import ModelStore
+    from timeseries_segmenter.trainings.queue import JobQueue
 
     store = ModelStore(settings)
     try:
@@ -27,4 +29,9 @@ def rollback(options: argparse.Namespace, settings: "Settings") -> None:
     except OSError as error:
         raise ExportError(f"{settings.model_dir} can't be written: {error.strerror}") from error
     restored = store.card(options.project, version).restored
-    print(f"project {options.project}: {version} is {restored} again; retrieve predictions in Label Studio")
+    then = "retrieve predictions in Label Studio"
+    if settings.predict_after_training:
+        then = "its predictions follow once the service runs"
+        with writing_to(settings.model_dir), JobQueue(settings.model_dir).change(options.project) as trainings:
+            trainings.plan_prediction()
+    print(f"project {options.project}: {version} is {restored} again; {then}")

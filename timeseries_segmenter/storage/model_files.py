@@ -34,6 +34,8 @@ KEPT = re.compile(rf"(?P<version>{VERSION.pattern})\.pt")
 CURRENT = re.compile(r"model_project_(?P<project>\d+)\.pt")
 UNFINISHED = re.compile(r"\.(p|model_project_)(?P<project>\d+)\b.*\.unfinished")
 
+MOST_NAMES = 10_000  # of versions that a project was given; older ones are forgotten
+
 SAVING = 60.0  # seconds that a new version waits for the lock of its project's files
 REQUEST = 0.5  # seconds that an answer does
 
@@ -62,6 +64,14 @@ class ModelFiles:
     def report(self, version: str) -> Path:
         """The page of a version's report, whether it was asked for yet or not."""
         return self._kept_folder / f"{version}.html"
+
+    def given(self, project: int) -> frozenset[str]:
+        """All names that this folder gave versions of the project, also those that are kept no longer.
+
+        No other service gives the same ones: they hold the moment, and are noted when they are given.
+        Raises OSError.
+        """
+        return frozenset(self._names_given(project)).union(self.versions(project))
 
     def projects(self) -> list[int]:
         """Projects that have a model."""
@@ -98,6 +108,7 @@ class ModelFiles:
         """
         with self._writing(project):
             version = self._next_version(project, current)
+            self._note_given(project, version)
             before = self._name_of_its_own(project, version)
             kept = self.kept(version)
             saved = card.model_copy(update={"version": version, "project": project})
@@ -173,6 +184,23 @@ class ModelFiles:
                 return kept
         return None
 
+    def _names_given(self, project: int) -> list[str]:
+        try:
+            lines = self._given_path(project).read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        named = map(VERSION.fullmatch, lines)
+        return [match[0] for match in named if match and match["project"] == str(project)]
+
+    def _note_given(self, project: int, version: str) -> None:
+        """Raises OSError."""
+        names = [*self._names_given(project), version][-MOST_NAMES:]
+        text = "".join(f"{name}\n" for name in names)
+        replace_file(self._given_path(project), lambda path: path.write_text(text))
+
+    def _given_path(self, project: int) -> Path:
+        return self._kept_folder / f"p{project}.given"
+
     def _name_of_its_own(self, project: int, version: str) -> Path | None:
         """The name that the current file gets when `version` replaces it; None where a version keeps it."""
         path = self.current(project)
@@ -225,6 +253,7 @@ class ModelFiles:
                     EAGAIN, f"another process holds {path} for more than {timeout:g} s"
                 ) from error
             remove_unfinished(self._kept_folder, f"p{project}-v*")
+            remove_unfinished(self._kept_folder, f"p{project}.given")
             remove_unfinished(self._folder, f"model_project_{project}.pt")
             yield
 

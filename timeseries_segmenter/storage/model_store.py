@@ -91,6 +91,13 @@ class ModelStore:
         current = [self.version(number) for number in (self.projects() if project is None else [project])]
         return _with_current(current, self._files.versions(project))
 
+    def given(self, project: int) -> frozenset[str]:
+        """All names that this store gave versions of the project; no other model has one of them.
+
+        Raises OSError.
+        """
+        return self._files.given(project)
+
     def summaries(self, project: int) -> list[VersionSummary]:
         """Those of a project's `versions`."""
         return self.summaries_by_project([project])[project]

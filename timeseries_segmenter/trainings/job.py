@@ -1,4 +1,4 @@
-"""A training run in the queue, from the event that asked for it to its end, and a project's list of them."""
+"""A job in the queue, from the event that asked for it to its end, and a project's list of them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,10 +13,14 @@ from timeseries_segmenter.project.card import SEARCH_GROWTH, RecipeSearch
 FORMAT = 2  # of state files; earlier ones had no number, and are read too
 START_TRAINING = "START_TRAINING"  # the event of a person who asks for a training run
 LEFT_OUT = "TASKS_LEFT_OUT"  # the event of a job that waits for tasks which could not be read
-SEARCH = "SEARCH"  # the event of a job that searches for a better recipe, behind all training runs
+PREDICTION = (
+    "PREDICTION"  # the event of a job that predicts tasks without annotations, behind all training runs
+)
+SEARCH = "SEARCH"  # the event of a job that searches for a better recipe, behind all others
 CANCELLED = "cancelled"  # the error of a job that a person took back
 JOBS_KEPT = 20
 MOST_SEARCHES = 3  # tries; no model depends on it
+MOST_PREDICTIONS = 8  # tries; the next training run asks for one anew
 
 MINUTE, HOUR = 60, 3600
 # seconds before each further try; the last one repeats
@@ -33,6 +37,19 @@ class State(StrEnum):
     STARTED = "started"
     FINISHED = "finished"
     FAILED = "failed"
+
+
+class Kind(StrEnum):
+    """What a job does. One that comes earlier here goes first, and those behind it give way."""
+
+    TRAINING = "training"
+    PREDICTION = "prediction"
+    SEARCH = "search"
+
+    @property
+    def rank(self) -> int:
+        """How many kinds go first."""
+        return list(Kind).index(self)
 
 
 class Progress(BaseModel):
@@ -53,15 +70,31 @@ class Candidate(BaseModel):
     most: int
 
 
+class Predicted(BaseModel):
+    """How far a prediction job is: `tasks` of the `most` next ones have a prediction by `version`.
+
+    `unreadable` is how many can't be read, and `reason` why the first of them can't. `seconds` are those
+    that the job took so far, in all its tries.
+    """
+
+    version: str = ""
+    tasks: int = 0
+    most: int = 0
+    unreadable: int = 0
+    reason: str = ""
+    seconds: float = 0.0
+
+
 class Job(BaseModel):
-    """A training run of a project, or a search for a better recipe: queued, started or ended.
+    """A training run of a project, predictions, or a search for a better recipe: queued, started or ended.
 
     `updates` counts the events that it answers. `attempts` counts the processes that took it up,
     without those that put it back. `step` says what a started job is doing. A job that
     is tried again is queued: `error` is why the last try failed, at `failed_at`, and no try begins
     before `not_before`. `left_out_tries` counts the runs in a row that had to leave the same tasks out,
     for a reason that may pass. `tasks` are those annotated when a search was planned, `candidate` is what it
-    tries, and `searched` what came of it for each pair.
+    tries, and `searched` what came of it for each pair. `predicted` is how far a prediction job is, and
+    `again` whether it was asked for once more while it ran.
     """
 
     id: str
@@ -85,16 +118,13 @@ class Job(BaseModel):
     tasks: int = 0
     candidate: Candidate | None = None
     searched: dict[str, RecipeSearch] = Field(default_factory=dict)
+    predicted: Predicted | None = None
+    again: bool = False
 
     @property
-    def is_search(self) -> bool:
-        """Whether the job searches for a better recipe."""
-        return self.event == SEARCH
-
-    @property
-    def kind(self) -> str:
-        """What the log calls it."""
-        return "search" if self.is_search else "training"
+    def kind(self) -> Kind:
+        """What it does, by its event."""
+        return {PREDICTION: Kind.PREDICTION, SEARCH: Kind.SEARCH}.get(self.event, Kind.TRAINING)
 
     @property
     def waits_for_tasks(self) -> bool:
@@ -152,8 +182,8 @@ class ProjectTrainings(BaseModel):
     """A project's jobs, oldest first, and the events counted since the newest of them was queued.
 
     `outcomes` counts all jobs that ended, by outcome, including those that are no longer kept; `seconds`
-    is the time they took together. `search` is the last search for a better recipe, which is none of `jobs`
-    and is in no count of them.
+    is the time they took together. `prediction` is the last job that predicted tasks, and `search` the last
+    search for a better recipe: they are none of `jobs` and in no count of them.
     """
 
     format: int = FORMAT
@@ -162,6 +192,7 @@ class ProjectTrainings(BaseModel):
     jobs: list[Job] = Field(default_factory=list)
     outcomes: Counter[str] = Field(default_factory=Counter)
     seconds: float = 0.0
+    prediction: Job | None = None
     search: Job | None = None
     _problem: str | None = PrivateAttr(None)
 
@@ -182,21 +213,26 @@ class ProjectTrainings(BaseModel):
         return next((job for job in self.jobs if job.state is state), None)
 
     @property
+    def behind(self) -> list[Job]:
+        """The jobs that are no training run, in their order."""
+        return [job for job in (self.prediction, self.search) if job]
+
+    @property
     def queued(self) -> list[Job]:
-        """What waits: a training run, and behind it a search."""
-        jobs = (self.job_in(State.QUEUED), self.search)
+        """What waits: a training run, behind it a prediction job, and last a search."""
+        jobs = (self.job_in(State.QUEUED), *self.behind)
         return [job for job in jobs if job and job.state is State.QUEUED]
 
     @property
     def next_due(self) -> Job | None:
-        """What may be started: the training run, or else the search."""
+        """The first that may be started of what waits."""
         return next((job for job in self.queued if job.is_due), None)
 
     @property
     def started(self) -> Job | None:
-        """The training run or the search that runs."""
-        searches = self.search is not None and self.search.state is State.STARTED
-        return self.job_in(State.STARTED) or (self.search if searches else None)
+        """The job that runs."""
+        jobs = (self.job_in(State.STARTED), *self.behind)
+        return next((job for job in jobs if job and job.state is State.STARTED), None)
 
     @property
     def newest(self) -> Job | None:
@@ -211,8 +247,7 @@ class ProjectTrainings(BaseModel):
 
     def job(self, identity: str) -> Job | None:
         """The job with that id."""
-        jobs = [*self.jobs, *([self.search] if self.search else [])]
-        return next((job for job in jobs if job.id == identity), None)
+        return next((job for job in (*self.jobs, *self.behind) if job.id == identity), None)
 
     def enqueue(self, event: str) -> Job:
         """Return a queued job: the one that waits already, or a new one."""
@@ -268,6 +303,29 @@ class ProjectTrainings(BaseModel):
         job.left_out_tries += 1
         job.wait(reason, pause_after(job.left_out_tries, AFTER_FAILURE))
 
+    def plan_prediction(self, seconds: float = 0) -> Job:
+        """Queue a prediction job, behind all training runs, that begins after so many seconds.
+
+        One that waits anyway is returned; one that runs does so once more.
+        """
+        job = self.prediction
+        if job and job.state is State.STARTED and not job.cancelled:
+            job.again = True
+            return job
+        if seconds and job and job.state is State.QUEUED:
+            return job  # and does not wait longer, however many events come
+        self.prediction = job = self._job(PREDICTION)
+        if seconds:
+            job.not_before = job.queued_at + timedelta(seconds=seconds)
+        return job
+
+    def end_prediction(self, job: Job, predicted: Predicted) -> None:
+        """Record what was predicted; queue another job if one was asked for meanwhile."""
+        job.predicted, job.version = predicted, predicted.version
+        self._end(job, State.FINISHED, 0)
+        if job.again and not job.cancelled:
+            self.prediction = self._job(PREDICTION)
+
     def plan_search(self, tasks: int, *, asked: bool) -> None:
         """Queue a search, behind all training runs, for a pair with so many annotated tasks; 0: none is due.
 
@@ -296,7 +354,7 @@ class ProjectTrainings(BaseModel):
 
     def requeue(self, job: Job) -> None:
         """Queue a job again that its worker put back, or leave it to the job queued after it."""
-        if job.is_search or self.job_in(State.QUEUED) is None:
+        if job.kind is not Kind.TRAINING or self.job_in(State.QUEUED) is None:
             job.put_back()
         else:
             self._hand_over(job, "interrupted")
@@ -310,8 +368,9 @@ class ProjectTrainings(BaseModel):
             self.fail(job, CANCELLED, seconds)
             return
         pause = pause_after(job.attempts, pauses)
-        if job.is_search:
-            if job.attempts < MOST_SEARCHES:
+        if job.kind is not Kind.TRAINING:
+            most = MOST_SEARCHES if job.kind is Kind.SEARCH else MOST_PREDICTIONS
+            if job.attempts < most:
                 job.wait(error, pause)
             else:
                 self.fail(job, error)
@@ -344,7 +403,7 @@ class ProjectTrainings(BaseModel):
 
     def _end(self, job: Job, state: State, seconds: float) -> None:
         job.state, job.step, job.candidate, job.ended_at = state, None, None, _now()
-        if job.is_search:
+        if job.kind is not Kind.TRAINING:
             return
         self.outcomes[CANCELLED if job.cancelled and state is State.FAILED else state.value] += 1
         self.seconds += seconds

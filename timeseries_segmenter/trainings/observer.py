@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, suppress
 from filelock import Timeout
 
 from timeseries_segmenter.learning.observer import Epoch, Observer, Step
-from timeseries_segmenter.trainings.job import Candidate, Job, Progress, ProjectTrainings
+from timeseries_segmenter.trainings.job import Candidate, Job, Predicted, Progress, ProjectTrainings
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,11 @@ class JobObserver(Observer):
     def on_candidate(self, name: str, number: int, most: int) -> None:
         with suppress(Timeout), self._change() as (_, running):
             running.candidate = Candidate(name=name, number=number, most=most)
+
+    def on_predicted(self, predicted: Predicted) -> None:
+        """A prediction job got so far."""
+        with suppress(Timeout), self._change() as (_, running):
+            running.predicted = predicted
 
     def on_epoch(self, epoch: Epoch) -> None:
         scores = epoch.scores

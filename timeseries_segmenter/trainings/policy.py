@@ -1,4 +1,4 @@
-"""When a project is trained: counts events, queues and cancels jobs, wakes workers."""
+"""When a project is trained or its tasks predicted: counts events, queues and cancels jobs, wakes workers."""
 
 import logging
 import threading
@@ -12,7 +12,7 @@ from timeseries_segmenter.errors import StateError
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.files import writing_to
-from timeseries_segmenter.trainings.job import START_TRAINING, Job
+from timeseries_segmenter.trainings.job import START_TRAINING, Job, State
 from timeseries_segmenter.trainings.known_projects import RoomForUnknown
 from timeseries_segmenter.trainings.late_events import LateEvents
 from timeseries_segmenter.trainings.queue import JobQueue
@@ -21,6 +21,7 @@ from timeseries_segmenter.trainings.worker_process import WorkerProcess
 logger = logging.getLogger(__name__)
 
 PATIENCE = 0.5  # seconds for a project's lock; Label Studio waits one for the answer to a webhook
+SETTLED = 10.0  # seconds: Label Studio names new tasks before others can see them
 LOOK = 5.0  # seconds between two looks for what was forgotten
 
 TRAINING_EVENTS = frozenset(
@@ -33,6 +34,12 @@ TRAINING_EVENTS = frozenset(
         START_TRAINING,
     }
 )
+
+
+TASKS_CREATED = "TASKS_CREATED"
+ROLLED_BACK = "ROLLED_BACK"  # this service's own
+# what has tasks predicted, by the model that there is; each with the seconds before that
+PREDICTION_EVENTS = {TASKS_CREATED: SETTLED, ROLLED_BACK: 0.0}
 
 
 class Workers(Protocol):
@@ -57,6 +64,7 @@ class TrainingPolicy:
 
     def __init__(self, settings: Settings) -> None:
         self._updates = settings.start_training_each_n_updates
+        self._predicts = settings.predict_after_training > 0
         self.queue = JobQueue(settings.model_dir)
         self.workers = _workers(settings, self.queue)
         self._room = RoomForUnknown(settings, self.queue)
@@ -67,11 +75,19 @@ class TrainingPolicy:
     def count(self, project: int, event: str) -> Job | None:
         """Count an event; returns the queued job once enough have come, at once for START_TRAINING.
 
+        One of PREDICTION_EVENTS is not counted, but has the tasks of a project with a model predicted.
+
         Events that come during a training run share one job behind it. If another process holds the
         project's lock, the event is kept, and counted within seconds of its release.
         Raises QueueError: StateError if the project's state can't be used, others if MODEL_DIR can't be
         written, or if too many unknown projects wait already.
         """
+        if event in PREDICTION_EVENTS:
+            if not self._predicts:
+                return None
+            waits = self.queue.look(project).prediction
+            if PREDICTION_EVENTS[event] and waits and waits.state is State.QUEUED:
+                return waits  # thousands of tasks may come one by one
         with writing_to(self._model_dir):
             self._room.check(project)
             try:
@@ -85,7 +101,8 @@ class TrainingPolicy:
 
     def cancel(self, project: int) -> list[Job]:
         """Take back what is queued, and stop what runs, within seconds. Raises QueueError."""
-        if not self.queue.read(project).jobs:
+        trainings = self.queue.read(project)
+        if not (trainings.jobs or trainings.behind):
             return []  # nothing should be written for a project that does not exist
         with writing_to(self._model_dir), self.queue.change(project, PATIENCE) as trainings:
             jobs = trainings.cancel()
@@ -135,6 +152,9 @@ class TrainingPolicy:
             self.queue.saved(project) as trainings,
         ):
             for event in [*late, *events]:
+                if event in PREDICTION_EVENTS:
+                    job = job or trainings.plan_prediction(PREDICTION_EVENTS[event])
+                    continue
                 trainings.updates += 1
                 if event == START_TRAINING or trainings.updates >= self._updates:
                     job = trainings.enqueue(event)

@@ -23,7 +23,7 @@ from timeseries_segmenter.storage.files import (
     remove_unfinished,
     replace_file,
 )
-from timeseries_segmenter.trainings.job import AFTER_KILL, FORMAT, ProjectTrainings, State
+from timeseries_segmenter.trainings.job import AFTER_KILL, FORMAT, Kind, ProjectTrainings, State
 
 logger = logging.getLogger(__name__)
 
@@ -180,17 +180,20 @@ class JobQueue:
     def waiting(self) -> list[int]:
         """Projects with a queued job that is due, in the order of `queued`.
 
-        A search is due only while no training run is, of whatever project.
+        A job is due only while none that goes first is, of whatever project.
         """
-        due = [(project, job) for project in self.queued() if (job := self.look(project).next_due)]
-        trained = [project for project, job in due if not job.is_search]
-        return trained or [project for project, _ in due]
+        due = [(project, job.kind) for project in self.queued() if (job := self.look(project).next_due)]
+        first = min((kind.rank for _, kind in due), default=0)
+        return [project for project, kind in due if kind.rank == first]
 
-    def overdue(self, seconds: float) -> list[int]:
-        """Projects with a queued training run that has been due for so many seconds."""
+    def overdue(self, seconds: float, before: Kind = Kind.PREDICTION) -> list[int]:
+        """Projects with a queued job that goes `before` those of a kind, and has been due for so long."""
         since = datetime.now(UTC) - timedelta(seconds=seconds)
-        jobs = ((project, self.look(project).job_in(State.QUEUED)) for project in self.queued())
-        return [project for project, job in jobs if job and job.due < since]
+        return [
+            project
+            for project in self.queued()
+            if any(job.due < since and job.kind.rank < before.rank for job in self.look(project).queued)
+        ]
 
     def any_trained(self) -> bool:
         """Whether a process trains any project."""

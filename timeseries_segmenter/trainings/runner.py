@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from filelock import Timeout
 
 from timeseries_segmenter.errors import SegmenterError, StateError
+from timeseries_segmenter.project.model import NO_PROJECT
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.job import (
     AFTER_FAILURE,
     AFTER_TIMEOUT,
     CANCELLED,
     Job,
+    Kind,
+    Predicted,
     ProjectTrainings,
     State,
 )
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PATIENCE = 1.0  # seconds; another process may hold the lock for a look
-GRACE = 2.0  # seconds in which a worker that is free takes a training run, so that no search has to give way
-GIVES_WAY = "a training run waits"  # why a search ends
+GRACE = 2.0  # seconds in which a worker that is free takes a job, so that none behind it has to give way
+GIVES_WAY = "a job that goes first waits"  # why one ends
 PROGRESS_PATIENCE = 2.0  # seconds for the lock on a state; progress that is not shown costs nothing
 
 
@@ -107,19 +110,24 @@ class JobRunner:
         else:
             if isinstance(outcome, SearchOutcome):
                 self._finish_search(project, job, outcome)
+            elif isinstance(outcome, Predicted):
+                self._finish_prediction(project, job, outcome)
             else:
                 self._finish(project, job, outcome, time.monotonic() - began)
         return True
 
-    def _outcome(self, project: int, job: Job) -> "Outcome | SearchOutcome":
+    def _outcome(self, project: int, job: Job) -> "Outcome | SearchOutcome | Predicted":
+        from timeseries_segmenter.trainings.predictions import PredictionRun
         from timeseries_segmenter.trainings.run import TrainingRun
 
-        run = TrainingRun(self._settings)
         observer = JobObserver(project, lambda: self._changing(project, job, PROGRESS_PATIENCE))
+        if job.kind is Kind.PREDICTION:
+            return PredictionRun(self._settings).run(project, job.predicted, observer.on_predicted)
+        run = TrainingRun(self._settings)
         last = self._queue.read(project).search
         # a version that a search made says so in its card
         searches = last.searched if last and last.version is None else {}
-        if job.is_search:
+        if job.kind is Kind.SEARCH:
             return run.search(project, observer, searches)
         return run.run(
             project,
@@ -141,13 +149,24 @@ class JobRunner:
                     later = trainings.follow_up(ended, outcome.away, outcome.further_away)
                 if outcome.is_new:
                     trainings.plan_search(outcome.searchable, asked=job.from_scratch)
+                    self._plan_prediction(trainings)
         if later:
             logger.warning("project %d: next try %s: %s", project, _moment(later), outcome.away)
 
     def _finish_search(self, project: int, job: Job, outcome: "SearchOutcome") -> None:
         with self._changing(project, job) as (trainings, ended):
             trainings.end_search(ended, outcome.searched, outcome.version)
+            if outcome.version:
+                self._plan_prediction(trainings)
         logger.info("project %d: search %s ended: %s", project, job.id, outcome.version or "no new version")
+
+    def _finish_prediction(self, project: int, job: Job, predicted: Predicted) -> None:
+        with self._changing(project, job) as (trainings, ended):
+            trainings.end_prediction(ended, predicted)
+
+    def _plan_prediction(self, trainings: ProjectTrainings) -> None:
+        if self._settings.predict_after_training and trainings.project != NO_PROJECT:
+            trainings.plan_prediction()
 
     def _fail(self, project: int, job: Job, error: str, began: float) -> None:
         logger.error("project %d: %s %s failed: %s", project, job.kind, job.id, error)
@@ -174,14 +193,15 @@ class JobRunner:
     def _reason_to_stop(self, project: int, job: Job, began: float) -> str | None:
         limit = self._settings.training_timeout
         if time.monotonic() - began > limit:
-            return f"took longer than TRAINING_TIMEOUT={limit} seconds; raise it, or lower TRAIN_EPOCHS"
+            lower = "PREDICT_SECONDS" if job.kind is Kind.PREDICTION else "TRAIN_EPOCHS"
+            return f"took longer than TRAINING_TIMEOUT={limit} seconds; raise it, or lower {lower}"
         trainings = self._queue.read(project)
         running = trainings.job(job.id)
         if running and running.cancelled:
             return CANCELLED
-        if job.is_search:
+        if job.kind is not Kind.TRAINING:
             follows = trainings.next_due
-            if (follows and not follows.is_search) or self._queue.overdue(GRACE):
+            if (follows and follows.kind.rank < job.kind.rank) or self._queue.overdue(GRACE, job.kind):
                 return GIVES_WAY
         return None
 

@@ -7,13 +7,20 @@ from typing import Any
 from flask import current_app
 from werkzeug.local import LocalProxy
 
+from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.once_logger import OnceLogger
+from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.report.saved import ReportFiles, saved_report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.request_series import RequestSources
 from timeseries_segmenter.storage.files import writing_to
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.policy import TRAINING_EVENTS, TrainingPolicy
+from timeseries_segmenter.trainings.policy import (
+    ROLLED_BACK,
+    TASKS_CREATED,
+    TRAINING_EVENTS,
+    TrainingPolicy,
+)
 from timeseries_segmenter.web.metrics import Metrics
 from timeseries_segmenter.web.security import Security
 
@@ -40,16 +47,18 @@ class Backend:
         self.once = OnceLogger(logger)
 
     def handle(self, project: int, event: str) -> dict[str, Any]:
-        """Count a training event; the answer holds `job` if a training run is queued.
+        """Count an event; the answer holds `job` if one is queued.
 
         Raises QueueError if MODEL_DIR can't be written.
         """
-        if event not in TRAINING_EVENTS:
+        if event == TASKS_CREATED and self.store.version(project) == UNTRAINED:
+            return {}
+        if event not in TRAINING_EVENTS and event != TASKS_CREATED:
             return {}
         job = self.policy.count(project, event)
         if job is None:
             return {"updates": self.policy.queue.read(project).updates}
-        logger.info("project %d: %s, training %s is %s", project, event, job.id, job.state)
+        logger.info("project %d: %s, %s %s is %s", project, event, job.kind, job.id, job.state)
         return {"job": job.id}
 
     def knows(self, project: int) -> bool:
@@ -64,6 +73,10 @@ class Backend:
         with writing_to(self.settings.model_dir):
             served = self.store.roll_back(project, version)
         logger.info("project %d: rolled back, %s is served", project, served, extra={"version": served})
+        try:
+            self.policy.count(project, ROLLED_BACK)
+        except QueueError as error:
+            logger.warning("project %d: its tasks are not predicted by %s: %s", project, served, error)
         return served
 
     def remove_unfinished(self) -> None:

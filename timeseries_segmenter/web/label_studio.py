@@ -9,7 +9,7 @@ from flask import Blueprint, abort, current_app, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from timeseries_segmenter.project.model import UNTRAINED
-from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
+from timeseries_segmenter.trainings.policy import TASKS_CREATED, TRAINING_EVENTS
 from timeseries_segmenter.web.backend import current_backend
 from timeseries_segmenter.web.bodies import (
     BadBody,
@@ -61,9 +61,9 @@ def predict() -> ResponseReturnValue:
 
 
 def webhook() -> ResponseReturnValue:
-    """Take note of an event of Label Studio; the training run that it may bring works elsewhere."""
+    """Take note of an event of Label Studio; the job that it may bring is done elsewhere."""
     body = read_body(Webhook)
-    if body.action not in TRAINING_EVENTS:
+    if body.action not in TRAINING_EVENTS and body.action != TASKS_CREATED:
         return jsonify({"status": "ignored"})
     if body.project is None:
         raise BadBody("project: Field required")

@@ -8,7 +8,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.values import MutexValue, ValueClass
 
-from timeseries_segmenter.trainings.job import State
+from timeseries_segmenter.trainings.job import Kind, State
 from timeseries_segmenter.trainings.queue import JobQueue
 
 PREFIX = "timeseries_segmenter"
@@ -91,8 +91,9 @@ class TrainingCollector(Collector):
         ):
             jobs = sum(trainings.job_in(state) is not None for trainings in projects)
             yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=jobs)
-        searches = sum(
-            trainings.search is not None and trainings.search.state is State.STARTED for trainings in projects
-        )
-        text = "Projects for which a better recipe is searched."
-        yield GaugeMetricFamily(f"{PREFIX}_searches_running", text, value=searches)
+        kinds = [started.kind for trainings in projects if (started := trainings.started)]
+        for name, kind, text in (
+            ("predictions_running", Kind.PREDICTION, "Projects whose tasks are predicted by a job."),
+            ("searches_running", Kind.SEARCH, "Projects for which a better recipe is searched."),
+        ):
+            yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=kinds.count(kind))

@@ -11,7 +11,7 @@ from timeseries_segmenter.learning.observer import Step
 from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.storage.model_files import version_number
 from timeseries_segmenter.storage.version_summary import VersionSummary
-from timeseries_segmenter.trainings.job import Job, Progress, ProjectTrainings, State
+from timeseries_segmenter.trainings.job import Job, Kind, Progress, ProjectTrainings, State
 
 
 class Status(StrEnum):
@@ -21,6 +21,7 @@ class Status(StrEnum):
     WAITING = "waiting"
     TRAINING = "training"
     STOPPING = "stopping"
+    PREDICTING = "predicting"
     SEARCHING = "searching"
     TRAINED = "trained"
     FAILED = "failed"
@@ -30,6 +31,8 @@ class Status(StrEnum):
 
 ACTIVE = frozenset({Status.WAITING, Status.TRAINING, Status.STOPPING})
 SHOWN_OF_SEARCH = {"state", "step", "candidate", "searched", "version", "error", "started_at", "ended_at"}
+SHOWN_OF_PREDICTION = {"state", "predicted", "error", "started_at", "ended_at"}
+BEHIND = {Kind.PREDICTION: Status.PREDICTING, Kind.SEARCH: Status.SEARCHING}
 PAGE = 50  # projects
 
 
@@ -60,13 +63,13 @@ def shown_title(project: int, title: str) -> str:
 def status_of(trainings: ProjectTrainings, *, served: bool) -> Status:
     """What the newest training run came to; one that waits behind a running one does not count.
 
-    A search counts while it runs, if no training run waits or runs.
+    A job of another kind counts while it runs, if no training run waits or runs.
     """
-    job, search = trainings.newest, trainings.search
+    job, started = trainings.newest, trainings.started
     if trainings.problem:
         return Status.BLOCKED
-    if search and search.state is State.STARTED and (job is None or job.is_over):
-        return Status.SEARCHING
+    if started and started.kind in BEHIND and (job is None or job.is_over):
+        return BEHIND[started.kind]
     if job is None:
         return Status.TRAINED if served else Status.UNTRAINED
     if job.state is State.STARTED:
@@ -107,7 +110,7 @@ class ProjectOverview:
 
     @property
     def status(self) -> Status:
-        """What the newest training run came to, or whether a search runs."""
+        """What the newest training run came to, or what else runs."""
         return status_of(self.trainings, served=self.served is not None)
 
     @property
@@ -121,18 +124,38 @@ class ProjectOverview:
         return self.trainings.search
 
     @property
+    def prediction(self) -> Job | None:
+        """The last job that predicted tasks, or the one that waits."""
+        return self.trainings.prediction
+
+    @property
+    def predicts(self) -> bool:
+        """Whether tasks are predicted."""
+        return self.prediction is not None and self.prediction.state is State.STARTED
+
+    @property
+    def predicted(self) -> str:
+        """How far tasks without annotations are predicted, in words; empty if nothing is known of them."""
+        reached = self.prediction.predicted if self.prediction else None
+        if reached is None:
+            return ""
+        unreadable = f", {reached.unreadable} can't be" if reached.unreadable else ""
+        return f"{reached.tasks} of {reached.most} tasks predicted{unreadable}"
+
+    @property
     def searches(self) -> bool:
         """Whether a search runs."""
         return self.search is not None and self.search.state is State.STARTED
 
     @property
-    def search_mark(self) -> str:
-        """What a page shows of the search, for a script that looks whether it is still so."""
-        if self.search is None:
-            return ""
-        tried = self.search.candidate.number if self.search.candidate else 0
-        stops = "cancelled" if self.search.cancelled else ""
-        return f"{self.search.id} {self.search.state} {self.search.step or ''} {tried} {stops}"
+    def behind_mark(self) -> str:
+        """What a page shows of jobs that are no training run, for a script that looks if it is still so."""
+        marks = []
+        for job in self.trainings.behind:
+            tried = job.candidate.number if job.candidate else 0
+            stops = "cancelled" if job.cancelled else ""
+            marks.append(f"{job.id} {job.state} {job.step or ''} {tried} {stops}")
+        return " ".join(marks)
 
     @property
     def is_active(self) -> bool:
@@ -185,7 +208,11 @@ class ProjectOverview:
             "job": job.get("id"),
             "problem": self.trainings.problem,
             "search": self.search.model_dump(mode="json", include=SHOWN_OF_SEARCH) if self.search else None,
-            "search_mark": self.search_mark,
+            "prediction": self.prediction.model_dump(mode="json", include=SHOWN_OF_PREDICTION)
+            if self.prediction
+            else None,
+            "predicted": self.predicted,
+            "behind_mark": self.behind_mark,
             "attempts": job.get("attempts", 0),
             "progress": self.progress.model_dump() if self.progress else None,
             **{name: job.get(name) for name in ("state", "step", "error")},

@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 
 from _wsgi import init_app
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.trainings.policy import TRAINING_EVENTS
+from timeseries_segmenter.trainings.policy import TASKS_CREATED, TRAINING_EVENTS
 from timeseries_segmenter.web.app import REPLACED
 from timeseries_segmenter.web.backend import current_backend
 from timeseries_segmenter.web.bodies import JobStatus, Predict, Project, RollBack, Setup, Webhook
@@ -73,7 +73,11 @@ def bodies() -> str:
         parts.append(f"**`{route}`**\n\n{_fields(model)}")
     parts.insert(3, f"`project` of a webhook holds\n\n{_fields(Project)}")
     events = ", ".join(f"`{event}`" for event in sorted(TRAINING_EVENTS))
-    parts.insert(4, f"Events that count: {events}. Others are answered with 200 and do nothing.")
+    parts.insert(
+        4,
+        f"Events that count: {events}. `{TASKS_CREATED}` has the tasks of a project with a model predicted. "
+        "Others are answered with 200 and do nothing.",
+    )
     return "\n\n".join(parts)
 
 

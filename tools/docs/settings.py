@@ -16,6 +16,8 @@ GROUPS = {
         "warm_start",
         "search_seconds",
         "max_training_rows",
+        "predict_after_training",
+        "predict_seconds",
         "training_timeout",
         "redis_url",
         "random_seed",

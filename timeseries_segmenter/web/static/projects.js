@@ -26,11 +26,13 @@ function localMoments(root) {
 function mark(project) {
   const version = project.version === "untrained" ? "" : project.version;
   const waits = project.waits_behind ? "waits" : "";
-  const { status, job, updates, attempts, trouble, search_mark: search } = project;
-  return [status, job ?? "", version, updates, waits, attempts, trouble ?? "", search].join(" ");
+  const { status, job, updates, attempts, trouble, behind_mark: behind } = project;
+  return [status, job ?? "", version, updates, waits, attempts, trouble ?? "", behind].join(" ");
 }
 
 function showProgress(card, project) {
+  const predicted = card.querySelector(".predicted");
+  if (predicted) predicted.textContent = project.predicted;
   const bar = card.querySelector(".running progress");
   if (!bar) return;
   const step = project.status === "stopping" ? "stopping" : project.step ?? "starting";
@@ -115,7 +117,7 @@ async function ask() {
     const same = projects.filter((project) => cards.get(project.project)?.dataset.mark === mark(project));
     for (const project of same) showProgress(cards.get(project.project), project);
     if (same.length !== projects.length || same.length !== cards.size) await refresh();
-    const busy = projects.some((project) => ["waiting", "training", "stopping", "searching"].includes(project.status));
+    const busy = projects.some((project) => ["waiting", "training", "stopping", "predicting", "searching"].includes(project.status));
     wait = Math.max(busy ? BUSY : IDLE, (performance.now() - began) * SHARE);
     failures = 0;
     lastAnswer = new Date();

@@ -1,0 +1,449 @@
+"""Predictions that follow the model: by the real queue, runner and processes, stored in a stand-in."""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.support import levels
+from tests.support.http_server import Reply, Request
+from tests.support.label_studio_server import LabelStudioServer, failure
+from tests.support.models import of_one_pair
+from tests.support.need import need
+from tests.support.processes import kill, wait_for, workers
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.trainings import predictions
+from timeseries_segmenter.trainings.job import (
+    MOST_PREDICTIONS,
+    PREDICTION,
+    START_TRAINING,
+    Job,
+    Kind,
+    Predicted,
+    ProjectTrainings,
+    State,
+)
+from timeseries_segmenter.trainings.policy import ROLLED_BACK, TASKS_CREATED, TrainingPolicy
+from timeseries_segmenter.trainings.runner import JobRunner
+from timeseries_segmenter.trainings.worker_process import WorkerProcess
+from timeseries_segmenter.web.backend import Backend
+
+CREATED = "ANNOTATION_CREATED"
+ANNOTATED, OTHERS = 2, 6
+IMPORT = "/api/projects/3/import/predictions"
+
+
+@pytest.fixture
+def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
+    studio.configs |= {3: levels.CONFIG, 4: levels.CONFIG}
+    for seed in range(ANNOTATED):
+        studio.add_task(3, levels.data(seed), levels.drawn(seed))
+    for seed in range(OTHERS):
+        studio.add_task(3, levels.data(ANNOTATED + seed))
+    return settings.model_copy(
+        update={
+            "label_studio_host": studio.url,
+            "local_files_dir": None,
+            "train_epochs": 1,
+            "hidden_size": 16,
+            "predict_after_training": 500,
+        }
+    )
+
+
+@pytest.fixture
+def policy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingPolicy:
+    """What it queues waits for the runner of the test."""
+    monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
+    return TrainingPolicy(settings)
+
+
+@pytest.fixture
+def runner(settings: Settings, policy: TrainingPolicy) -> JobRunner:
+    return JobRunner(settings, policy.queue)
+
+
+@pytest.fixture
+def store(settings: Settings) -> ModelStore:
+    return ModelStore(settings)
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each prediction in a request of its own."""
+    monkeypatch.setattr(predictions, "MOST_AT_ONCE", 1)
+
+
+def prediction_of(policy: TrainingPolicy, project: int = 3) -> Job:
+    return need(policy.queue.read(project).prediction)
+
+
+@pytest.fixture
+def serve(policy: TrainingPolicy, store: ModelStore, run_walk: Segmenter) -> Callable[[], str]:
+    """Makes a version as a training run does, with a job that follows it; returns its name."""
+
+    def serve() -> str:
+        version = store.save(3, of_one_pair(run_walk))
+        policy.count(3, ROLLED_BACK)
+        return version
+
+    return serve
+
+
+def versions(studio: LabelStudioServer, project: int = 3) -> dict[int, list[str]]:
+    """The versions that predicted each task."""
+    return {
+        task: [each["model_version"] for each in stored]
+        for task, stored in studio.predictions(project).items()
+    }
+
+
+def unlabelled(studio: LabelStudioServer, project: int = 3) -> list[int]:
+    return [task["id"] for task in studio.tasks[project] if not task["annotations"]]
+
+
+def changes(studio: LabelStudioServer) -> list[tuple[str, str]]:
+    """The requests that changed predictions."""
+    return [(each.method, each.path) for each in studio.requests if "predictions" in each.path]
+
+
+def on_import(studio: LabelStudioServer, act: Callable[[], object], number: int = 1) -> None:
+    """Act once so many imports of predictions were stored, before they are answered."""
+    done = 0
+
+    def answer(request: Request) -> Reply:
+        nonlocal done
+        reply = studio._import_predictions(3, json.loads(request.body))
+        done += 1
+        if done == number:
+            act()
+        return reply
+
+    studio.routes[IMPORT] = answer
+
+
+def test_after_a_training_run_the_tasks_without_annotations_are_predicted_once(
+    policy: TrainingPolicy,
+    runner: JobRunner,
+    studio: LabelStudioServer,
+    store: ModelStore,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    policy.count(3, START_TRAINING)
+    assert runner.run(3)
+    assert need(policy.queue.read(3).newest).state is State.FINISHED
+    queued = prediction_of(policy)
+    assert (queued.event, queued.kind, queued.state) == (PREDICTION, Kind.PREDICTION, State.QUEUED)
+    assert policy.queue.waiting() == [3]
+    assert runner.run(3)
+    version = store.version(3)
+    assert versions(studio) == {task: [version] for task in unlabelled(studio)}
+    for stored in studio.predictions(3).values():
+        assert stored[0]["result"]
+        assert 0 <= stored[0]["score"] <= 1
+    ended = prediction_of(policy)
+    assert (ended.id, ended.state, ended.version) == (queued.id, State.FINISHED, version)
+    assert (need(ended.predicted).tasks, need(ended.predicted).most) == (OTHERS, OTHERS)
+    line = f"{OTHERS} of the next {OTHERS} tasks are predicted by {version}"
+    assert caplog.text.count(line) == 1
+    assert changes(studio) == [("POST", IMPORT)]
+    trainings = policy.queue.read(3)
+    assert (len(trainings.jobs), trainings.outcomes, policy.queue.waiting()) == (1, {"finished": 1}, [])
+
+
+def test_the_next_version_takes_the_place_of_ours_and_touches_no_other_prediction(
+    runner: JobRunner, studio: LabelStudioServer, serve: Callable[[], str]
+) -> None:
+    first = serve()
+    annotated, (one, two, *others) = studio.tasks[3][0]["id"], unlabelled(studio)
+    studio.add_prediction(annotated, first)
+    for version in ("gpt", "", "p3-v1-20200101T000000Z", first.replace("p3", "p4")):
+        studio.add_prediction(one, version)
+    assert runner.run(3)
+    ours = {task: stored[-1]["id"] for task, stored in studio.predictions(3).items() if task != annotated}
+    studio.add_prediction(two, first)  # two by one version, as a person may retrieve one meanwhile
+    second = serve()
+    assert runner.run(3)
+    foreign = ["gpt", "", "p3-v1-20200101T000000Z", first.replace("p3", "p4")]
+    assert versions(studio) == {
+        annotated: [first],
+        one: [*foreign, second],
+        **{task: [second] for task in (two, *others)},
+    }
+    kept = {task: stored[-1]["id"] for task, stored in studio.predictions(3).items() if task in others}
+    assert kept == {task: ours[task] for task in others}  # an annotation may have begun as them
+
+
+def test_versions_that_are_kept_no_longer_are_known_as_ours(
+    settings: Settings,
+    runner: JobRunner,
+    studio: LabelStudioServer,
+    run_walk: Segmenter,
+    serve: Callable[[], str],
+) -> None:
+    first = serve()
+    assert runner.run(3)
+    short = ModelStore(settings.model_copy(update={"model_history": 1}))
+    short.save(3, of_one_pair(run_walk))
+    second = serve()
+    assert first not in short.versions(3)
+    assert first in short.given(3)
+    assert runner.run(3)
+    assert versions(studio) == {task: [second] for task in unlabelled(studio)}
+
+
+def test_a_rollback_and_new_tasks_are_followed_too(
+    client: FlaskClient,
+    backend: Backend,
+    settings: Settings,
+    studio: LabelStudioServer,
+    run_walk: Segmenter,
+) -> None:
+    runner, policy = JobRunner(settings, backend.policy.queue), backend.policy
+    event = {"action": TASKS_CREATED, "project": {"id": 3}, "tasks": [{"id": 1}]}
+    assert client.post("/webhook", json=event).get_json() == {}  # there is no model that could predict
+    assert policy.queue.projects() == []
+    for _ in range(2):
+        backend.store.save(3, of_one_pair(run_walk))
+    client.post("/projects/3/rollback")
+    assert runner.run(3)
+    version = backend.store.version(3)
+    assert set(map(tuple, versions(studio).values())) == {(version,)}
+    new = studio.add_task(3, levels.data(30))
+    answers = [client.post("/webhook", json=event).get_json() for _ in range(3)]
+    queued = prediction_of(policy)
+    assert answers == [{"job": queued.id}] * 3
+    assert policy.queue.waiting() == []  # Label Studio names tasks that nobody else can see yet
+    with policy.queue.change(3) as trainings:
+        need(trainings.prediction).not_before = None
+    studio.requests.clear()
+    assert runner.run(3)
+    assert versions(studio)[new] == [version]
+    assert len(changes(studio)) == 1
+
+
+def test_tasks_that_come_while_others_are_predicted_are_predicted_by_another_job(
+    policy: TrainingPolicy, runner: JobRunner, studio: LabelStudioServer, serve: Callable[[], str]
+) -> None:
+    serve()
+    on_import(studio, lambda: policy.count(3, TASKS_CREATED))
+    first = prediction_of(policy)
+    assert runner.run(3)
+    second = prediction_of(policy)
+    assert (second.state, second.id != first.id) == (State.QUEUED, True)
+
+
+def test_the_first_tasks_are_predicted_within_the_budget_and_none_if_it_is_0(
+    settings: Settings, policy: TrainingPolicy, studio: LabelStudioServer, serve: Callable[[], str]
+) -> None:
+    few = JobRunner(settings.model_copy(update={"predict_after_training": 2}), policy.queue)
+    serve()
+    assert few.run(3)
+    assert list(versions(studio)) == unlabelled(studio)[:2]
+    assert need(prediction_of(policy).predicted).most == 2
+    none = settings.model_copy(update={"predict_after_training": 0})
+    ended = prediction_of(policy).id
+    assert TrainingPolicy(none).count(3, ROLLED_BACK) is None
+    assert prediction_of(policy).id == ended
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_predicting_ends_with_its_seconds_which_are_those_of_all_its_tries(
+    policy: TrainingPolicy,
+    runner: JobRunner,
+    studio: LabelStudioServer,
+    serve: Callable[[], str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    version = serve()
+    with policy.queue.change(3) as trainings:
+        trainings.prediction = need(trainings.prediction).model_copy(
+            update={"predicted": Predicted(version=version, seconds=300)}
+        )
+    assert runner.run(3)
+    assert versions(studio) == {}
+    assert "PREDICT_SECONDS=300 are over" in caplog.text
+    assert prediction_of(policy).state is State.FINISHED
+
+
+def test_tasks_that_cannot_be_read_are_counted_and_keep_what_they_have(
+    policy: TrainingPolicy,
+    runner: JobRunner,
+    studio: LabelStudioServer,
+    serve: Callable[[], str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    broken = studio.add_task(3, {"ts": {"time": [0, 1], "other": [1, 2]}})
+    serve()
+    studio.add_prediction(broken, "another")
+    assert runner.run(3)
+    assert versions(studio)[broken] == ["another"]
+    reached = need(prediction_of(policy).predicted)
+    assert (reached.tasks, reached.most, reached.unreadable) == (OTHERS, OTHERS + 1, 1)
+    assert f"1 can't be: Task {broken}" in caplog.text
+    assert f"Task {broken}" in reached.reason
+
+
+def test_a_token_without_the_right_is_one_sentence_and_no_training_run_that_failed(
+    policy: TrainingPolicy,
+    runner: JobRunner,
+    studio: LabelStudioServer,
+    serve: Callable[[], str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    studio.stores_predictions = False
+    serve()
+    assert runner.run(3)
+    failed = prediction_of(policy)
+    assert failed.state is State.FAILED
+    assert "set PREDICT_AFTER_TRAINING=0" in need(failed.error)
+    assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
+    trainings = policy.queue.read(3)
+    assert (trainings.newest, trainings.outcomes, policy.queue.waiting()) == (None, {}, [])
+
+
+def test_a_label_studio_that_is_away_is_asked_again(
+    policy: TrainingPolicy, runner: JobRunner, studio: LabelStudioServer, serve: Callable[[], str]
+) -> None:
+    serve()
+    studio.routes[IMPORT] = lambda _: failure(503, "later")
+    assert runner.run(3)
+    waits = prediction_of(policy)
+    assert (waits.state, waits.is_due, waits.attempts) == (State.QUEUED, False, 1)
+    del studio.routes[IMPORT]
+    with policy.queue.change(3) as trainings:
+        need(trainings.prediction).not_before = None
+    assert runner.run(3)
+    assert len(versions(studio)) == OTHERS
+
+
+def test_a_task_that_is_deleted_meanwhile_keeps_no_other_from_being_predicted(
+    policy: TrainingPolicy, runner: JobRunner, studio: LabelStudioServer, serve: Callable[[], str]
+) -> None:
+    serve()
+
+    def delete_and_answer(request: Request) -> Reply:
+        studio.tasks[3] = studio.tasks[3][:-1]
+        del studio.routes[IMPORT]
+        return studio.answer(request)
+
+    studio.routes[IMPORT] = delete_and_answer
+    assert runner.run(3)
+    assert prediction_of(policy).state is State.QUEUED
+    with policy.queue.change(3) as trainings:
+        need(trainings.prediction).not_before = None
+    assert runner.run(3)
+    assert len(versions(studio)) == OTHERS - 1
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_a_training_run_of_any_project_interrupts_it_and_it_goes_on_afterwards(
+    policy: TrainingPolicy,
+    runner: JobRunner,
+    studio: LabelStudioServer,
+    serve: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("timeseries_segmenter.trainings.runner.GRACE", 0.0)
+    studio.add_task(4, levels.data(0), levels.drawn(0))
+    serve()
+    held = threading.Event()
+
+    def annotate_and_wait() -> None:
+        policy.count(4, CREATED)
+        held.wait(5)  # until the run is interrupted, or for a moment that would do
+
+    on_import(studio, annotate_and_wait, 2)
+    assert runner.run(3)
+    held.set()
+    interrupted = prediction_of(policy)
+    assert (interrupted.state, interrupted.attempts) == (State.QUEUED, 0)
+    assert len(versions(studio)) < OTHERS
+    assert policy.queue.waiting() == [4]
+    assert runner.run(3)  # it does not begin while that waits
+    assert prediction_of(policy).attempts == 0
+    assert runner.run(4)
+    assert sorted(policy.queue.waiting()) == [3, 4]
+    del studio.routes[IMPORT]
+    assert runner.run(3)
+    assert [len(each) for each in versions(studio).values()] == [1] * OTHERS
+
+
+def test_people_wait_for_predictions_and_not_for_searches() -> None:
+    trainings = ProjectTrainings(project=3)
+    trainings.plan_search(4, asked=True)
+    trainings.plan_prediction()
+    training = trainings.enqueue(CREATED)
+    assert trainings.queued == [training, trainings.prediction, trainings.search]
+    assert trainings.next_due is training
+    training.start("worker")
+    assert trainings.next_due is trainings.prediction
+
+
+def test_a_search_gives_way_to_predictions_of_another_project(policy: TrainingPolicy) -> None:
+    with policy.queue.change(3) as trainings:
+        trainings.plan_search(4, asked=True)
+    with policy.queue.change(4) as trainings:
+        trainings.plan_prediction()
+    assert policy.queue.waiting() == [4]
+    assert policy.queue.overdue(0, Kind.SEARCH) == [4]
+    assert policy.queue.overdue(0, Kind.PREDICTION) == policy.queue.overdue(0) == []
+
+
+def test_predicting_that_fails_again_and_again_is_given_up() -> None:
+    trainings = ProjectTrainings(project=3)
+    job = trainings.plan_prediction()
+    for _ in range(MOST_PREDICTIONS):
+        assert job.state is State.QUEUED
+        job.start("worker")
+        trainings.try_again(job, "no luck", (1,))
+    assert (job.state, trainings.outcomes, trainings.updates) == (State.FAILED, {}, 0)
+
+
+@pytest.fixture
+def killed(studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Kills each worker once Label Studio has stored a prediction, before the answer can be noted."""
+    monkeypatch.setattr(predictions, "MOST_AT_ONCE", 1)
+    killed: list[int] = []
+
+    def kill_workers() -> None:
+        for worker in workers(os.getpid()):
+            with suppress(ProcessLookupError):
+                kill(worker)
+                killed.append(worker)
+
+    on_import(studio, kill_workers)
+    return killed
+
+
+def test_no_task_is_predicted_twice_if_the_process_is_killed_between_storing_and_noting_it(
+    settings: Settings,
+    studio: LabelStudioServer,
+    run_walk: Segmenter,
+    endings: list[TrainingPolicy],
+    killed: list[int],
+) -> None:
+    for seed in range(100):
+        studio.add_task(3, levels.data(seed))
+    ModelStore(settings).save(3, of_one_pair(run_walk))
+    policy = TrainingPolicy(settings)
+    endings.append(policy)
+    policy.count(3, ROLLED_BACK)
+    policy.resume()
+    wait_for(lambda: killed)
+    wait_for(lambda: (job := policy.queue.read(3).prediction) and job.state is State.QUEUED and job.failed_at)
+    stored = len(versions(studio))
+    assert 0 < stored < OTHERS + 100
+    with policy.queue.change(3) as trainings:
+        need(trainings.prediction).not_before = None  # as if its pause were over
+    wait_for(lambda: prediction_of(policy).state is State.FINISHED)
+    assert [len(each) for each in versions(studio).values()] == [1] * (OTHERS + 100)
