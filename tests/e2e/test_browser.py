@@ -281,8 +281,9 @@ def task_of(address: str | None) -> int:
 
 
 def test_the_tutorial_can_be_followed_from_an_empty_label_studio_to_predictions(
-    studio: LabelStudio, service: Service, page: Page, shoot: Shoot
+    studio: LabelStudio, own_service: Callable[..., Service], page: Page, shoot: Shoot
 ) -> None:
+    service = own_service(PREDICT_AFTER_TRAINING="500")
     folder = EXAMPLES / "activity"
     page.goto(f"{studio.url}/projects")
     # Label Studio makes the project at once, and only then takes its files
@@ -330,21 +331,16 @@ def test_the_tutorial_can_be_followed_from_an_empty_label_studio_to_predictions(
         page.get_by_text("Update", exact=True).wait_for()
     version = service.wait_trained(project, service.newest_job(project), TRAINING_SECONDS)["version"]
 
-    page.goto(f"{studio.url}/projects/{project}/data")
-    rows = page.locator(".lsf-table-row")
-    rows.first.wait_for()
-    for place in range(ANNOTATED, len(tasks)):
-        rows.nth(place).locator("input[type=checkbox]").click(force=True)
-    page.get_by_text(f"{len(tasks) - ANNOTATED} Tasks", exact=True).click()
-    page.get_by_text("Retrieve Predictions").hover()
-    shoot("tutorial-retrieve-predictions")
-    page.get_by_text("Retrieve Predictions").click()
-    page.get_by_text("OK", exact=True).click()
+    others = list(tasks)[ANNOTATED:]
+    page.goto(f"{service.url}/projects")
+    reached = page.locator(f"#project-{project} .prediction:not(.notice) .predicted")
+    expect(reached).to_have_text(f"{len(others)} of {len(others)} tasks predicted", timeout=MILLISECONDS)
+    shoot("tutorial-predicted")
     with studio.session() as session:
-        last = list(tasks)[-1]
-        address = f"{studio.url}/api/predictions?task={last}"
-        (stored,) = wait_for(lambda: session.get(address, timeout=30).json())
-    assert stored["model_version"] == version
+        for last in others:
+            address = f"{studio.url}/api/predictions?task={last}"
+            (stored,) = session.get(address, timeout=30).json()
+            assert stored["model_version"] == version
 
     open_task(page, studio, project, last)
     show_prediction(page, version)

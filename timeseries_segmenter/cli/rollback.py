@@ -32,6 +32,9 @@ def rollback(options: argparse.Namespace, settings: "Settings") -> None:
     then = "retrieve predictions in Label Studio"
     if settings.predict_after_training:
         then = "its predictions follow once the service runs"
-        with writing_to(settings.model_dir), JobQueue(settings.model_dir).change(options.project) as trainings:
+        with (
+            writing_to(settings.model_dir),
+            JobQueue(settings.model_dir).change(options.project) as trainings,
+        ):
             trainings.plan_prediction()
     print(f"project {options.project}: {version} is {restored} again; {then}")
