@@ -20,14 +20,10 @@ import torch
 
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import read_series
+from timeseries_segmenter.learning.opinions import opinions_by_stretch
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Recipe, fit
-from timeseries_segmenter.learning.windows import (
-    WINDOWS_IN_BATCH,
-    FloatArray,
-    average_over_windows,
-    window_starts,
-)
+from timeseries_segmenter.learning.windows import FloatArray, window_starts
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.export_file import read_config, read_tasks
@@ -38,11 +34,8 @@ ROWS = (10_000, 100_000, 1_000_000)
 COLUMNS = (
     "rows",
     "read",
-    "standardise",
-    "network",
-    "average",
-    "rolling, forest",
-    "decode",
+    "network, forest",
+    "pool, decode",
     "regions",
     "all",
     "bare read",
@@ -76,31 +69,17 @@ def main() -> None:
             return pd.read_csv(io.BytesIO(content))
 
         values = read_series(content, pair, 0)
-        inputs = segmenter.standardisation.apply(values.values)
-        probabilities = segmenter.probabilities(values.values)
-        segments = segmenter.decoding.segments(probabilities, segmenter.label_sets)
-        classes = probabilities.shape[1]
+        segments = segmenter.segments(values.values, values.times)
 
-        def average(inputs: FloatArray = inputs, classes: int = classes) -> object:
-            given = np.zeros((WINDOWS_IN_BATCH, segmenter.window, classes), np.float32)
-            return average_over_windows(
-                inputs, segmenter.window, classes, lambda windows, _: given[: len(windows)]
-            )
+        def ask(values: FloatArray = values.values) -> None:
+            for _ in opinions_by_stretch(segmenter, values):
+                pass
 
-        rolling = segmenter.rolling.apply(inputs) if segmenter.rolling else None
-        standardising, averaging, network, opinions = (
-            _seconds(arguments.runs, segmenter.standardisation.apply, values.values),
-            _seconds(arguments.runs, average),
-            _seconds(arguments.runs, segmenter.network.probabilities, inputs, segmenter.window, rolling),
-            _seconds(arguments.runs, segmenter.probabilities, values.values),
-        )
+        opinions = _seconds(arguments.runs, ask)
         parts = [
             _seconds(arguments.runs, read_series, content, pair, 0),
-            standardising,
-            network - averaging,
-            averaging,
-            opinions - standardising - network,
-            _seconds(arguments.runs, segmenter.decoding.segments, probabilities, segmenter.label_sets),
+            opinions,
+            _seconds(arguments.runs, segmenter.predict, values.values, values.times) - opinions,
             _seconds(arguments.runs, to_regions, segments, pair, values),
         ]
         limits = [_seconds(arguments.runs, read), _bare_forward(segmenter, rows, arguments.runs)]

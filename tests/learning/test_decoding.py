@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support.near import near
-from timeseries_segmenter.learning.decoding import LEAST_PROBABILITY, PRICE_PER_ROW, Decoding, run_starts
+from timeseries_segmenter.learning.best_path import LEAST_PROBABILITY
+from timeseries_segmenter.learning.decoding import PRICE_PER_ROW, Decoder, Decoding, run_starts
 from timeseries_segmenter.segment import UNKNOWN, Segment
 
 LABEL_SETS = (("Run",), ("Walk",))
@@ -155,3 +156,52 @@ def test_background_that_unknown_rows_follow_has_no_length_but_a_range_has() -> 
 def test_background_beside_unknown_rows_has_a_length_if_there_is_no_other() -> None:
     rows = np.array([UNKNOWN] * 9 + [0] * 30 + [UNKNOWN] + [1] * 20 + [UNKNOWN] * 5)
     assert Decoding.fit([rows], 2).prices == pytest.approx((15, 10))
+
+
+@given(seed=st.integers(0, 10_000), stretch=st.integers(1, 60), price=st.floats(0, 20))
+@settings(max_examples=60, deadline=None)
+def test_a_series_in_stretches_is_decoded_as_a_whole(seed: int, stretch: int, price: float) -> None:
+    random = np.random.default_rng(seed)
+    slow = np.repeat(random.normal(size=(40, 4)), 5, axis=0) + random.normal(size=(200, 4)) / 2
+    logits = 3 * slow.astype(np.float32)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    calibrated = np.sqrt(probabilities)
+    calibrated /= calibrated.sum(axis=1, keepdims=True)
+    decoding = Decoding((price, price, price / 2, 0.0), (3,), gap=4, threshold=0.3, smoothing=seed % 3)
+    label_sets = (*LABEL_SETS, ("Beat",))
+    whole = decoding.segments(probabilities, label_sets, calibrated)
+    decoder = Decoder(decoding)
+    for first in range(0, 200, stretch):
+        rows = slice(first, first + stretch)
+        decoder.add(probabilities[rows].T.copy(), calibrated[rows].T.copy())
+    parts = decoder.segments(label_sets, None)
+    assert [(each.first, each.last, each.labels) for each in parts] == [
+        (each.first, each.last, each.labels) for each in whole
+    ]
+    np.testing.assert_allclose([each.score for each in parts], [each.score for each in whole], rtol=1e-5)
+
+
+def test_the_path_is_the_best_one_over_all_rows() -> None:
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.full(3, 0.5), size=400).astype(np.float32)
+    prices = np.array([1.0, 2.0, 0.5])
+    logs = np.log(np.maximum(probabilities, LEAST_PROBABILITY)).astype(float)
+    total, came_from = logs[0], []
+    for row in logs[1:]:  # row by row, as Viterbi has it
+        entered = total.max() - prices
+        came_from.append(np.where(entered > total, total.argmax(), np.arange(3)))
+        total = np.maximum(entered, total) + row
+    path = [int(total.argmax())]
+    for step in reversed(came_from):
+        path.append(int(step[path[-1]]))
+    assert Decoding(tuple(prices)).path(probabilities).tolist() == path[::-1]
+
+
+def test_what_all_paths_share_is_let_go_of() -> None:
+    decoder = Decoder(Decoding((1.0, 1.0, 1.0)))
+    kept = []
+    for _ in range(30):
+        probabilities = probabilities_of([0, 1, 0, 2, 0, 0, 1, 1, 2, 2] * 20, 0.9).T.copy()
+        decoder.add(probabilities, probabilities)
+        kept.append(len(decoder._path._undecided))
+    assert max(kept) < 20

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.recipe import Recipe
-from timeseries_segmenter.learning.rolling import LEAST_SPREAD, RollingFeatures, rolling_mean
+from timeseries_segmenter.learning.rolling import LEAST_SPREAD, RollingFeatures, rolling_means
 from timeseries_segmenter.learning.training import fit
 
 WINDOW = 200  # rows
@@ -62,7 +62,7 @@ def test_a_sine_has_its_energy_in_its_octave(stride: int) -> None:
 
 def test_a_mean_is_of_the_rows_around_and_of_fewer_at_the_ends() -> None:
     values = np.array([[3.0], [0], [6], [9]], np.float32)
-    assert rolling_mean(values, 3)[:, 0].tolist() == [1.5, 3, 5, 7.5]
+    assert rolling_means(values.T, [3])[0][0].tolist() == [1.5, 3, 5, 7.5]
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4, 8])
@@ -103,8 +103,8 @@ def bursts(seed: int) -> Example:
     for start in (60, 260, 450):
         first = start + int(random.integers(0, 30))
         classes[first : first + 80] = 1
-    slow = rolling_mean(random.normal(size=(600, 1)).astype(np.float32), 3)
-    values = np.where(classes[:, None], random.normal(size=(600, 1)), slow / slow.std())
+    (slow,) = rolling_means(random.normal(size=(1, 600)).astype(np.float32), [3])
+    values = np.where(classes[:, None], random.normal(size=(600, 1)), slow.T / slow.std())
     return Example(values.astype(np.float32), classes)
 
 

@@ -65,17 +65,20 @@ class Calibration:
         temperature = min(1 + float(excess.detach().square()), MOST_TEMPERATURE)
         return cls(temperature, tuple(biases.detach().tolist()))
 
-    def apply(self, probabilities: FloatArray) -> FloatArray:
-        """Calibrated `(T, classes)`, a new array unless there is nothing to change."""
+    def apply(self, probabilities: FloatArray, axis: int = 1) -> FloatArray:
+        """Calibrated `(T, classes)`, or `(classes, T)` if the classes are the `axis` 0; a new array unless
+        there is nothing to change.
+        """
         if self == Calibration():
             return probabilities
         scaled = np.maximum(probabilities, LEAST_PROBABILITY)
         np.log(scaled, out=scaled)
         scaled /= np.float32(self.temperature)
         if self.biases:
-            scaled += np.array(self.biases, np.float32)
+            biases = np.array(self.biases, np.float32)
+            scaled += biases if axis else biases[:, None]
         np.exp(scaled, out=scaled)
-        scaled /= scaled.sum(axis=1, keepdims=True)
+        scaled /= scaled.sum(axis=axis, keepdims=True)
         return scaled
 
 

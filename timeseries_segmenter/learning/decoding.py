@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from timeseries_segmenter.learning.best_path import BestPath
 from timeseries_segmenter.learning.landmark import Landmark
+from timeseries_segmenter.learning.peaks import Peaks, reach_of, smooth
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, Segment
 
 FloatArray = NDArray[np.float32]
@@ -20,7 +22,6 @@ PRICE_PER_ROW = 1 / 2  # nats per row of a class's median run: shorter runs must
 # nats per row of the shortest label's median run, at most: coming back from it to a class of long
 # runs must not cost more than it can bring
 MOST_PER_SHORTEST_ROW = 2.5
-LEAST_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,108 +83,110 @@ class Decoding:
         `label_sets` are those of the classes from 1 on; one that was learned both as ranges and as
         instants is there twice.
         """
-        of_ranges = self._without_instants(probabilities)
-        path = self.path(of_ranges)
-        if calibrated is None:
-            calibrated = probabilities
-        scores = of_ranges if calibrated is probabilities else self._without_instants(calibrated)
-        segments = [
-            Segment(
-                start,
-                end - 1,
-                label_sets[number - 1],
-                min(1.0, float(scores[start:end, number].mean())),
-                instant=end - start == 1,
-            )
-            for number, start, end in runs_of(path)
-            if number
-        ]
-        peaks, numbers = self._peaks_and_classes(probabilities)
-        for row, peak, number in zip(self._rows(peaks, probabilities, values), peaks, numbers, strict=True):
-            score = float(calibrated[peak, number])
-            segments.append(Segment(int(row), int(row), label_sets[number - 1], score, instant=True))
-        return sorted(segments, key=lambda segment: segment.first)
+        decoder = Decoder(self)
+        by_class = np.ascontiguousarray(probabilities.T)
+        decoder.add(by_class, by_class if calibrated is None else np.ascontiguousarray(calibrated.T))
+        return decoder.segments(label_sets, values)
 
     def ranges(self, probabilities: FloatArray) -> IntArray:
         """Class of the range that each row belongs to, `(T,)`; 0 for background."""
-        return self.path(self._without_instants(probabilities))
+        return self.path(self.without_instants(probabilities.T).T)
 
     def instants(
         self, probabilities: FloatArray, values: FloatArray | None = None
     ) -> tuple[IntArray, IntArray]:
         """Rows of the instants, `(N,)`, and their classes; the series' `values` help to place them."""
-        peaks, classes = self._peaks_and_classes(probabilities)
-        return self._rows(peaks, probabilities, values), classes
+        peaks = self.peaks_of_instants()
+        if self.instant_classes:
+            of_instants = probabilities[:, self.instant_classes].T
+            peaks.add(of_instants, of_instants)
+        found = peaks.end()
+        classes = np.array(self.instant_classes, np.int64)[found.kinds]
+        return self.rows_of(found.rows, len(probabilities), values), classes
 
-    def _peaks_and_classes(self, probabilities: FloatArray) -> tuple[IntArray, IntArray]:
-        if not self.instant_classes:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        of_instants = self.instant_probabilities(probabilities)
-        peaks = self.peaks(of_instants)
-        return peaks, np.array(self.instant_classes)[of_instants[peaks].argmax(axis=1)]
+    def peaks_of_instants(self) -> Peaks:
+        """What finds the peaks of the classes of instants."""
+        return Peaks(len(self.instant_classes), self.threshold, self.gap, self.smoothing)
 
-    def _rows(self, peaks: IntArray, probabilities: FloatArray, values: FloatArray | None) -> IntArray:
+    def rows_of(self, peaks: IntArray, length: int, values: FloatArray | None) -> IntArray:
+        """Where instants are, given the peaks of their probability in a series of `length` rows."""
         if self.landmark and values is not None and self.landmark.is_in(values):
             return self.landmark.move(peaks, values)
-        return np.clip(peaks - self.offset, 0, max(0, len(probabilities) - 1))
+        return np.clip(peaks - self.offset, 0, max(0, length - 1))
 
     def instant_probabilities(self, probabilities: FloatArray) -> FloatArray:
         """Those of the classes of instants, `(T, I)`, smoothed: a peak is in the middle of its event."""
         of_instants = probabilities[:, self.instant_classes]
         if self.smoothing == 0:
             return of_instants
-        reach = int(np.ceil(3 * self.smoothing))
-        kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / self.smoothing) ** 2)
-        kernel /= kernel.sum()
+        reach = reach_of(self.smoothing)
         padded = np.pad(of_instants, ((reach, reach), (0, 0)), mode="edge")
-        columns = [np.convolve(column, kernel, mode="valid") for column in padded.T]
-        return np.stack(columns, axis=1).astype(np.float32)
+        return smooth(padded.T, self.smoothing).T
 
-    def _without_instants(self, probabilities: FloatArray) -> FloatArray:
+    def without_instants(self, probabilities: FloatArray) -> FloatArray:
+        """`(classes, T)`, those of instants shared among the others."""
         if not self.instant_classes:
             return probabilities
         # a row that holds an instant says nothing about the range around it
-        probabilities = probabilities + probabilities[:, self.instant_classes].sum(axis=1, keepdims=True)
-        probabilities[:, self.instant_classes] = 0
+        probabilities = probabilities + probabilities[list(self.instant_classes)].sum(axis=0)
+        probabilities[list(self.instant_classes)] = 0
         return probabilities
 
     def peaks(self, of_instants: FloatArray) -> IntArray:
         """Rows of the highest `(T, I)` probability within `gap` rows."""
-        instant = of_instants.sum(axis=1)
-        around = np.pad(instant, 1)  # an event on the first or last row is a peak as well
-        rows = np.flatnonzero((instant >= self.threshold) & (instant > around[:-2]) & (instant >= around[2:]))
-        free = np.ones(len(instant), bool)
-        peaks = []
-        for row in rows[np.argsort(-instant[rows], kind="stable")]:
-            if free[row]:
-                peaks.append(int(row))
-                free[max(0, row - self.gap + 1) : row + self.gap] = False
-        return np.array(sorted(peaks), np.int64)
+        peaks = Peaks(of_instants.shape[1], self.threshold, self.gap)
+        peaks.add(of_instants.T, of_instants.T)
+        return peaks.end().rows
 
     def path(self, probabilities: FloatArray) -> IntArray:
-        """Best class per row, `(T,)`.
+        """Best class per row of `(T, classes)`, `(T,)`."""
+        path = BestPath(self.prices)
+        path.add(np.ascontiguousarray(probabilities.T), probabilities.T)
+        stays = path.end()
+        return np.repeat([stay.number for stay in stays], [stay.end - stay.start for stay in stays])
 
-        Classes change only where the most probable class does, so the search runs over runs
-        of equal argmax instead of rows.
-        """
-        starts = run_starts(probabilities.argmax(axis=1))
-        logs = np.log(np.maximum(probabilities, LEAST_PROBABILITY), dtype=np.float32)
-        gains = np.add.reduceat(logs, starts, axis=0, dtype=np.float64)
-        prices = np.array(self.prices)
-        came_from = np.empty(gains.shape, np.int64)
-        total = gains[0]
-        stay = np.arange(gains.shape[1])
-        for step in range(1, len(gains)):
-            best = total.argmax()
-            entered = total[best] - prices
-            enters = entered > total
-            came_from[step] = np.where(enters, best, stay)
-            total = np.where(enters, entered, total) + gains[step]
-        path = np.empty(len(gains), np.int64)
-        path[-1] = total.argmax()
-        for step in range(len(gains) - 1, 0, -1):
-            path[step - 1] = came_from[step, path[step]]
-        return np.repeat(path, np.diff([*starts, len(probabilities)]))
+
+class Decoder:
+    """Decodes one series, stretch by stretch."""
+
+    def __init__(self, decoding: Decoding) -> None:
+        self._decoding = decoding
+        self._instant_classes = list(decoding.instant_classes)
+        self._path = BestPath(decoding.prices)
+        self._peaks = decoding.peaks_of_instants()
+        self._rows = 0
+
+    def add(self, probabilities: FloatArray, calibrated: FloatArray) -> None:
+        """The next rows, both `(classes, rows)`."""
+        of_ranges = self._decoding.without_instants(probabilities)
+        same = calibrated is probabilities
+        self._path.add(of_ranges, of_ranges if same else self._decoding.without_instants(calibrated))
+        if self._instant_classes:
+            self._peaks.add(probabilities[self._instant_classes], calibrated[self._instant_classes])
+        self._rows += probabilities.shape[1]
+
+    def segments(self, label_sets: Sequence[LabelSet], values: FloatArray | None) -> list[Segment]:
+        """As `Decoding.segments`."""
+        segments = [
+            Segment(
+                stay.start,
+                stay.end - 1,
+                label_sets[stay.number - 1],
+                min(1.0, stay.score),
+                instant=stay.end - stay.start == 1,
+            )
+            for stay in self._path.end()
+            if stay.number
+        ]
+        for row, number, score in zip(*self.instants(values), strict=True):
+            segments.append(Segment(int(row), int(row), label_sets[number - 1], float(score), instant=True))
+        return sorted(segments, key=lambda segment: segment.first)
+
+    def instants(self, values: FloatArray | None) -> tuple[IntArray, IntArray, FloatArray]:
+        """Rows of the instants, their classes and their scores, each `(N,)`."""
+        found = self._peaks.end()
+        classes = np.array(self._instant_classes, np.int64)[found.kinds]
+        return self._decoding.rows_of(found.rows, self._rows, values), classes, found.scores
 
 
 def class_of(segment: Segment, label_sets: Sequence[LabelSet], instant_classes: Collection[int]) -> int:

@@ -77,18 +77,58 @@ class Forest:
 
     def probabilities(self, features: FloatArray) -> FloatArray:
         """`(timesteps, features)` to class probabilities `(timesteps / every, classes)`, rounded up."""
-        middles = np.arange(self.every // 2, len(features) + self.every // 2, self.every)
-        features = features[np.minimum(middles, len(features) - 1)]
-        probabilities = np.empty((len(features), self.shares.shape[1]), np.float32)
-        for first in range(0, len(features), TIMESTEPS_IN_CHUNK):
-            rows = features[first : first + TIMESTEPS_IN_CHUNK]
-            places = np.arange(len(rows))[:, None]
-            nodes = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
-            for _ in range(DEPTH):
-                right = rows[places, self.feature[nodes]] > self.threshold[nodes]
-                nodes = self.children[nodes, right.astype(np.int8)]
-            probabilities[first : first + len(rows)] = self.shares[nodes].mean(axis=1)
-        return probabilities
+        numbers = np.arange(-(-len(features) // self.every))
+        return Lookup(self).shares(features[self.asked(numbers, len(features))])
+
+    def asked(self, numbers: IntArray, timesteps: int) -> IntArray:
+        """The timesteps in the middle of these groups of `every` ones of a series."""
+        return np.minimum(numbers * self.every + self.every // 2, timesteps - 1)
+
+
+class Lookup:
+    """A forest as it is asked fastest: all trees take a step at once, those that go on longest first."""
+
+    def __init__(self, forest: Forest) -> None:
+        depths = _depths(forest)
+        self._roots = forest.roots[np.argsort(-depths, kind="stable")].astype(np.int64)[:, None]
+        self._trees = [int((depths > depth).sum()) for depth in range(depths.max())]  # that go on
+        self._feature = forest.feature.astype(np.int64)
+        self._threshold = forest.threshold
+        self._children = forest.children.ravel().astype(np.int64)
+        self._shares = forest.shares
+
+    def shares(self, timesteps: FloatArray) -> FloatArray:
+        """`(N, features)` to class probabilities `(N, classes)`."""
+        parts = [
+            self._shares_of(timesteps[first : first + TIMESTEPS_IN_CHUNK])
+            for first in range(0, len(timesteps), TIMESTEPS_IN_CHUNK)
+        ]
+        return np.concatenate([np.zeros((0, self._shares.shape[1]), np.float32), *parts])
+
+    def _shares_of(self, timesteps: FloatArray) -> FloatArray:
+        cells, firsts = timesteps.ravel(), np.arange(len(timesteps)) * timesteps.shape[1]
+        nodes = np.repeat(self._roots, len(timesteps), axis=1)
+        for trees in self._trees:
+            here = nodes[:trees]
+            places = self._feature.take(here, mode="clip")  # which is faster than without a mode
+            places += firsts
+            right = cells.take(places, mode="clip") > self._threshold.take(here, mode="clip")
+            here *= 2
+            here += right
+            nodes[:trees] = self._children.take(here, mode="clip")
+        shares: FloatArray = self._shares.take(nodes, axis=0).mean(axis=0)
+        return shares
+
+
+def _depths(forest: Forest) -> IntArray:
+    """How many steps the deepest leaf of each tree is away from its root."""
+    depths = np.zeros(len(forest.roots), np.int64)
+    trees, nodes = np.arange(len(forest.roots)), forest.roots
+    while len(nodes):
+        inner = forest.children[nodes, 0] != nodes
+        trees, nodes = np.repeat(trees[inner], 2), forest.children[nodes[inner]].ravel()
+        depths[np.unique(trees)] += 1
+    return depths
 
 
 def _children(tree: object) -> NDArray[np.int32]:

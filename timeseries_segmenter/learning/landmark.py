@@ -16,6 +16,7 @@ IntArray = NDArray[np.int64]
 Kind = Literal["maximum", "minimum", "largest deviation"]
 
 MOST_CHANNELS = 16  # that are looked at
+ROWS_AT_ONCE = 1 << 20  # that are looked at: a long series need not be in memory
 MOST_INSTANTS = 1000  # of a series that are learned from
 ENOUGH = 0.75  # of the distance that the peaks of the probability leave, for a landmark to be worth it
 
@@ -34,11 +35,23 @@ class Landmark:
 
     def is_in(self, values: FloatArray) -> bool:
         """Whether its channel is known in all of the series `(T, C)`."""
-        return bool(np.isfinite(values[:, self.channel]).all())
+        parts = range(0, len(values), ROWS_AT_ONCE)
+        return all(np.isfinite(values[first : first + ROWS_AT_ONCE, self.channel]).all() for first in parts)
 
     def move(self, peaks: IntArray, values: FloatArray) -> IntArray:
-        """Rows of the instants `(N,)` at these peaks in the series `(T, C)`."""
-        column = values[:, self.channel].astype(np.float64)
+        """Rows of the instants `(N,)` at these peaks, which ascend, in the series `(T, C)`."""
+        parts = np.searchsorted(peaks, np.arange(ROWS_AT_ONCE, len(values), ROWS_AT_ONCE))
+        moved = [self._moved(part, values) for part in np.split(peaks, parts) if len(part)]
+        return np.concatenate([np.zeros(0, np.int64), *moved])
+
+    def _moved(self, peaks: IntArray, values: FloatArray) -> IntArray:
+        before = max(self.reach, self.around, self.offset)
+        first = max(0, int(peaks[0]) - before)
+        end = int(peaks[-1]) + max(self.reach, self.around, -self.offset) + 1
+        column = values[first:end, self.channel].astype(np.float64)
+        return first + self._moved_in(peaks - first, column)
+
+    def _moved_in(self, peaks: IntArray, column: NDArray[np.float64]) -> IntArray:
         near = np.clip(peaks[:, None] + np.arange(-self.reach, self.reach + 1), 0, len(column) - 1)
         heights = column[near]
         if self.kind == "minimum":

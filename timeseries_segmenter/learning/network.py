@@ -1,5 +1,6 @@
 """The network: a strided convolution stem, a bidirectional LSTM, and class logits per sample."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,9 @@ from timeseries_segmenter.learning.windows import average_over_windows
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
+Stretch = tuple[
+    FloatArray, FloatArray | None
+]  # inputs `(inputs, rows)`, and rolling features if there are any
 
 ARCHITECTURE = "convolution-lstm"  # in model files: another name for another network
 KERNEL_SIZES = (7, 5)  # samples, then outputs of the first convolution
@@ -68,7 +72,7 @@ class Network(nn.Module):
                 nn.Dropout1d(EMBEDDING_DROPOUT),
             )
             wide += EMBEDDED_FEATURES
-        self.lstm = nn.LSTM(wide, dimensions.hidden_size, batch_first=True, bidirectional=True)
+        self.lstm = nn.LSTM(wide, dimensions.hidden_size, bidirectional=True)
         self.dropout = nn.Dropout1d(LSTM_DROPOUT)
         self.head = nn.Linear(2 * dimensions.hidden_size, dimensions.classes)
         self.skip = nn.Conv1d(wide, dimensions.classes, 1, bias=False)
@@ -78,44 +82,70 @@ class Network(nn.Module):
 
         `rolling` are the windows' `(N, S / stride, features)`, if the network takes any.
         """
-        features = self.stem(windows.transpose(1, 2))
+        embedded = None
         if self.embedding is not None and rolling is not None:
-            features = torch.cat([features, self.embedding(rolling.transpose(1, 2))], dim=1)
-        states, _ = self.lstm(features.transpose(1, 2))
-        states = self.dropout(states.transpose(1, 2)).transpose(1, 2)
-        logits: Tensor = self.head(states).transpose(1, 2) + self.skip(features)
+            embedded = self.embedding(rolling.transpose(1, 2)).permute(2, 0, 1)
+        return self._logits(windows.transpose(1, 2), embedded).transpose(1, 2)
+
+    def _logits(self, windows: Tensor, embedded: Tensor | None) -> Tensor:
+        """`(N, inputs, S)` windows and `(S / stride, N, EMBEDDED_FEATURES)` to `(N, classes, S)`."""
+        features = self.stem(windows).permute(2, 0, 1)  # timesteps first: what the LSTM is fastest with
+        if embedded is not None:
+            features = torch.cat([features, embedded], dim=2)
+        states, _ = self.lstm(features)
+        states = self.dropout(states.permute(1, 2, 0)).permute(2, 0, 1)
+        logits: Tensor = self.head(states) + functional.linear(features, self.skip.weight[:, :, 0])
+        logits = logits.permute(1, 2, 0)
         if self.dimensions.stride > 1:
-            logits = functional.interpolate(logits, windows.shape[1], mode="linear")
-        return logits.transpose(1, 2)
+            logits = functional.interpolate(logits, windows.shape[2], mode="linear")
+        return logits
 
     def probabilities(self, inputs: FloatArray, window: int, rolling: FloatArray | None = None) -> FloatArray:
         """Class probabilities `(T, classes)` of a whole series `(T, inputs)`, by windows of `window` rows.
 
         `rolling` are its `(ceil(T / stride), features)`.
         """
+        stride = self.dimensions.stride
+
+        def stretch(first: int, end: int) -> Stretch:
+            timesteps = slice(first // stride, -(-end // stride))
+            return inputs[first:end].T, None if rolling is None else rolling[timesteps].T
+
+        stretches = self.probabilities_by_stretch(len(inputs), window, stretch)
+        return np.concatenate([each.T for each in stretches])
+
+    def probabilities_by_stretch(
+        self, length: int, window: int, stretch: Callable[[int, int], Stretch]
+    ) -> Iterator[FloatArray]:
+        """Class probabilities `(classes, rows)` of one stretch of a series of `length` rows after the other.
+
+        `stretch` gives what the network sees of the rows from a first one, at the start of a timestep, to an
+        end. Stretches overlap, and are some WINDOWS_IN_BATCH windows long.
+        """
         device = next(self.parameters()).device
         stride = self.dimensions.stride
-        filled = -(-max(len(inputs), window) // stride) * stride
-        inputs_filled = np.pad(inputs, ((0, filled - len(inputs)), (0, 0)))
-        if rolling is not None:
-            rolling = np.pad(rolling, ((0, filled // stride - len(rolling)), (0, 0)))
-        timesteps = np.arange(window // stride)
+        filled = -(-max(length, window) // stride) * stride
 
-        def predict(windows: FloatArray, starts: IntArray) -> FloatArray:
-            around = (
-                None
-                if rolling is None
-                else torch.from_numpy(rolling[starts[:, None] // stride + timesteps]).to(device)
-            )
-            logits = self(torch.from_numpy(windows).to(device), around)
-            # classes first: faster by a tenth of the whole
-            probabilities: FloatArray = logits.transpose(1, 2).softmax(dim=1).transpose(1, 2).cpu().numpy()
+        def predict(starts: IntArray) -> FloatArray:
+            first, end = int(starts[0]), int(starts[-1]) + window
+            inputs, rolling = stretch(first, min(end, length))
+            places = torch.from_numpy(starts - first).to(device)
+            with torch.inference_mode():
+                rows = _filled(inputs, end - first, device)
+                windows = rows.unfold(1, window, 1)[:, places].transpose(0, 1)
+                embedded = None
+                if self.embedding is not None and rolling is not None:
+                    timesteps = self.embedding(_filled(rolling, (end - first) // stride, device)[None])[0]
+                    around = torch.arange(window // stride, device=device)[:, None] + places // stride
+                    embedded = timesteps.T.contiguous()[around]
+                probabilities: FloatArray = self._logits(windows, embedded).softmax(dim=1).cpu().numpy()
             return probabilities
 
         self.eval()
-        with torch.inference_mode():
-            averages = average_over_windows(inputs_filled, window, self.dimensions.classes, predict, stride)
-        return averages[: len(inputs)]
+        done = 0
+        for average in average_over_windows(filled, window, self.dimensions.classes, predict, stride):
+            yield average[:, : length - done]
+            done += average.shape[1]
 
 
 class MixedNorm(nn.Module):
@@ -135,6 +165,12 @@ class MixedNorm(nn.Module):
         """`(N, features, T)` to the same shape."""
         own, shared = features[:, : self.own], features[:, self.own :]
         return torch.cat([self.window(own), self.batch(shared)], dim=1)
+
+
+def _filled(columns: FloatArray, length: int, device: torch.device) -> Tensor:
+    """`(C, T)` with zeros behind it, as a tensor `(C, length)`."""
+    filled = np.pad(columns, ((0, 0), (0, length - columns.shape[1])))
+    return torch.from_numpy(filled).to(device)
 
 
 def best_device() -> torch.device:

@@ -61,16 +61,18 @@ class Pool:
         of_network, of_forest = np.maximum(weights.detach().numpy(), 0).tolist()
         return cls(of_network, of_forest) if of_network + of_forest > 0 else cls()
 
-    def apply(self, opinions: Opinions) -> FloatArray:
-        """Class probabilities, `(T, classes)`; the network's as they are if there is no forest."""
+    def apply(self, opinions: Opinions, axis: int = 1) -> FloatArray:
+        """Class probabilities, `(T, classes)`, or `(classes, T)` as the opinions are if the classes are the
+        `axis` 0; the network's as they are if there is no forest.
+        """
         network, forest = opinions
         if forest is None:
             return network
         of_network, of_forest = _logs(network, forest)
         logits = np.float32(self.network) * of_network + np.float32(self.forest) * of_forest
-        logits -= logits.max(axis=1, keepdims=True)
+        logits -= logits.max(axis=axis, keepdims=True)
         probabilities: FloatArray = np.exp(logits, out=logits)
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        probabilities /= probabilities.sum(axis=axis, keepdims=True)
         return probabilities
 
 

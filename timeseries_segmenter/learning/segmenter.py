@@ -1,18 +1,20 @@
 """The fitted model of one pair: standardisation, network, decoding and label sets."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from timeseries_segmenter.learning.calibration import Calibration
-from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.confidence import Confidence
+from timeseries_segmenter.learning.decoding import Decoder, Decoding
 from timeseries_segmenter.learning.forest import Forest
 from timeseries_segmenter.learning.landmark import Landmark
 from timeseries_segmenter.learning.network import Dimensions, Network, best_device
+from timeseries_segmenter.learning.opinions import opinions_by_stretch
 from timeseries_segmenter.learning.pool import Opinions, Pool
 from timeseries_segmenter.learning.resampling import SAME_ROWS, Resampling, Sampling, Times
 from timeseries_segmenter.learning.rolling import RollingFeatures
@@ -21,7 +23,6 @@ from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
 FloatArray = NDArray[np.float32]
 
-LEAST_SURE_SHARE = 0.1  # of the rows: most rows of most series are easy, and set few series apart
 NO_DEVICE = torch.device("meta")  # tensors there have a shape alone
 
 
@@ -85,17 +86,24 @@ class Segmenter:
         If the `times` of its rows, `(T,)`, are known, it is brought to the rate that was learned.
         """
         resampling = self.sampling.resampling(times)
-        return resampling.file_probabilities(self._probabilities(resampling.values(values)))
+        values = resampling.values(values)
+        opinions = opinions_by_stretch(self, values)
+        pooled = np.concatenate([self.pool.apply(each, axis=0).T for each in opinions])
+        return resampling.file_probabilities(pooled)
 
     def segments(self, values: FloatArray, times: Times | None = None) -> list[Segment]:
         """Segments of a series `(T, C)`, by first row; `times` as in `probabilities`."""
         return self.predict(values, times).segments
 
     def predict(self, values: FloatArray, times: Times | None = None) -> Segmentation:
-        """Segments of a series `(T, C)`, and how sure they are; `times` as in `probabilities`."""
+        """Segments of a series `(T, C)`, and how sure they are; `times` as in `probabilities`.
+
+        Memory does not grow with the length of a series that is at the common rate.
+        """
         resampling = self.sampling.resampling(times)
         values = resampling.values(values)
-        return self.segmentation(self._probabilities(values), values, resampling)
+        opinions = opinions_by_stretch(self, values)
+        return self._segmentation((self.pool.apply(each, axis=0) for each in opinions), values, resampling)
 
     def segmentation(
         self, probabilities: FloatArray, values: FloatArray, resampling: Resampling = SAME_ROWS
@@ -103,26 +111,26 @@ class Segmenter:
         """The same of a series whose `probabilities` are there already, both at the rate that was learned,
         to which `resampling` brought it.
         """
-        calibrated = self.calibration.apply(probabilities)
-        # decoding is tuned to the probabilities as they come from the network
-        segments = self.decoding.segments(probabilities, self.label_sets, calibrated, values)
-        instants = {self.label_sets[number - 1] for number in self.decoding.instant_classes}
-        return Segmentation(resampling.file_segments(segments, instants), confidence(calibrated))
+        return self._segmentation([np.ascontiguousarray(probabilities.T)], values, resampling)
 
-    def _probabilities(self, values: FloatArray) -> FloatArray:
-        return self.pool.apply(self.opinions(values))
+    def _segmentation(
+        self, stretches: Iterable[FloatArray], values: FloatArray, resampling: Resampling
+    ) -> Segmentation:
+        decoder, confidence = Decoder(self.decoding), Confidence()
+        for probabilities in stretches:
+            calibrated = self.calibration.apply(probabilities, axis=0)
+            # decoding is tuned to the probabilities as they come from the network
+            decoder.add(probabilities, calibrated)
+            confidence.add(calibrated)
+        segments = decoder.segments(self.label_sets, values)
+        instants = {self.label_sets[number - 1] for number in self.decoding.instant_classes}
+        return Segmentation(resampling.file_segments(segments, instants), confidence.value())
 
     def opinions(self, values: FloatArray) -> Opinions:
         """What the network and the forest say of a series at the rate that was learned, row by row."""
-        inputs = self.standardisation.apply(values)
-        rolling = self.rolling.apply(inputs) if self.rolling else None
-        network = self.network.probabilities(inputs, self.window, rolling)
-        if self.forest is None or rolling is None:
-            return network, None
-        asked = torch.from_numpy(self.forest.probabilities(rolling))
-        rows_of_one = self.network.dimensions.stride * self.forest.every
-        rows = functional.interpolate(asked.T[None], scale_factor=rows_of_one, mode="linear")[0].T
-        return network, rows[: len(values)].numpy()
+        network, forest = zip(*opinions_by_stretch(self, values), strict=True)
+        of_network = np.concatenate([each.T for each in network])
+        return of_network, None if forest[0] is None else np.concatenate([each.T for each in forest])
 
     def state(self) -> dict[str, Any]:
         """All of it as plain numbers, strings, lists, dicts and tensors, for `from_state`."""
@@ -223,18 +231,3 @@ def _forest_from_state(state: dict[str, Any] | None) -> Forest | None:
         return None
     arrays = {name: value.numpy().copy() for name, value in state.items() if isinstance(value, torch.Tensor)}
     return Forest(**arrays, every=int(state["every"]))
-
-
-def confidence(calibrated: FloatArray) -> float:
-    """Mean probability of the most probable class, by `(T, classes)` calibrated probabilities, over the
-    tenth of the rows with the lowest.
-
-    What a model is least sure of teaches it most (least confidence, Lewis and Gale 1994, arXiv
-    cmp-lg/9407020). A series that is surely all background has a high confidence, one without
-    rows has 0.
-    """
-    highest = calibrated.max(axis=1, initial=0)
-    rows = int(np.ceil(len(highest) * LEAST_SURE_SHARE))
-    if not rows:
-        return 0.0
-    return float(np.partition(highest, rows - 1)[:rows].mean())

@@ -1,6 +1,6 @@
 """Windows of series: random ones to train on, and overlapping ones to average what a network says."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -31,31 +31,29 @@ def window_starts(length: int, size: int, step: int = 1) -> NDArray[np.int64]:
 
 
 def average_over_windows(
-    values: FloatArray,
-    size: int,
-    classes: int,
-    predict: Callable[[FloatArray, IntArray], FloatArray],
-    step: int = 1,
-) -> FloatArray:
+    length: int, size: int, classes: int, predict: Callable[[IntArray], FloatArray], step: int = 1
+) -> Iterator[FloatArray]:
     """Mean of what `predict` gives for each row over all windows that hold the row.
 
-    `values` is `(T, C)`, at least a window long; `predict` takes `(N, size, C)` windows and their first
-    rows, multiples of `step`, to `(N, size, classes)`; the result is `(T, classes)`.
-    Memory does not grow with the number of windows.
+    `predict` takes the first rows `(N,)` of windows of `size` rows, multiples of `step`, to
+    `(N, classes, size)`; what comes of it are `(classes, rows)` of one stretch after the other, from row 0 to
+    `length`, at least a window. Memory does not grow with the length.
     """
-    length = len(values)
     starts = window_starts(length, size, step)
-    rows = np.arange(size)
-    totals = np.zeros((length, classes), np.float32)
-    counts = np.zeros((length, 1), np.float32)
+    rest: FloatArray = np.zeros((classes, 0), np.float32)
+    times: FloatArray = np.zeros(0, np.float32)
     for first in range(0, len(starts), WINDOWS_IN_BATCH):
         batch = starts[first : first + WINDOWS_IN_BATCH]
-        outputs = predict(values[batch[:, None] + rows], batch)
-        for start, output in zip(batch, outputs, strict=True):
-            totals[start : start + size] += output
+        rows = int(batch[-1] - batch[0]) + size
+        totals = np.pad(rest, ((0, 0), (0, rows - len(times))))
+        counts = np.pad(times, (0, rows - len(times)))
+        for start, output in zip(batch - batch[0], predict(batch), strict=True):
+            totals[:, start : start + size] += output
             counts[start : start + size] += 1
-    totals /= counts
-    return totals
+        following = starts[first + WINDOWS_IN_BATCH : first + WINDOWS_IN_BATCH + 1]
+        done = int(following[0] - batch[0]) if len(following) else rows
+        yield totals[:, :done] / counts[:done]
+        rest, times = totals[:, done:], counts[done:]
 
 
 class TrainingWindows:

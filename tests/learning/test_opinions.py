@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tests.support.synthetic import synthetic
+from timeseries_segmenter.learning import opinions
+from timeseries_segmenter.learning.forest import Forest
+from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.training import Fitted
+from timeseries_segmenter.learning.windows import window_starts
+
+FloatArray = NDArray[np.float32]
+
+
+def network_as_it_is_defined(segmenter: Segmenter, inputs: FloatArray, rolling: FloatArray) -> FloatArray:
+    """Every window by itself, through the whole network, and the mean of what they say."""
+    window, stride = segmenter.window, segmenter.network.dimensions.stride
+    filled = -(-max(len(inputs), window) // stride) * stride
+    inputs = np.pad(inputs, ((0, filled - len(inputs)), (0, 0)))
+    rolling = np.pad(rolling, ((0, filled // stride - len(rolling)), (0, 0)))
+    totals, counts = np.zeros((filled, len(segmenter.class_names))), np.zeros((filled, 1))
+    for start in window_starts(filled, window, stride).tolist():
+        rows = slice(start, start + window)
+        timesteps = slice(start // stride, (start + window) // stride)
+        with torch.inference_mode():
+            logits = segmenter.network(
+                torch.from_numpy(inputs[None, rows]), torch.from_numpy(rolling[None, timesteps])
+            )
+        totals[rows] += logits[0].softmax(dim=1).numpy()
+        counts[rows] += 1
+    return (totals / counts).astype(np.float32)
+
+
+def forest_as_it_is_defined(forest: Forest, rolling: FloatArray, stride: int, rows: int) -> FloatArray:
+    """Every tree by itself, from its root to a leaf, for one timestep after the other."""
+    shares = []
+    for middle in range(forest.every // 2, len(rolling) + forest.every // 2, forest.every):
+        features, leaves = rolling[min(middle, len(rolling) - 1)], []
+        for node in forest.roots.tolist():
+            while forest.children[node, 0] != node:
+                node = forest.children[node, int(features[forest.feature[node]] > forest.threshold[node])]
+            leaves.append(forest.shares[node])
+        shares.append(np.mean(leaves, axis=0))
+    middles = (np.arange(len(shares)) + 0.5) * stride * forest.every - 0.5
+    columns = [np.interp(np.arange(rows), middles, column) for column in np.array(shares).T]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("every", [1, 3, 40])
+@pytest.mark.parametrize("rows", [1, 30, 299, 4001])
+def test_opinions_are_those_of_whole_series(
+    fitted: Fitted, rows: int, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("timeseries_segmenter.learning.windows.WINDOWS_IN_BATCH", 4)
+    segmenter = fitted.segmenter
+    assert segmenter.forest is not None
+    segmenter = replace(segmenter, forest=replace(segmenter.forest, every=every))
+    assert segmenter.rolling is not None
+    assert segmenter.forest is not None
+    values = np.concatenate([synthetic(seed).values for seed in range(14)])[:rows]
+    inputs = segmenter.standardisation.apply(values)
+    rolling = segmenter.rolling.apply(inputs)
+    network, forest = segmenter.opinions(values)
+    expected = network_as_it_is_defined(segmenter, inputs, rolling)[:rows]
+    np.testing.assert_allclose(network, expected, atol=1e-5)
+    assert forest is not None
+    stride = segmenter.network.dimensions.stride
+    np.testing.assert_allclose(
+        forest, forest_as_it_is_defined(segmenter.forest, rolling, stride, rows), atol=1e-5
+    )
+
+
+def test_no_stretch_is_longer_than_its_windows(fitted: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("timeseries_segmenter.learning.windows.WINDOWS_IN_BATCH", 4)
+    values = np.tile(synthetic(1).values, (20, 1))
+    stretches = list(opinions.opinions_by_stretch(fitted.segmenter, values))
+    assert sum(network.shape[1] for network, _ in stretches) == len(values)
+    assert len(stretches) > 3
+    assert all(network.shape[1] <= 4 * fitted.segmenter.window for network, _ in stretches)
+    assert all(network.shape[1] for network, _ in stretches)
