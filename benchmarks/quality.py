@@ -100,14 +100,19 @@ def _bar(items: Sequence[Item], name: str) -> Iterable[Item]:
 
 
 class _Watch(Observer):
-    """Notes the CPU time at which the model is fitted, before its cross-validation."""
+    """Notes the CPU time at which the model is fitted, before its cross-validation if there is one."""
 
     def __init__(self) -> None:
-        self.began = self.fitted = time.process_time()
+        self.began = time.process_time()
+        self._checking: float | None = None
+
+    @property
+    def fitted(self) -> float:
+        return self._checking or time.process_time()
 
     def on_step(self, step: Step) -> None:
         if step is Step.CHECKING:
-            self.fitted = time.process_time()
+            self._checking = time.process_time()
 
 
 def _run(data: DataSet, examples: Sequence[Example], seed: int, added: bool = False) -> Run:
@@ -115,14 +120,15 @@ def _run(data: DataSet, examples: Sequence[Example], seed: int, added: bool = Fa
     start = fit(examples[:-1], data.label_sets, channels, recipe).segmenter if added else None
     watch = _Watch()
     validated = data.validate(examples, recipe, start, watch)
+    fitted_at, ended = watch.fitted, time.process_time()
     metrics, fitted = data.metrics(validated.segmenter), validated.fitted
     return data.summary(metrics) | {
         "min F1": metrics["min_f1"],
         "F1@50": metrics["segment_f1"]["50"],
         "point F1": metrics["point_f1"],
         "predicted/true": metrics["segments"]["ratio"],
-        "CPU s": watch.fitted - watch.began,
-        "CPU s, cross-validation": time.process_time() - watch.fitted,
+        "CPU s": fitted_at - watch.began,
+        "CPU s, cross-validation": ended - fitted_at,
         "epochs": fitted.epochs,
         "steps": fitted.history[-1].steps,
     }
