@@ -25,6 +25,7 @@ ANNOTATED = 3
 LABEL_STUDIO_PORT = 8080
 SERVICE_PORT = 9090
 TRAINING_SECONDS = 900
+PREDICTION_SECONDS = 120
 
 console = Console(highlight=False)
 
@@ -74,7 +75,8 @@ def run(example: BundledExample, folder: Path, once: bool, started: ExitStack) -
     say(f"Model {job['version']} learned, {learned:.1f} s after the last annotation.")
 
     others = dict(zip(tasks[ANNOTATED:], series[ANNOTATED:], strict=True))
-    project.retrieve_predictions(list(others))
+    service.wait_predicted(project.id, job["version"], PREDICTION_SECONDS)
+    say(f"The {len(others)} others have predictions in Label Studio, which nobody asked for.")
     predicted = {task_id: prediction(service, project, task_id, job["version"]) for task_id in others}
     console.print(results(example, others, predicted))
     say(legend(example))
@@ -91,7 +93,8 @@ def run(example: BundledExample, folder: Path, once: bool, started: ExitStack) -
         say(f"{name:<14} {value}")
     say(f"The whole loop took {time.monotonic() - began:.0f} s.")
     if not once:
-        say("Annotate more series there and the model learns again. Press Ctrl-C to stop.")
+        say("Annotate more series there: the model learns again, and the regions of the rest follow.")
+        say("Press Ctrl-C to stop.")
         wait_for_end(studio, service)
 
 

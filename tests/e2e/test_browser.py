@@ -283,7 +283,7 @@ def task_of(address: str | None) -> int:
 def test_the_tutorial_can_be_followed_from_an_empty_label_studio_to_predictions(
     studio: LabelStudio, own_service: Callable[..., Service], page: Page, shoot: Shoot
 ) -> None:
-    service = own_service(PREDICT_AFTER_TRAINING="500")
+    service = own_service(PREDICT_AFTER_TRAINING="500")  # regions come without a click
     folder = EXAMPLES / "activity"
     page.goto(f"{studio.url}/projects")
     # Label Studio makes the project at once, and only then takes its files

@@ -109,6 +109,21 @@ class Service:
             time.sleep(0.2)
         raise DemoError(f"the training did not end within {seconds:.0f} s{self.child.log_end()}")
 
+    def wait_predicted(self, project_id: int, version: str, seconds: float) -> dict[str, Any]:
+        """Waits until tasks are predicted by a version, without anybody asking for it; returns the job.
+
+        Raises `DemoError` if that fails or takes longer than `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            job = self.training(project_id)["prediction"] or {}
+            if job.get("version") == version and job["state"] == "finished":
+                return dict(job)
+            if job.get("state") == "failed":
+                raise DemoError(f"the predictions failed: {job['error']}; see {self.child.log}")
+            time.sleep(0.2)
+        raise DemoError(f"nothing was predicted by {version} within {seconds:.0f} s{self.child.log_end()}")
+
     def _get(self, path: str) -> dict[str, Any]:
         try:
             answer = requests.get(self.url + path, auth=self._login, timeout=10)
