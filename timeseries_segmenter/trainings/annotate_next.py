@@ -7,7 +7,8 @@ from itertools import islice
 from typing import Any
 
 from timeseries_segmenter.errors import SegmenterError
-from timeseries_segmenter.project.prediction import Complaints, PairSegmenter, predict_task
+from timeseries_segmenter.project.prediction import Complaints, PairSegmenter, TaskPrediction, predict_task
+from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.report.content import Unlabelled
 from timeseries_segmenter.sources.patience import Patience
 from timeseries_segmenter.sources.task_series import TaskSeries
@@ -19,15 +20,18 @@ MOST_NAMED = 10
 SECONDS = 3.0  # until the new model is saved
 
 
-def lowest_scores(
+LookedAt = Mapping[TaskId, TaskPrediction]
+
+
+def look_at(
     tasks: Iterable[Mapping[str, Any]], segmenters: Sequence[PairSegmenter], series: TaskSeries
-) -> list[Unlabelled]:
-    """Of the first tasks that can be looked at in a moment, those with the lowest scores, lowest first.
+) -> LookedAt:
+    """What is predicted of the first tasks, as many as can be read in a moment.
 
     Never raises for what keeps Label Studio or a file from being read: a training run does without.
     """
     began = time.monotonic()
-    found: list[Unlabelled] = []
+    found: dict[TaskId, TaskPrediction] = {}
     complaints = Complaints(level=logging.DEBUG)  # the log says it to a person who wants predictions
     unreadable = 0
     try:
@@ -36,7 +40,7 @@ def lowest_scores(
         for task, of_task in looked_at:
             predicted = predict_task(task, segmenters, of_task, complaints)
             if predicted.rows:
-                found.append(Unlabelled(task=task["id"], score=predicted.score))
+                found[task["id"]] = predicted
             else:
                 unreadable += 1
             if time.monotonic() - began > SECONDS:
@@ -50,4 +54,10 @@ def lowest_scores(
             unreadable,
             unreadable + len(found),
         )
+    return found
+
+
+def lowest_scores(looked_at: LookedAt) -> list[Unlabelled]:
+    """Those with the lowest scores, lowest first."""
+    found = [Unlabelled(task=task, score=each.score) for task, each in looked_at.items()]
     return sorted(found, key=lambda each: each.score)[:MOST_NAMED]

@@ -24,6 +24,7 @@ from timeseries_segmenter.sources.stored_predictions import (
 )
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.trainings.annotate_next import LookedAt
 from timeseries_segmenter.trainings.job import Predicted
 
 logger = logging.getLogger(__name__)
@@ -52,12 +53,14 @@ class PredictionRun:
         project: int,
         before: Predicted | None = None,
         on_progress: Callable[[Predicted], None] = lambda _: None,
+        looked_at: tuple[str, LookedAt] = ("", {}),
     ) -> Predicted:
         """Have the next PREDICT_AFTER_TRAINING tasks without annotations predicted by the served version.
 
         They are the first by their ids, as the labeling stream gives them. `before` is how far an earlier try
-        of the job came. The run ends early if PREDICT_SECONDS are over, or another version is served. Raises
-        LabelStudioError, LabelConfigError, ModelFileError, TrainingError, OSError.
+        of the job came, `looked_at` what a version has predicted already. The run ends early if
+        PREDICT_SECONDS are over, or another version is served. Raises LabelStudioError, LabelConfigError,
+        ModelFileError, TrainingError, OSError.
         """
         began = time.monotonic()
         model = self._store.load(project)
@@ -71,35 +74,41 @@ class PredictionRun:
         spent = before.seconds if before and before.version == model.version else 0.0
         until = began + self._settings.predict_seconds - spent
         reached = Predicted(version=model.version)
+        known = looked_at[1] if looked_at[0] == model.version else {}
         budget, seen, last = self._settings.predict_after_training, 0, 0
         while seen < budget and time.monotonic() < until:
             tasks, left = self._label_studio.unlabelled_after(project, last, min(MOST_AT_ONCE, budget - seen))
             if not tasks or self._store.version(project) != model.version:
                 break
-            looked_at, found = self._predict(tasks, segmenters, model.version, until)
-            if not looked_at:
+            done, found = self._predict(tasks, segmenters, model.version, until, known)
+            if not done:
                 break
-            stored.store(looked_at, {task: each for task, each in found.items() if each.rows})
-            reached = _further(reached, looked_at, found)
+            stored.store(done, {task: each for task, each in found.items() if each.rows})
+            reached = _further(reached, done, found)
             reached.most = min(budget, seen + left)
             reached.seconds = spent + time.monotonic() - began
-            seen, last = seen + len(looked_at), looked_at[-1].id
+            seen, last = seen + len(done), done[-1].id
             on_progress(reached)
         _log(project, reached, self._settings.predict_seconds if time.monotonic() >= until else None)
         return reached
 
     def _predict(
-        self, tasks: Sequence[UnlabelledTask], segmenters: Sequence[PairSegmenter], version: str, until: float
+        self,
+        tasks: Sequence[UnlabelledTask],
+        segmenters: Sequence[PairSegmenter],
+        version: str,
+        until: float,
+        known: LookedAt,
     ) -> tuple[list[UnlabelledTask], dict[int, TaskPrediction]]:
         """The first of the tasks, as many as can be predicted in a moment, and what is predicted of those
         that have no prediction by the version.
         """
         now = time.monotonic()
         lacking = [task for task in tasks if task.lacks(version)]
-        found: dict[int, TaskPrediction] = {}
+        found = {task.id: known[task.id] for task in lacking if task.id in known}
         complaints = Complaints(level=logging.DEBUG)  # the last line of each run counts them
         pairs = [each.pair for each in segmenters]
-        readable = [{"id": task.id, "data": task.data} for task in lacking]
+        readable = [{"id": task.id, "data": task.data} for task in lacking if task.id not in found]
         for task, series in self._series.of_tasks(readable, pairs, Patience(until - now)):
             predicted = predict_task(task, segmenters, series, complaints)
             if not predicted.rows and time.monotonic() >= until:

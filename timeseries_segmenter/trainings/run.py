@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,14 +33,13 @@ from timeseries_segmenter.project.stretches import Room, Taken, take_tasks
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.project.training import ModelTraining, train_model
 from timeseries_segmenter.report.builder import reported
-from timeseries_segmenter.report.content import Unlabelled
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.downloads import Downloader
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.retries import LONG, ONE_TRY
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.annotate_next import SECONDS, lowest_scores
+from timeseries_segmenter.trainings.annotate_next import SECONDS, LookedAt, look_at, lowest_scores
 from timeseries_segmenter.trainings.log import log_model, log_news, log_step
 
 logger = logging.getLogger(__name__)
@@ -55,6 +54,7 @@ class Outcome:
     `is_new`: the run made it, else it is the one from before. `away`: why some tasks may be read later;
     empty if none is left out for such a reason. `further_away`: the version before didn't lack all
     of them. `searchable` are the annotated tasks of the largest pair for which a search is due; 0 for none.
+    `looked_at` are tasks without annotations that the version predicted already.
     """
 
     version: str
@@ -63,6 +63,7 @@ class Outcome:
     away: str = ""
     further_away: bool = False
     searchable: int = 0
+    looked_at: LookedAt = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +177,14 @@ class TrainingRun:
             return Outcome(fetched.before.version, fetched.skipped, is_new=False, away=fetched.away)
         start = fetched.before if self._settings.warm_start and not from_scratch else None
         training = self._train(fetched, start, fetched.newest_searches(searches or {}), observer)
-        version = self._save(fetched, training, observer)
+        version, looked_at = self._save(fetched, training, observer)
         return Outcome(
             version,
             fetched.skipped,
             away=fetched.away,
             further_away=fetched.further_away,
             searchable=self._searchable(fetched, training),
+            looked_at=looked_at,
         )
 
     def search(
@@ -216,7 +218,8 @@ class TrainingRun:
         training = self._train(fetched, None, known | found, observer)
         if self._store.version(project) != before.version:
             raise TrainingError(f"{before.version} is not served any longer: its better recipe is given up")
-        return SearchOutcome(found, self._save(fetched, training, observer))
+        version, _ = self._save(fetched, training, observer)
+        return SearchOutcome(found, version)
 
     def _searchable(self, fetched: _Fetched, training: ModelTraining) -> int:
         """Annotated tasks of the largest pair for which a search is due; 0 for none."""
@@ -302,7 +305,7 @@ class TrainingRun:
         log_step(project, "check", f"{folds} folds", training.check_seconds)
         return training
 
-    def _save(self, fetched: "_Fetched", training: ModelTraining, observer: Observer) -> str:
+    def _save(self, fetched: "_Fetched", training: ModelTraining, observer: Observer) -> tuple[str, LookedAt]:
         """Report what was learned, and make it the project's newest version."""
         trained, project = time.monotonic(), fetched.project
         card = Card(
@@ -321,7 +324,8 @@ class TrainingRun:
                 "checking": round(training.check_seconds, 2),
             },
         )
-        unlabelled = self._unlabelled(project, fetched.config, training)
+        looked_at = self._look_at(project, fetched.config, training)
+        unlabelled = lowest_scores(looked_at)
         model = reported(training, card, fetched.before.card if fetched.before else None, unlabelled)
         reported_at = time.monotonic()
         log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", reported_at - trained)
@@ -329,7 +333,7 @@ class TrainingRun:
         version = self._store.save(project, model)
         log_step(project, "save", version, time.monotonic() - reported_at, version=version)
         log_model(project, version, training, model.card, time.monotonic() - fetched.began)
-        return version
+        return version, looked_at
 
     def _before(self, project: int) -> Model | None:
         """The project's model with its folds, for a warm start."""
@@ -340,15 +344,15 @@ class TrainingRun:
             logger.warning("project %d: training starts from scratch: %s", project, error)
             return None
 
-    def _unlabelled(self, project: int, config: LabelConfig, training: ModelTraining) -> list[Unlabelled]:
-        """The tasks to annotate next, by the new model."""
+    def _look_at(self, project: int, config: LabelConfig, training: ModelTraining) -> LookedAt:
+        """What the new model predicts of the first tasks without annotations."""
         model = Model(Card(), training.segmenters)
         settings = self._settings.model_copy(
             update={"download_timeout": min(self._settings.download_timeout, SECONDS)}
         )
         label_studio = LabelStudioClient(settings, ONE_TRY, settings.download_timeout)
         series = TaskSeries(Downloader(settings, label_studio, policy=ONE_TRY))
-        return lowest_scores(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
+        return look_at(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
 
     def _take(
         self, project: int, config: LabelConfig, tasks: Sequence[Mapping[str, Any]], room: Room

@@ -27,6 +27,7 @@ from timeseries_segmenter.trainings.queue import JobQueue, worker_name
 from timeseries_segmenter.trainings.stop import TrainingStopped, stopped_by
 
 if TYPE_CHECKING:
+    from timeseries_segmenter.trainings.annotate_next import LookedAt
     from timeseries_segmenter.trainings.run import Outcome, SearchOutcome
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class JobRunner:
     def __init__(self, settings: Settings, queue: JobQueue) -> None:
         self._settings = settings
         self._queue = queue
+        self._looked_at: tuple[str, LookedAt] = ("", {})  # by the version that was trained last
 
     def run(self, project: int) -> bool:
         """Run the project's queued job, if there is one that is due and nobody trains the project.
@@ -122,7 +124,8 @@ class JobRunner:
 
         observer = JobObserver(project, lambda: self._changing(project, job, PROGRESS_PATIENCE))
         if job.kind is Kind.PREDICTION:
-            return PredictionRun(self._settings).run(project, job.predicted, observer.on_predicted)
+            looked_at, self._looked_at = self._looked_at, ("", {})
+            return PredictionRun(self._settings).run(project, job.predicted, observer.on_predicted, looked_at)
         run = TrainingRun(self._settings)
         last = self._queue.read(project).search
         # a version that a search made says so in its card
@@ -148,6 +151,7 @@ class JobRunner:
                 if outcome.away:
                     later = trainings.follow_up(ended, outcome.away, outcome.further_away)
                 if outcome.is_new:
+                    self._looked_at = outcome.version, outcome.looked_at
                     trainings.plan_search(outcome.searchable, asked=job.from_scratch)
                     self._plan_prediction(trainings)
         if later:
