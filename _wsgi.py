@@ -13,6 +13,7 @@ from timeseries_segmenter.errors import SettingsError
 from timeseries_segmenter.logs import configure_logging, log_missing_password
 from timeseries_segmenter.settings import Settings, read_settings
 from timeseries_segmenter.storage.files import folder_remarks
+from timeseries_segmenter.trainings.places import remark_on_places
 from timeseries_segmenter.web.app import OfRequest, create_app
 from timeseries_segmenter.web.backend import EXTENSION, Backend
 
@@ -46,6 +47,8 @@ def _warn(settings: Settings) -> None:
     """Say what a person should put right before the service is used."""
     if not settings.label_studio_api_key.get_secret_value():
         logger.warning("LABEL_STUDIO_API_KEY is not set: nothing can be trained; see the README")
+    if remark := remark_on_places(settings):
+        logger.warning("%s", remark)
     for remark in folder_remarks(settings.model_dir):
         logger.warning("%s", remark)
 

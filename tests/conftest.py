@@ -24,7 +24,7 @@ from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.segment import LabelSet
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.policy import TrainingPolicy
-from timeseries_segmenter.trainings.worker_process import WorkerProcess
+from timeseries_segmenter.trainings.worker_process import WorkerProcesses
 from timeseries_segmenter.web.backend import Backend
 
 torch.set_num_threads(1)  # as in the service: the networks here are too small for more
@@ -57,15 +57,15 @@ def endings(_no_worker_left: None) -> Iterator[list[TrainingPolicy]]:
     yield queues
     for policy in queues:
         process = policy.workers
-        assert isinstance(process, WorkerProcess)
-        while (supervisor := process._supervisor) and supervisor.is_alive():
+        assert isinstance(process, WorkerProcesses)
+        while supervisors := [each for each in process._supervisors if each.is_alive()]:
             for project in policy.queue.projects():
                 with policy.queue.change(project) as trainings:
                     trainings.jobs = []
             for worker in workers(os.getpid()):
                 with suppress(ProcessLookupError):
                     kill(worker)
-            supervisor.join(0.2)
+            supervisors[0].join(0.2)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """The service without its worker process: what is queued stays queued."""
-    monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
+    monkeypatch.setattr(WorkerProcesses, "wake", lambda *_: None)
     return _wsgi.init_app(settings=settings)
 
 

@@ -52,6 +52,7 @@ BAD = [
     ("PREDICT_AFTER_TRAINING", "-1"),
     ("PREDICT_SECONDS", "0"),
     ("TRAINING_TIMEOUT", "0"),
+    ("TRAINING_PROCESSES", "0"),
     ("REDIS_URL", "localhost:6379"),
     ("DATA_ALLOWED_HOSTS", "http://minio:9000"),
     ("DATA_ALLOWED_HOSTS", "minio,10.0.0.0/8"),

@@ -112,6 +112,12 @@ class Settings(BaseSettings):
         description="Seconds that predicting tasks after a training run may take.",
     )
     training_timeout: int = Field(3600, ge=1, description="Seconds that one training run may take.")
+    training_processes: int = Field(
+        1,
+        ge=1,
+        description="Projects that are trained side by side, each by a process of its own next to the web "
+        "server; no more than there are cores, or than the container may use. Without Redis only.",
+    )
     redis_url: SecretStr = Field(
         SecretStr(""),
         description="Redis (`redis://host:6379/0`) that wakes `make worker` processes; "

@@ -24,7 +24,7 @@ from timeseries_segmenter.trainings.job import State
 from timeseries_segmenter.trainings.known_projects import KnownProjects
 from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.trainings.queue import JobQueue
-from timeseries_segmenter.trainings.worker_process import WorkerProcess
+from timeseries_segmenter.trainings.worker_process import WorkerProcesses
 from timeseries_segmenter.web.backend import Backend
 
 CREATED = "ANNOTATION_CREATED"
@@ -42,7 +42,7 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
 @pytest.fixture
 def policy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingPolicy:
     """One whose events no process answers."""
-    monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
+    monkeypatch.setattr(WorkerProcesses, "wake", lambda *_: None)
     return TrainingPolicy(settings)
 
 
@@ -230,14 +230,14 @@ def test_the_process_that_trains_forgets_made_up_projects_and_trains_the_real_on
     endings: list[TrainingPolicy],
 ) -> None:
     studio.add_task(3, BODY["tasks"][0]["data"], recorded.regions((40, 89, "Run")))
-    wake = WorkerProcess.wake
-    monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
+    wake = WorkerProcesses.wake
+    monkeypatch.setattr(WorkerProcesses, "wake", lambda *_: None)
     policy = TrainingPolicy(settings)
     endings.append(policy)
     for project in range(1000, 1200):
         policy.count(project, CREATED)
     policy.count(3, CREATED)
-    monkeypatch.setattr(WorkerProcess, "wake", wake)
+    monkeypatch.setattr(WorkerProcesses, "wake", wake)
     policy.workers.wake(3)
     queue = policy.queue
     wait_for(lambda: need(queue.read(3).newest).ended_at)

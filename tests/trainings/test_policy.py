@@ -21,7 +21,7 @@ from timeseries_segmenter.trainings.job import Job, State
 from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
-from timeseries_segmenter.trainings.worker_process import WorkerProcess
+from timeseries_segmenter.trainings.worker_process import WorkerProcesses
 
 CREATED = "ANNOTATION_CREATED"
 START = "START_TRAINING"
@@ -37,7 +37,7 @@ ENDLESS = {
 
 @pytest.fixture
 def without_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
+    monkeypatch.setattr(WorkerProcesses, "wake", lambda *_: None)
 
 
 @pytest.fixture
@@ -272,7 +272,7 @@ def test_a_wake_up_that_was_lost_is_noticed(
     endings.append(policy)
     policy.resume()
     with monkeypatch.context() as patch:
-        patch.setattr(WorkerProcess, "wake", lambda *_: None)
+        patch.setattr(WorkerProcesses, "wake", lambda *_: None)
         job = need(policy.count(3, CREATED))
     assert in_state(policy, State.FINISHED).id == job.id
 
@@ -281,7 +281,7 @@ def test_a_job_that_another_process_trains_starts_no_process_here(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     woken: list[int] = []
-    monkeypatch.setattr(WorkerProcess, "wake", lambda _, project: woken.append(project))
+    monkeypatch.setattr(WorkerProcesses, "wake", lambda _, project: woken.append(project))
     policy = every(1, settings)
     policy.count(3, CREATED)
     woken.clear()
@@ -494,7 +494,7 @@ def test_a_worker_on_a_full_disk_waits_and_trains_once_there_is_room(
         policy = TrainingPolicy(settings)
         endings.append(policy)
         with monkeypatch.context() as patch:
-            patch.setattr(WorkerProcess, "wake", lambda *_: None)
+            patch.setattr(WorkerProcesses, "wake", lambda *_: None)
             job = need(policy.count(3, CREATED))
         filling = fill(settings.model_dir)
         policy.resume()

@@ -21,7 +21,7 @@ from timeseries_segmenter.trainings.job import MOST_SEARCHES, SEARCH, START_TRAI
 from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
-from timeseries_segmenter.trainings.worker_process import WorkerProcess
+from timeseries_segmenter.trainings.worker_process import WorkerProcesses
 from timeseries_segmenter.web.backend import Backend
 
 CREATED = "ANNOTATION_CREATED"
@@ -48,7 +48,7 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
 @pytest.fixture
 def policy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingPolicy:
     """What it queues waits for the runner of the test."""
-    monkeypatch.setattr(WorkerProcess, "wake", lambda *_: None)
+    monkeypatch.setattr(WorkerProcesses, "wake", lambda *_: None)
     return TrainingPolicy(settings)
 
 

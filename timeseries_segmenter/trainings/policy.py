@@ -16,7 +16,7 @@ from timeseries_segmenter.trainings.job import START_TRAINING, Job, State
 from timeseries_segmenter.trainings.known_projects import RoomForUnknown
 from timeseries_segmenter.trainings.late_events import LateEvents
 from timeseries_segmenter.trainings.queue import JobQueue
-from timeseries_segmenter.trainings.worker_process import WorkerProcess
+from timeseries_segmenter.trainings.worker_process import WorkerProcesses
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class TrainingPolicy:
     """Counts a project's events, and queues a job when enough have come.
 
     The queue is in `MODEL_DIR`, so nothing is lost when this process ends, or Redis. Without Redis,
-    one process next to this one trains; with it, as many as were started.
+    TRAINING_PROCESSES next to this one train; with it, as many as were started.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -165,7 +165,7 @@ class TrainingPolicy:
 
 def _workers(settings: Settings, queue: JobQueue) -> Workers:
     if not settings.redis_url.get_secret_value():
-        return WorkerProcess(settings, queue)
+        return WorkerProcesses(settings, queue)
     from timeseries_segmenter.trainings.bell import RedisBell  # slow to import, and not always there
 
     return RedisBell.for_web(settings)

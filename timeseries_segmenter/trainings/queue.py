@@ -7,7 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = 30.0  # seconds for a lock that is held for a moment only
 LOOK_PATIENCE = 0.5  # seconds, for a reader that only wants to set a damaged file aside
 LOCK_POLL = 0.01  # seconds
+TRAINER_POLL = 0.2  # seconds
 NUMBER = re.compile("0|[1-9][0-9]{0,17}")  # of a project, in names of files
 STATE = re.compile(rf"project_({NUMBER.pattern})\.json")
 INTERRUPTED = "the training process ended during the run; if it was short of memory, give it more"
@@ -125,19 +126,34 @@ class JobQueue:
             yield
 
     @contextmanager
-    def only_trainer(self, timeout: float = -1) -> Iterator[None]:
-        """Hold the lock of the training process, without Redis. Raises filelock.Timeout."""
+    def trainer(self, places: int = 1, *, wait: bool = True) -> Iterator[None]:
+        """Hold one of the `places` of training processes, without Redis, as soon as one is free.
+
+        Raises filelock.Timeout if none is and the caller does not `wait`.
+        """
         make_folder(self.folder)
-        with file_lock(self.folder / "worker.lock", timeout, poll_interval=0.2):
+        with ExitStack() as held:
+            while not any(self._takes_place(held, place) for place in range(places)):
+                if not wait:
+                    raise Timeout(str(self.folder / "worker.lock"))
+                time.sleep(TRAINER_POLL)
             yield
 
-    def has_trainer(self) -> bool:
-        """Whether a training process is at work, without Redis."""
+    def _takes_place(self, held: ExitStack, place: int) -> bool:
+        name = f"worker-{place}.lock" if place else "worker.lock"
         try:
-            with self.only_trainer(0):
-                return False
+            held.enter_context(file_lock(self.folder / name, 0))
         except Timeout:
-            return True
+            return False
+        return True
+
+    def lacks_trainers(self, places: int = 1) -> bool:
+        """Whether fewer training processes than there are `places` are at work, without Redis."""
+        try:
+            with self.trainer(places, wait=False):
+                return True
+        except Timeout:
+            return False
 
     def remove_unfinished(self) -> None:
         """Remove what processes left that were killed while writing. Raises OSError."""

@@ -1,7 +1,7 @@
-"""The training process: takes queued jobs, one at a time, until the service that started it ends.
+"""A training process: takes queued jobs, one at a time, until the service that started it ends.
 
-`WorkerProcess` starts it with the settings on standard input. Of several workers over one
-MODEL_DIR, one trains; the others wait to take its place.
+`WorkerProcesses` starts it with the settings on standard input. Of several workers over one
+MODEL_DIR, TRAINING_PROCESSES train; the others wait to take their places.
 """
 
 import logging
@@ -16,6 +16,7 @@ from timeseries_segmenter.logs import configure_logging
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.known_projects import KnownProjects
+from timeseries_segmenter.trainings.places import count_places
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
 
@@ -40,7 +41,7 @@ def main() -> None:
     log_once = OnceLogger(logger)
     while True:
         try:
-            with queue.only_trainer():
+            with queue.trainer(count_places(settings)):
                 log_once.forget(queue)
                 known = KnownProjects(settings, queue)
                 _train_until_asked_to_end(JobRunner(settings, queue), queue, known)

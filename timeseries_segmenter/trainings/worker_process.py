@@ -1,4 +1,4 @@
-"""Keeps a training process alive next to the web server while there is work."""
+"""Keeps training processes alive next to the web server while there is work."""
 
 import json
 import logging
@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.trainings.places import count_places
 from timeseries_segmenter.trainings.queue import JobQueue, worker_name
 
 logger = logging.getLogger(__name__)
@@ -23,41 +24,43 @@ STARTED = 20  # seconds; a worker that lives longer has started
 PACKAGE_ROOT = Path(__file__).parents[2]
 
 
-class WorkerProcess:
-    """Starts a worker that lives as long as this process, and replaces one that dies if there is work."""
+class WorkerProcesses:
+    """Starts workers that live as long as this process, and replaces those that die if there is work."""
 
     def __init__(self, settings: Settings, queue: JobQueue) -> None:
         self._settings = settings
         self._queue = queue
+        self._places = count_places(settings)
         self._lock = threading.Lock()
-        self._supervisor: threading.Thread | None = None
+        self._supervisors: list[threading.Thread] = []
         self._problem: str | None = None
 
     def wake(self, project: int) -> None:
         """Have the project's queued job run."""
         with self._lock:
-            if self._supervisor is None or not self._supervisor.is_alive():
+            self._supervisors = [each for each in self._supervisors if each.is_alive()]
+            while len(self._supervisors) < self._places:
                 supervisor = threading.Thread(target=self._supervise, name="training", daemon=True)
                 try:
                     supervisor.start()
                 except RuntimeError as error:  # no thread left; the next look tries again
                     self._problem = f"project {project} waits: no thread can be started ({error})"
                     logger.error("%s", self._problem)
-                else:
-                    self._supervisor = supervisor
+                    return
+                self._supervisors.append(supervisor)
 
     def look_after(self, due: Sequence[int]) -> None:
-        """Start a worker if jobs are due and no process trains."""
-        if due and not self._queue.has_trainer():
+        """Start workers if jobs are due and fewer processes train than may."""
+        if due and self._queue.lacks_trainers(self._places):
             self.wake(due[0])
 
     def check(self) -> None:
-        """Raises QueueError if the worker can't be started."""
+        """Raises QueueError if a worker can't be started."""
         if self._problem:
             raise QueueError(self._problem)
 
     def _supervise(self) -> None:
-        """Run workers until one dies without work left; the next job starts another."""
+        """Run a worker after the other until one dies without work left; the next job starts another."""
         failures = 0
         while True:
             try:
@@ -69,7 +72,8 @@ class WorkerProcess:
             self._problem = problem if failures > 1 else None  # once: somebody may have killed it
             with self._lock:
                 if not self._queue.queued():
-                    self._supervisor = self._problem = None
+                    self._supervisors.remove(threading.current_thread())
+                    self._problem = None
                     return
             time.sleep(min(LONGEST_PAUSE, 2**failures))
 

@@ -19,6 +19,7 @@ GROUPS = {
         "predict_after_training",
         "predict_seconds",
         "training_timeout",
+        "training_processes",
         "redis_url",
         "random_seed",
     ),
