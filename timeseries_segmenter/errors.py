@@ -45,7 +45,12 @@ class OutOfTimeError(PassingDownloadError):
 
 
 class LabelStudioError(SegmenterError):
-    """Label Studio refused, or did not answer, a request that a training run needs."""
+    """Label Studio refused, or did not answer, a request that a training run needs.
+
+    `status` is that of its answer, if it refused.
+    """
+
+    status: int | None = None
 
 
 class QueueError(SegmenterError):

@@ -7,15 +7,22 @@ import operator
 import time
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support.http_server import HttpServer, Reply, Request
 
 TOKEN = "5f0c2b9e7d3a41c8b6e0f4d29a1c7e38b5d60f42"
-
-COLUMNS: dict[str, Callable[[dict[str, Any]], int]] = {
-    "total_annotations": lambda task: _submitted(task),
-    "id": lambda task: int(task["id"]),
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "greater": operator.gt,
+    "equal": operator.eq,
+    "greater_or_equal": operator.ge,
+    "less_or_equal": operator.le,
+}
+COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "total_annotations": lambda task: submitted(task),
+    "updated_at": lambda task: task["updated_at"],
+    "id": lambda task: task["id"],
 }
 
 
@@ -33,6 +40,7 @@ class LabelStudioServer(HttpServer):
         self.storage: dict[str, str] = {}
         self.predictions_made = 0
         self.stores_predictions = True  # whether the token's owner may have it do so
+        self.clock = datetime(2026, 11, 22, 10, 44, 33, 643968, UTC)
 
     def issue_personal_access_token(self, lifetime: float = 3600) -> str:
         """A token that is worth nothing until it is exchanged; the legacy one stops working."""
@@ -45,23 +53,53 @@ class LabelStudioServer(HttpServer):
     ) -> int:
         """A task with one annotation for each list of results; returns its id."""
         tasks = self.tasks.setdefault(project, [])
-        number = project * 1000 + len(tasks) + 1
-        annotations = [
-            {
-                "id": number * 10 + place,
-                "result": result,
-                "was_cancelled": False,
-                "ground_truth": False,
-                "created_at": "2026-11-22T10:44:33.643937Z",
-                "updated_at": "2026-11-22T10:44:33.643968Z",
-                "task": number,
-                "project": project,
-            }
-            | marks
-            for place, result in enumerate(results)
-        ]
-        tasks.append({"id": number, "data": data, "annotations": annotations, "project": project})
+        number: int = max(project * 1000, *(task["id"] for task in tasks), 0) + 1
+        task = {"id": number, "data": data, "annotations": [], "project": project}
+        tasks.append(task | {"created_at": self.now(), "updated_at": self.now()})
+        for result in results:
+            self.annotate(number, result, **marks)
         return number
+
+    def now(self) -> str:
+        """The time of the next change, which comes a second after the last one."""
+        self.clock += timedelta(seconds=1)
+        return self.clock.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def task(self, number: int) -> dict[str, Any]:
+        """A task by its id, as it is kept here."""
+        return next(task for tasks in self.tasks.values() for task in tasks if task["id"] == number)
+
+    def annotate(self, task: int, result: list[dict[str, Any]], **marks: Any) -> int:
+        """A new annotation of a task, maybe skipped or the ground truth by its `marks`; returns its id."""
+        annotated = self.task(task)
+        ids = [each["id"] for each in annotated["annotations"]]
+        annotation = {
+            "id": max([task * 10 - 1, *ids]) + 1,
+            "result": result,
+            "was_cancelled": False,
+            "ground_truth": False,
+            "created_at": self.now(),
+            "task": task,
+            "project": annotated["project"],
+        }
+        annotated["annotations"].append(annotation)
+        self.change_annotation(task, len(ids), **marks)
+        return int(annotation["id"])
+
+    def change_annotation(self, task: int, place: int, **changes: Any) -> None:
+        """Change an annotation of a task, by its place among them: its `result`, `was_cancelled`, …"""
+        changed = self.task(task)
+        changed["annotations"][place] |= {"updated_at": self.now()} | changes
+        changed["updated_at"] = self.now()
+
+    def delete_annotation(self, task: int, place: int) -> None:
+        changed = self.task(task)
+        del changed["annotations"][place]
+        changed["updated_at"] = self.now()
+
+    def delete_task(self, number: int) -> None:
+        for tasks in self.tasks.values():
+            tasks[:] = [task for task in tasks if task["id"] != number]
 
     def vouch(self, body: dict[str, Any]) -> None:
         """Have the project and the tasks of a request for predictions, as if it came from here."""
@@ -112,24 +150,29 @@ class LabelStudioServer(HttpServer):
         selected = json.loads(query.get("query", "{}")).get("selectedItems", {"all": True})
         if not selected["all"]:
             tasks = [task for task in tasks if task["id"] in selected["included"]]
-        for item in json.loads(query.get("query", "{}")).get("filters", {}).get("items", []):
+        asked = json.loads(query.get("query", "{}"))
+        tasks = [{"updated_at": "2026-11-22T10:44:33.643968Z"} | task for task in tasks]
+        for item in asked.get("filters", {}).get("items", []):
             column = COLUMNS[item["filter"].removeprefix("filter:tasks:")]
-            holds = {"greater": operator.gt, "equal": operator.eq}[item["operator"]]
-            tasks = [task for task in tasks if holds(column(task), item["value"])]
+            holds, value = OPERATORS[item["operator"]], item["value"]
+            tasks = [task for task in tasks if holds(column(task), value)]
+        if ordering := asked.get("ordering"):
+            name = ordering[0].removeprefix("-tasks:")
+            tasks = sorted(tasks, key=lambda task: task[name], reverse=True)
         page, size = int(query["page"]), int(query["page_size"])
         if page > 1 and (page - 1) * size >= len(tasks):
             return failure(404, "Invalid page.")
         found = tasks[(page - 1) * size : page * size]
         if query.get("fields") != "all":
             found = [{key: value for key, value in task.items() if key != "annotations"} for task in found]
+        annotations = sum(map(submitted, tasks))
         return ok(
-            {"total_annotations": len(tasks), "total_predictions": 0, "total": len(tasks), "tasks": found}
+            {"total_annotations": annotations, "total_predictions": 0, "total": len(tasks), "tasks": found}
         )
 
     def add_prediction(self, task: int, version: str, **prediction: Any) -> int:
         """A stored prediction of a task by some model; returns its id."""
-        of_project = next(tasks for tasks in self.tasks.values() if any(each["id"] == task for each in tasks))
-        found = next(each for each in of_project if each["id"] == task)
+        found = self.task(task)
         self.predictions_made += 1
         stored = {"id": self.predictions_made, "task": task, "model_version": version} | prediction
         found.setdefault("predictions", []).append(stored)
@@ -193,5 +236,6 @@ def failure(status: int, detail: str) -> Reply:
     return Reply(json.dumps(content).encode(), status, {"Content-Type": "application/json"})
 
 
-def _submitted(task: dict[str, Any]) -> int:
+def submitted(task: dict[str, Any]) -> int:
+    """How many annotations of a task were not skipped."""
     return sum(not annotation["was_cancelled"] for annotation in task["annotations"])

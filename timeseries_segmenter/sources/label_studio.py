@@ -13,6 +13,7 @@ from label_studio_sdk.core.api_error import ApiError
 from timeseries_segmenter.errors import LabelStudioError
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.retries import SHORT, STATUSES, Retries, RetryPolicy, TemporaryError
+from timeseries_segmenter.sources.task_query import UNLABELLED, TaskPage, TaskQuery, as_task
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -22,7 +23,6 @@ T = TypeVar("T")
 PAGE_SIZE = 100  # tasks
 TIMEOUT = 60  # seconds for one page
 PAST_THE_END = "Invalid page"  # a 404 that says anything else is not the end
-LABELLED, UNLABELLED = "greater", "equal"  # than, or to, no annotation
 
 ADVICE = {
     401: "create a token in Label Studio (Account & Settings) and set LABEL_STUDIO_API_KEY to it",
@@ -107,11 +107,39 @@ class LabelStudioClient:
         Each comes once, even if pages shift because somebody annotates meanwhile. Raises
         LabelStudioError.
         """
-        return self._tasks(project, LABELLED)
+        return self._tasks(project, TaskQuery())
 
     def unlabelled_tasks(self, project: int) -> Iterator[dict[str, Any]]:
         """Tasks without an annotation, in the same way."""
-        return self._tasks(project, UNLABELLED)
+        return self._tasks(project, TaskQuery(UNLABELLED))
+
+    def find_tasks(
+        self, project: int, query: TaskQuery, page: int = 1, page_size: int = PAGE_SIZE
+    ) -> TaskPage:
+        """One page of what a query finds; it has no tasks after the last one. Raises LabelStudioError."""
+
+        def ask(sdk: "LabelStudio") -> TaskPage:
+            try:
+                found: Any = sdk.tasks.list(
+                    project=project,
+                    query=query.text,
+                    fields="all",
+                    resolve_uri=False,  # an address in a storage may expire, what is in the task does not
+                    page=page,
+                    page_size=page_size,
+                )
+            except ApiError as error:
+                if page > 1 and error.status_code == 404 and PAST_THE_END in str(error.body):
+                    return TaskPage([], 0, 0)
+                raise
+            if not isinstance(found.items, list):
+                raise TypeError("no tasks")
+            totals = found.response
+            return TaskPage(
+                [as_task(item) for item in found.items], int(totals.total), int(totals.total_annotations)
+            )
+
+        return self._ask(f"the tasks of project {project}", ask)
 
     def tasks_data(self, project: int, tasks: Sequence[int]) -> dict[int, dict[str, Any]]:
         """The data of some tasks by their ids, as they were imported; those that are not of the project
@@ -139,10 +167,10 @@ class LabelStudioClient:
 
         return self._ask(f"tasks of project {project}", ask)
 
-    def _tasks(self, project: int, operator: str) -> Iterator[dict[str, Any]]:
+    def _tasks(self, project: int, query: TaskQuery) -> Iterator[dict[str, Any]]:
         given: set[Any] = set()
         for number in itertools.count(1):
-            tasks = self._page(project, operator, number)
+            tasks = self.find_tasks(project, query, number).tasks
             new = [task for task in tasks if task["id"] not in given]
             if not new:
                 return
@@ -169,28 +197,6 @@ class LabelStudioClient:
         if self._is_exchanged and self._shown == refused:
             self._sdk = None
         return self._is_exchanged
-
-    def _page(self, project: int, operator: str, number: int) -> list[dict[str, Any]]:
-        """The tasks of one page; none after the last."""
-
-        def ask(sdk: "LabelStudio") -> list[dict[str, Any]]:
-            try:
-                page: Any = sdk.tasks.list(
-                    project=project,
-                    query=_by_annotations(operator),
-                    fields="all",
-                    page=number,
-                    page_size=PAGE_SIZE,
-                )
-            except ApiError as error:
-                if number > 1 and error.status_code == 404 and PAST_THE_END in str(error.body):
-                    return []
-                raise
-            if not isinstance(page.items, list):
-                raise TypeError("no tasks")
-            return [_task(item) for item in page.items]
-
-        return self._ask(f"the tasks of project {project}", ask)
 
     def _ask(self, wanted: str, ask: Callable[["LabelStudio"], T]) -> T:
         return self._retries.run(self.host, lambda: self._try(f"the request for {wanted}", ask))
@@ -240,9 +246,11 @@ class LabelStudioClient:
         return ask(self._client())
 
     def _refused(self, request: str, status: int | None) -> LabelStudioError:
-        return LabelStudioError(
+        error = LabelStudioError(
             f"{self.host} answered {status} to {request}: {ADVICE.get(status or 0, OTHER_ADVICE)}"
         )
+        error.status = status
+        return error
 
     def _client(self) -> "LabelStudio":
         if not self._api_key:
@@ -261,12 +269,6 @@ class LabelStudioClient:
             )
             self._sdk = sdk
         return sdk
-
-
-def _by_annotations(operator: str) -> str:
-    """Tasks by the number of their annotations; the SDK's `only_annotated` does nothing in 1.23."""
-    item = {"filter": "filter:tasks:total_annotations", "operator": operator, "type": "Number", "value": 0}
-    return json.dumps({"filters": {"conjunction": "and", "items": [item]}})
 
 
 def _http_client(host: str, timeout: float) -> httpx.Client:
@@ -288,11 +290,3 @@ def _http_client(host: str, timeout: float) -> httpx.Client:
     return httpx.Client(
         timeout=timeout, follow_redirects=True, event_hooks={"request": [stay], "response": [check]}
     )
-
-
-def _task(item: Any) -> dict[str, Any]:
-    annotations = [
-        annotation if isinstance(annotation, dict) else annotation.dict()
-        for annotation in item.annotations or []
-    ]
-    return {"id": item.id, "data": item.data, "annotations": annotations}

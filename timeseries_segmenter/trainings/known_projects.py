@@ -118,6 +118,7 @@ class KnownProjects:
                     return False
                 for path in (folder / "waiting" / str(project), state, training_lock, lock):
                     path.unlink(missing_ok=True)
+            self._forget_tasks(project)
         except Timeout:  # another process works on it
             return False
         except OSError as error:
@@ -125,6 +126,11 @@ class KnownProjects:
             self._vouched.add(project)  # its training run fails, and says why
             return False
         return True
+
+    def _forget_tasks(self, project: int) -> None:
+        from timeseries_segmenter.sources.known_tasks import KnownTasks  # here: see _client
+
+        KnownTasks(self._settings, self._client()).forget(project)
 
 
 class RoomForUnknown:

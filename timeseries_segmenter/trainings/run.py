@@ -5,10 +5,12 @@ import time
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 from timeseries_segmenter.errors import (
     DownloadError,
+    LabelStudioError,
     ModelFileError,
     SeriesError,
     TrainingError,
@@ -35,7 +37,9 @@ from timeseries_segmenter.project.training import ModelTraining, train_model
 from timeseries_segmenter.report.builder import reported
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.downloads import Downloader
+from timeseries_segmenter.sources.known_tasks import KnownTasks
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
+from timeseries_segmenter.sources.label_studio import Project as StudioProject
 from timeseries_segmenter.sources.retries import LONG, ONE_TRY
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
@@ -152,6 +156,7 @@ class TrainingRun:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._label_studio = LabelStudioClient(settings, LONG)
+        self._known_tasks = KnownTasks(settings, self._label_studio)
         self._series = TaskSeries(Downloader(settings, self._label_studio, studio_policy=LONG))
         self._store = ModelStore(settings)
 
@@ -171,7 +176,7 @@ class TrainingRun:
         only if tasks can be read that the project's model lacks. `searches` are those that the project's
         model does not know, because nothing was better.
         """
-        fetched = self._fetch(project, observer, FROM_SCRATCH if from_scratch else 1)
+        fetched = self._fetch(project, observer, from_scratch=from_scratch)
         if only_for_tasks and fetched.before and fetched.lacks_no_less:
             logger.info("project %d: no further task can be read; its model stays", project)
             return Outcome(fetched.before.version, fetched.skipped, is_new=False, away=fetched.away)
@@ -238,19 +243,21 @@ class TrainingRun:
     def _is_due(self, tasks: int, last: RecipeSearch | None) -> bool:
         return self._settings.search_seconds > 0 and search_is_due(tasks, last)
 
-    def _fetch(self, project: int, observer: Observer, times: int = 1) -> "_Fetched":
-        """What a run of `times` as many rows as after an annotation has to learn from."""
+    def _fetch(self, project: int, observer: Observer, *, from_scratch: bool = False) -> "_Fetched":
+        """What a run has to learn from; one from scratch has more, and lists all tasks."""
         began = time.monotonic()
         observer.on_step(Step.FETCHING)
-        studio_project = self._label_studio.project(project)
+        studio_project = self._project(project)
         config = parse_label_config(studio_project.label_config)
         if remark := config.settings_remark:
             logger.warning("project %d: %s", project, remark)
         before = self._before(project)
-        annotated = annotated_tasks(self._label_studio.labelled_tasks(project))
+        tasks = self._known_tasks.labelled_tasks(project, studio_project.label_config, anew=from_scratch)
+        annotated = annotated_tasks(tasks)
         card, settings = before.card if before else Card(), self._settings
         ordered = in_turns(annotated, card, settings.random_seed)
-        room = Room(times * settings.max_training_rows, settings.random_seed, card.selection.run + 1)
+        rows = (FROM_SCRATCH if from_scratch else 1) * settings.max_training_rows
+        room = Room(rows, settings.random_seed, card.selection.run + 1)
         taken, left_out = self._take(project, config, [each.task for each in ordered], room)
         places = {each.id: place for place, each in enumerate(annotated)}
         labelled = {
@@ -278,6 +285,14 @@ class TrainingRun:
             began,
             time.monotonic(),
         )
+
+    def _project(self, project: int) -> StudioProject:
+        try:
+            return self._label_studio.project(project)
+        except LabelStudioError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                self._known_tasks.forget(project)
+            raise
 
     def _train(
         self,
