@@ -23,6 +23,10 @@ from timeseries_segmenter.labeling.tag import LABEL
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.download_cache import DownloadCache
+from timeseries_segmenter.sources.known_tasks import KnownTasks
+from timeseries_segmenter.sources.label_studio import LabelStudioClient
+from timeseries_segmenter.sources.series_cache import SeriesCache
+from timeseries_segmenter.sources.task_store import open_task_store
 from timeseries_segmenter.storage.model_files import VERSION
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.late_events import LateEvents
@@ -267,10 +271,19 @@ def test_the_files_of_model_dir_are_documented(settings: Settings, run_walk: Seg
         trainings.enqueue("START_TRAINING")
     LateEvents(queue.folder).keep(47, "START_TRAINING")
     DownloadCache(settings.series_cache_dir, 1000).put("http://host/x.csv", b"1", {"ETag": "x"})
+    (pair,) = parse_label_config(
+        '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/></TimeSeriesLabels>'
+        '<TimeSeries name="ts" value="$ts" timeColumn="t"><Channel column="v"/></TimeSeries></View>'
+    ).pairs
+    series = read_series({"t": [0, 1], "v": [1, 2]}, pair, 1)
+    SeriesCache(settings.series_cache_dir, 1000).put("x", pair, series)
+    with open_task_store(KnownTasks(settings, LabelStudioClient(settings)).path(47)):
+        pass
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
     version_name = re.sub(r"\?P<\w+>", "", VERSION.pattern)
     names = {"id": r"\d+", "version": version_name, "hash": "[0-9a-f]{64}", "event": "[0-9a-f]{32}"}
+    names["host"] = "[0-9a-f]{12}"
     listed = re.findall(
         r"^\| `([\w./{}]+)` \|", _section("reference/file-formats.md", "MODEL_DIR"), re.MULTILINE
     )

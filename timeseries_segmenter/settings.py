@@ -145,9 +145,16 @@ class Settings(BaseSettings):
     )
     max_series_mb: int = Field(512, ge=1, description="Largest series to download, in megabytes.")
     cache_dir: Path | None = Field(
-        None, description="Folder for downloaded series; unset: `cache` inside `MODEL_DIR`."
+        None,
+        description="Folder for downloaded and parsed series and for what is known of tasks; "
+        "unset: `cache` inside `MODEL_DIR`.",
     )
-    cache_mb: int = Field(1024, ge=0, description="Megabytes of downloaded series to keep; 0: none.")
+    cache_mb: int = Field(
+        1024,
+        ge=0,
+        description="Megabytes of downloaded and parsed series to keep, and a quarter as many of annotated "
+        "tasks; 0: none.",
+    )
     max_request_mb: int = Field(
         256, ge=1, description="Largest request body, in megabytes; inline series are part of it."
     )
@@ -276,7 +283,7 @@ class Settings(BaseSettings):
 
     @property
     def series_cache_dir(self) -> Path:
-        """Where downloaded series are kept."""
+        """Where downloaded and parsed series are kept, and what is known of tasks."""
         return self.cache_dir or self.model_dir / "cache"
 
 

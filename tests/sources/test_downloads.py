@@ -14,14 +14,18 @@ from urllib.parse import parse_qsl
 import pytest
 from pydantic import SecretStr
 
+from tests.support import recorded
 from tests.support.downloads import AT_ONCE, ONCE, make_downloader
 from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.label_studio_server import TOKEN, LabelStudioServer, failure
 from timeseries_segmenter.errors import DownloadError, LabelStudioError
+from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.sources.downloads import LONGEST_DOWNLOAD, Downloader
+from timeseries_segmenter.sources.downloads import LONGEST_DOWNLOAD, Download, Downloader
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
+from timeseries_segmenter.sources.patience import Patience
 from timeseries_segmenter.sources.retries import RetryPolicy
+from timeseries_segmenter.sources.vouching import Vouching
 
 SERIES = b"value\n1\n2\n"
 PUBLIC = "93.184.216.34"
@@ -354,6 +358,68 @@ def test_a_304_for_a_file_that_left_the_cache_is_fetched(settings: Settings, oth
 
     other_host.routes["/x.csv"] = empty_the_cache
     assert downloader.fetch(address, 1) == SERIES
+
+
+UPLOAD = "/data/upload/3/0a1b2c3d-x.csv"
+
+
+def test_an_upload_is_downloaded_once(settings: Settings, studio: LabelStudioServer) -> None:
+    studio.files[UPLOAD] = SERIES
+    assert [make(settings).fetch(source, 1) for source in (UPLOAD, studio.url + UPLOAD, UPLOAD)] == [
+        SERIES
+    ] * 3
+    assert [request.path for request in studio.requests] == [UPLOAD]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/data/upload/3/x.csv", f"{UPLOAD}?part=1", "/data/local-files/0a1b2c3d-x.csv", f"{UPLOAD}/other"],
+)
+def test_what_may_be_another_file_later_is_downloaded_again(
+    settings: Settings, studio: LabelStudioServer, path: str
+) -> None:
+    for content in (SERIES, b"value\n5\n"):
+        studio.files[path.partition("?")[0]] = content
+        assert make(settings).fetch(path, 1) == content
+
+
+def test_an_upload_with_that_name_on_another_host_is_downloaded_again(
+    settings: Settings, other_host: HttpServer
+) -> None:
+    for _ in range(2):
+        make(settings).fetch(other_host.serve(UPLOAD, SERIES), 1)
+    assert len(other_host.requests) == 2
+
+
+def test_a_kept_upload_is_not_for_another_token(settings: Settings, studio: LabelStudioServer) -> None:
+    studio.files[UPLOAD] = SERIES
+    make(settings).fetch(UPLOAD, 1)
+    own = Settings(**settings.model_dump() | {"label_studio_api_key": "f" * 40})
+    with pytest.raises(DownloadError, match="401"):
+        make(own).fetch(UPLOAD, 1)
+
+
+def test_a_kept_upload_is_not_for_whom_nobody_vouches_for(
+    settings: Settings, studio: LabelStudioServer
+) -> None:
+    studio.files[UPLOAD] = SERIES
+    make(settings).fetch(UPLOAD, 1)
+    config = parse_label_config(recorded.body("predict_test_single_task")["label_config"])
+    vouching = Vouching(settings, LabelStudioClient(settings, AT_ONCE))
+    voucher = vouching.of_request(3, config, [{"id": 1, "data": {"csv_url": UPLOAD}}])
+    with pytest.raises(DownloadError, match=r"401.*without the token"):
+        make(settings).fetch(UPLOAD, 1, Download(1, Patience(), voucher=voucher))
+
+
+def test_a_kept_upload_that_is_cut_off_is_downloaded_again(
+    settings: Settings, studio: LabelStudioServer
+) -> None:
+    studio.files[UPLOAD] = SERIES
+    make(settings).fetch(UPLOAD, 1)
+    (path,) = settings.series_cache_dir.glob("*.series")
+    path.write_bytes(path.read_bytes()[:-2])
+    assert make(settings).fetch(UPLOAD, 1) == SERIES
+    assert len(studio.requests) == 2
 
 
 def test_the_cache_stays_below_cache_mb(settings: Settings, other_host: HttpServer) -> None:

@@ -70,6 +70,11 @@ def served(name: str, studio: LabelStudioServer) -> dict[str, Any]:
     return body
 
 
+def forget_downloads(backend: Backend) -> None:
+    for path in backend.settings.series_cache_dir.glob("*.*"):
+        path.unlink()
+
+
 def spans(result: dict[str, Any]) -> list[tuple[Any, Any, str]]:
     values = [region["value"] for region in result["result"]]
     return [(value["start"], value["end"], value["timeserieslabels"][0]) for value in values]
@@ -472,6 +477,7 @@ def test_series_that_label_studio_serves_are_asked_for_with_the_token(
     backend.store.save(3, of_one_pair(run_walk))
     body = served(TRIPLE, studio)
     assert [len(result["result"]) for result in predict(body)] == [3, 3, 3]
+    forget_downloads(backend)
     studio.authorizations = {"Token another"}
     studio.routes["/idx1.csv"] = lambda _: Reply(recorded.csv(TRIPLE))
     assert [len(result["result"]) for result in predict(body)] == [3, 0, 0]

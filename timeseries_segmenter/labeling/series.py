@@ -17,6 +17,7 @@ from timeseries_segmenter.labeling.time.column import read_axis
 
 __all__ = ["Series", "TimeAxis", "parse_series", "read_series"]
 
+READING = 1  # raise it when files are read as other values or times, so that what was kept is read anew
 READERS: tuple[Reader, ...] = (ColumnTable.from_content, CsvTable.from_content)  # the first that can, reads
 
 

@@ -2,41 +2,52 @@
 
 import hashlib
 import json
-import logging
-import os
-import tempfile
-import time
+import mmap
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from timeseries_segmenter.storage.files import give_to_folder_owner, make_folder
-
-logger = logging.getLogger(__name__)
+from timeseries_segmenter.sources.cache_folder import CacheFolder
 
 VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
-UNFINISHED = 3600  # seconds after which nobody writes to a file any more
+LENGTH = "Length"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What was downloaded. Files with the same `identity` have the same content."""
+
+    content: bytes | memoryview
+    identity: str
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "File":
+        """A file that nobody vouches for but its content."""
+        return cls(content, hashlib.sha256(content).hexdigest())
+
+    def read(self) -> bytes:
+        """The content, from the disk where it is kept."""
+        return bytes(self.content)
 
 
 class DownloadCache:
     """Keeps bodies by URL, up to `capacity` bytes; the ones unused for longest go first.
 
-    An entry is only ever served after its server said that it is unchanged (RFC 9110, section
-    13). It is one file, replaced atomically, so processes may share the folder.
+    An entry is served after its server said that it is unchanged (RFC 9110, section 13), or if its URL never
+    gets another content. It is one file, replaced atomically, so processes may share the folder.
     """
 
     def __init__(self, folder: Path, capacity: int) -> None:
         self.folder = folder
         self.capacity = capacity
+        self._files = CacheFolder(folder, capacity)
 
     def conditions(self, url: str) -> dict[str, str]:
         """Request headers that ask for the body only if it changed; empty if nothing is kept."""
         try:
             with self._path(url).open("rb") as file:
-                kept = json.loads(file.readline())
-        except (OSError, ValueError):
-            return {}
-        if not isinstance(kept, dict):
+                kept = _about(file.readline())
+        except OSError:
             return {}
         return {
             VALIDATORS[name]: value
@@ -44,17 +55,32 @@ class DownloadCache:
             if name in VALIDATORS and isinstance(value, str)
         }
 
+    def find(self, url: str) -> File | None:
+        """The file that is kept for `url`, or None.
+
+        Its content is read from the disk when somebody reads it, also if it was replaced meanwhile.
+        """
+        try:
+            with self._path(url).open("rb") as file:
+                line = file.readline()
+                begin = file.tell()
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._files.use(self._path(url).name)
+        except (OSError, ValueError):  # ValueError: an empty file
+            return None
+        content = memoryview(mapped)[begin:]
+        if _about(line).get(LENGTH, len(content)) != len(content):
+            return None
+        return File(content, _identity(url, line))
+
+    def holds(self, url: str) -> bool:
+        """Whether a file is kept for `url`."""
+        return self._path(url).exists()
+
     def get(self, url: str) -> bytes | None:
         """The body that is kept for `url`, or None."""
-        path = self._path(url)
-        try:
-            with path.open("rb") as file:
-                file.readline()
-                body = file.read()
-            os.utime(path)
-        except OSError:
-            return None
-        return body
+        found = self.find(url)
+        return found.read() if found else None
 
     def size(self, url: str) -> int:
         """Bytes that the body kept for `url` takes, about; 0 if there is none."""
@@ -63,50 +89,30 @@ class DownloadCache:
         except OSError:
             return 0
 
-    def put(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Keep a body if its server gave a validator and there is room for it.
+    def put(self, url: str, body: bytes, headers: Mapping[str, str], *, lasting: bool = False) -> File:
+        """The file of a body, which is kept if its server gave a validator, or if it is `lasting`.
 
         A disk that refuses it is a warning in the log: the next one fetches the body again.
         """
-        validators = {name: headers[name] for name in VALIDATORS if name in headers}
-        if not validators or len(body) > self.capacity:
-            return
-        try:
-            self._write(self._path(url), json.dumps(validators).encode() + b"\n", body)
-            self._make_room()
-        except OSError as error:
-            logger.warning("a series is not kept in %s: %s", self.folder, error.strerror or error)
-
-    def _write(self, path: Path, *parts: bytes) -> None:
-        make_folder(self.folder)
-        with tempfile.NamedTemporaryFile(
-            dir=self.folder, prefix=".", suffix=".unfinished", delete=False
-        ) as file:
-            try:
-                for part in parts:
-                    file.write(part)
-                file.flush()  # a full disk shows here
-                give_to_folder_owner(Path(file.name))
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-
-    def _make_room(self) -> None:
-        for path in self.folder.glob("*.unfinished"):  # of processes that were killed
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < time.time() - UNFINISHED:
-                    path.unlink()
-        entries = []
-        for path in self.folder.glob("*.series"):
-            with suppress(FileNotFoundError):  # another process made room too
-                entries.append((path.stat().st_mtime, path.stat().st_size, path))
-        total = sum(size for _, size, _ in entries)
-        for _, size, path in sorted(entries):
-            if total <= self.capacity:
-                return
-            path.unlink(missing_ok=True)
-            total -= size
+        about: dict[str, object] = {name: headers[name] for name in VALIDATORS if name in headers}
+        if not about and not lasting:
+            return File.from_bytes(body)
+        line = json.dumps(about | {LENGTH: len(body)}).encode() + b"\n"
+        if len(body) <= self.capacity:
+            self._files.write(self._path(url).name, len(body), lambda file: file.writelines((line, body)))
+        return File(body, _identity(url, line))
 
     def _path(self, url: str) -> Path:
         return self.folder / f"{hashlib.sha256(url.encode()).hexdigest()}.series"
+
+
+def _about(line: bytes) -> dict[str, object]:
+    try:
+        about = json.loads(line)
+    except ValueError:
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _identity(url: str, line: bytes) -> str:
+    return hashlib.sha256(url.encode() + b"\n" + line).hexdigest()

@@ -1,6 +1,7 @@
 """The bytes of a task's series, from wherever the task says they are."""
 
 import base64
+import hashlib
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from timeseries_segmenter.errors import (
 )
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.download_body import CODINGS, TooLargeError, read_body
-from timeseries_segmenter.sources.download_cache import DownloadCache
+from timeseries_segmenter.sources.download_cache import DownloadCache, File
 from timeseries_segmenter.sources.hosts import (
     CONNECT_TIMEOUT,
     Hosts,
@@ -94,6 +95,7 @@ class Downloader:
         self._settings = settings
         self._label_studio = label_studio
         self._studio = StudioAddress(label_studio.host)
+        self._owner = hashlib.sha256(settings.label_studio_api_key.get_secret_value().encode()).hexdigest()
         self._hosts = Hosts(settings)
         self._local_files = LocalFiles(settings)
         self._cache = DownloadCache(settings.series_cache_dir, settings.cache_mb * 1_000_000)
@@ -106,8 +108,20 @@ class Downloader:
         scheme, mark, _ = source.partition(":")
         return bool(mark and scheme.lower() in REMOTE_SCHEMES) or self._studio.of(source) is not None
 
+    def holds(self, source: str) -> bool:
+        """Whether a file is here that a host was asked for before, which may say that it has changed."""
+        return self._cache.holds(self._key(self._studio.of(source) or source))
+
+    def holds_upload(self, source: str) -> bool:
+        """Whether a file is here that need not be asked for again, whoever may see it."""
+        return self._is_upload(self._studio.of(source) or source) and self.holds(source)
+
     def fetch(self, source: str, task: int | str, download: Download | None = None) -> bytes:
-        """The bytes that a task's data names.
+        """The bytes that `find` finds."""
+        return self.find(source, task, download).read()
+
+    def find(self, source: str, task: int | str, download: Download | None = None) -> File:
+        """The file that a task's data names.
 
         `source` is an http(s) URL, a path that Label Studio serves (`/data/…`, `/samples/…`), the URI
         of a storage that is connected to Label Studio (`s3://`, `gs://`, `azure-blob://`), or a file
@@ -127,9 +141,21 @@ class Downloader:
             path = f"/tasks/{quote(str(task), safe='')}/presign/?fileuri={quote(uri)}"
             return self._get(self._label_studio.host + path, source, download)
         address = self._studio.of(source)
-        return self._get(address, source, download) if address else self._local_files.read(source, task)
+        if address:
+            return self._get(address, source, download)
+        return File.from_bytes(self._local_files.read(source, task))
 
-    def _get(self, url: str, source: str, download: Download) -> bytes:
+    def _key(self, url: str) -> str:
+        """What a file is kept by; one that is not asked for again is for the owner of the token."""
+        return f"{self._owner} {url}" if self._is_upload(url) else url
+
+    def _is_upload(self, url: str) -> bool:
+        try:
+            return self._studio.is_upload(url)
+        except ValueError:
+            return False
+
+    def _get(self, url: str, source: str, download: Download) -> File:
         try:
             host = str(origin(prepare(url).url))
             retries = self._studio_retries if self._studio.owns(url) else self._retries
@@ -146,25 +172,26 @@ class Downloader:
                 download.patience.stalled(download.stalled, began)
             raise
 
-    def _try(self, url: str, download: Download) -> bytes:
+    def _try(self, url: str, download: Download) -> File:
         """One try; raises TemporaryError if another may do better."""
         download.stalled = ""
-        key = f"without token {url}" if download.withheld else url  # what the token brought is not for all
+        # what the token brought is not for all
+        key = f"without token {url}" if download.withheld else self._key(url)
         if download.most_bytes is not None and self._cache.size(key) > download.most_bytes:
             raise TooLargeAheadError
-        conditions = self._cache.conditions(key)
-        fetched = self._follow(url, conditions, download)
+        is_upload = self._is_upload(url)
+        kept = self._cache.find(key) if is_upload else None
+        fetched = None if kept else self._follow(url, self._cache.conditions(key), download)
         if fetched is None:
-            kept = self._cache.get(key)
-            if kept is not None:
+            kept = kept or self._cache.find(key)
+            if kept:
                 self._count(hit=True)
                 return kept
             fetched = self._follow(url, {}, download)  # it left the cache meanwhile
         assert fetched is not None
         body, headers = fetched
         self._count(hit=False)
-        self._cache.put(key, body, headers)
-        return body
+        return self._cache.put(key, body, headers, lasting=is_upload)
 
     def _follow(
         self, url: str, conditions: dict[str, str], download: Download

@@ -8,6 +8,7 @@ from timeseries_segmenter.sources.hosts import origin, prepare
 BY_ID = r"/(tasks|projects)/\d+/(presign|resolve)/"
 # a task's data that begins like this is not a file of this service's own
 RELATIVE = re.compile(rf"/data/upload/|/data/local-files/|/storage-data/|/samples/|{BY_ID}(?:\?|$)")
+UPLOAD = re.compile(r"/data/upload/(\d+/)?[0-9a-f]{8}-[^/?#]+")  # with a part of a random UUID
 FILE_NAMES = ("d", "filepath")  # what these hold in a query is a path below a folder of Label Studio's
 DECODINGS = 8
 
@@ -28,6 +29,11 @@ class StudioAddress:
         if self._base and RELATIVE.match(source.removeprefix(self._base)):
             return self._root + source
         return None
+
+    def is_upload(self, url: str) -> bool:
+        """Whether an address names one upload for good: Label Studio gives each a name of its own."""
+        path = url.removeprefix(self._root + self._base)
+        return self.wants_token(url) and UPLOAD.fullmatch(path) is not None
 
     def owns(self, url: str) -> bool:
         """Whether an address has Label Studio's scheme, host and port. Raises ValueError."""

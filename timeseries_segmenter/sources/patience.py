@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from time import monotonic
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from timeseries_segmenter.errors import OutOfTimeError, PassingDownloadError
+
+T = TypeVar("T")
 
 SLICE = 0.25  # seconds between two looks at whether the wait is still worth it
 SILENT = 2.0  # seconds without a byte after which a wait counts as one for a silent host
@@ -125,9 +128,7 @@ class Patience:
         if self.over:
             raise self._out_of_time(task, f"the {self.seconds:g} s for downloads of this request are over")
 
-    def take(
-        self, fetched: "Future[bytes]", moved: Callable[[], float], source: str, task: int | str
-    ) -> bytes:
+    def take(self, fetched: "Future[T]", moved: Callable[[], float], source: str, task: int | str) -> T:
         """What a thread fetches, as soon as it has it. `moved` says when its host last sent something.
 
         Raises what the thread raised, OutOfTimeError, and DownloadError if the wait is not worth it.

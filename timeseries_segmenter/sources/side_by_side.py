@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from timeseries_segmenter.sources.download_cache import File
 from timeseries_segmenter.sources.downloads import Download, Downloader, TooLargeAheadError
 from timeseries_segmenter.sources.patience import Patience
 from timeseries_segmenter.sources.time_limit import on_a_thread
@@ -21,7 +22,7 @@ class _Fetch:
     """One download on a thread of its own."""
 
     download: Download
-    future: Future[bytes]
+    future: Future[File]
 
 
 class SideBySide:
@@ -48,13 +49,13 @@ class SideBySide:
         """Fetch ahead, if not too much is fetched ahead already."""
         key = source, task
         full = key in self._ahead or len(self._ahead) >= AHEAD or self._patience.over
-        if full or not self._downloader.is_remote(source):
+        if full or not self._downloader.is_remote(source) or self._holds(source):
             return
         if self._in_all.acquire(blocking=False):
             self._ahead[key] = self._start(source, task, AHEAD_BYTES)
 
-    def fetch(self, source: str, task: int | str) -> bytes:
-        """Like `Downloader.fetch`; raises OutOfTimeError besides."""
+    def find(self, source: str, task: int | str) -> File:
+        """Like `Downloader.find`; raises OutOfTimeError besides."""
         ahead = self._ahead.pop((source, task), None)
         if ahead:
             try:
@@ -63,17 +64,21 @@ class SideBySide:
                 pass
             finally:
                 self._in_all.release()
-        if not self._downloader.is_remote(source):
-            return self._downloader.fetch(source, task)
+        if not self._downloader.is_remote(source) or self._holds(source):
+            return self._downloader.find(source, task)
         self._patience.check(task)
         return self._take(self._start(source, task), source)
 
     def _start(self, source: str, task: int | str, most_bytes: int | None = None) -> _Fetch:
         download = Download(task, self._patience, most_bytes, voucher=self._voucher)
-        fetch = self._downloader.fetch
-        return _Fetch(download, on_a_thread("download", lambda: fetch(source, download.task, download)))
+        find = self._downloader.find
+        return _Fetch(download, on_a_thread("download", lambda: find(source, download.task, download)))
 
-    def _take(self, fetch: _Fetch, source: str) -> bytes:
+    def _holds(self, source: str) -> bool:
+        # if somebody has to vouch for the token, that takes a request, and so a thread
+        return self._voucher is None and self._downloader.holds_upload(source)
+
+    def _take(self, fetch: _Fetch, source: str) -> File:
         return self._patience.take(fetch.future, lambda: fetch.download.moved, source, fetch.download.task)
 
     def end(self) -> None:

@@ -10,27 +10,30 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, read_series
 from timeseries_segmenter.project.task import task_name
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.download_cache import File
 from timeseries_segmenter.sources.downloads import Downloader
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.patience import Patience
-from timeseries_segmenter.sources.side_by_side import AHEAD, AHEAD_IN_ALL, SideBySide, side_by_side
+from timeseries_segmenter.sources.series_cache import SeriesCache
+from timeseries_segmenter.sources.side_by_side import AHEAD, AHEAD_IN_ALL, side_by_side
 from timeseries_segmenter.sources.vouching import Voucher
 
 T = TypeVar("T")
 
 
 class Source(Protocol):
-    """What fetches the bytes that a task's data names."""
+    """What finds the file that a task's data names."""
 
-    def fetch(self, source: str, task: int | str) -> bytes:
-        """As `Downloader.fetch`."""
+    def find(self, source: str, task: int | str) -> File:
+        """As `Downloader.find`."""
 
 
 class TaskSeries:
     """Reads the series of tasks: inline, or from where the downloader finds it."""
 
-    def __init__(self, downloader: Downloader) -> None:
+    def __init__(self, downloader: Downloader, cache: SeriesCache | None = None) -> None:
         self._downloader = downloader
+        self._cache = cache
         self._source: Source = downloader
         self._ahead = threading.BoundedSemaphore(AHEAD_IN_ALL)
 
@@ -40,7 +43,7 @@ class TaskSeries:
     ) -> "TaskSeries":
         """With a downloader and a Label Studio client of its own; `on_cache` as in `Downloader`."""
         label_studio = LabelStudioClient(settings, timeout=settings.download_timeout)
-        return cls(Downloader(settings, label_studio, on_cache=on_cache))
+        return cls(Downloader(settings, label_studio, on_cache=on_cache), SeriesCache.from_settings(settings))
 
     def read(self, task: Mapping[str, Any], pair: LabelPair) -> Series:
         """The series of a Label Studio task. Raises SeriesError, DownloadError, LabelStudioError."""
@@ -53,12 +56,20 @@ class TaskSeries:
             content = self._content(value, pair, number)
         except SeriesError as error:
             raise SeriesError(f"Task {number}: {error}") from error
-        name = f"{value!r:.300}" if isinstance(content, bytes) else "the series"
-        return read_series(content, pair, number, name=name)
+        if isinstance(content, File):
+            return self._read_file(content, pair, number, f"{value!r:.300}")
+        return read_series(content, pair, number, name="the series")
+
+    def _read_file(self, file: File, pair: LabelPair, number: int | str, name: str) -> Series:
+        known = self._cache.get(file.identity, pair) if self._cache else None
+        if known:
+            return known
+        series = read_series(file.read(), pair, number, name=name)
+        return self._cache.put(file.identity, pair, series) if self._cache else series
 
     def _content(
         self, value: object, pair: LabelPair, number: int | str
-    ) -> bytes | str | Mapping[str, Sequence[object]]:
+    ) -> File | str | Mapping[str, Sequence[object]]:
         """The series that a task holds or names. Raises SeriesError, DownloadError, LabelStudioError."""
         if isinstance(value, Mapping):
             return value
@@ -91,13 +102,21 @@ class TaskSeries:
             + ("a set of columns" if pair.value_type == "json" else "the address of a file")
         )
 
-    def _file(self, source: str, number: int | str) -> bytes:
+    def _file(self, source: str, number: int | str) -> File:
         try:
-            return self._source.fetch(source, number)
+            return self._source.find(source, number)
         except LabelStudioError as error:
             failure = LabelStudioError(f"Task {number}: {source!r:.300} is a file of Label Studio: {error}")
             failure.passing = error.passing
             raise failure from error
+
+    def holds(self, task: Mapping[str, Any], pairs: Sequence[LabelPair]) -> bool:
+        """Whether no series of a task has to be downloaded, or maybe not again."""
+        return all(
+            self._downloader.holds(source)
+            for source in _sources(task, pairs)
+            if self._downloader.is_remote(source)
+        )
 
     def of_task(self, task: Mapping[str, Any]) -> "SeriesOfTask":
         """The series of one task, for all pairs of tags."""
@@ -116,13 +135,14 @@ class TaskSeries:
         """
         patience = patience or Patience()
         with side_by_side(self._downloader, patience, self._ahead, voucher) as downloads:
-            reader = TaskSeries(self._downloader)
+            reader = TaskSeries(self._downloader, self._cache)
             reader._source = downloads
             waiting: deque[tuple[Mapping[str, Any], SeriesOfTask]] = deque()
             try:
                 for task in tasks:
                     waiting.append((task, SeriesOfTask(reader, task)))
-                    _begin(downloads, task, pairs)
+                    for source in _sources(task, pairs):
+                        downloads.begin(source, task_name(task))
                     if len(waiting) > AHEAD:
                         yield waiting.popleft()
             except SegmenterError:  # of who lists the tasks: the ones before can be read
@@ -165,8 +185,8 @@ def _emptied(waiting: deque[T]) -> Iterator[T]:
         yield waiting.popleft()
 
 
-def _begin(downloads: SideBySide, task: Mapping[str, Any], pairs: Sequence[LabelPair]) -> None:
-    """Fetch ahead what `TaskSeries.read` will ask for; that also says what is wrong with the others."""
+def _sources(task: Mapping[str, Any], pairs: Sequence[LabelPair]) -> Iterator[str]:
+    """What `TaskSeries.read` will ask for; that also says what is wrong with the others."""
     data = task.get("data")
     for pair in {each.to_name: each for each in pairs}.values():
         if not isinstance(data, Mapping) or pair.value_type == "json":
@@ -176,4 +196,4 @@ def _begin(downloads: SideBySide, task: Mapping[str, Any], pairs: Sequence[Label
         except SeriesError:
             continue
         if isinstance(value, str) and value.strip():
-            downloads.begin(value.strip(), task_name(task))
+            yield value.strip()

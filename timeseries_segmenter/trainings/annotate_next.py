@@ -1,12 +1,14 @@
 """Which tasks to annotate next: those that the new model scores lowest."""
 
 import logging
+import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from timeseries_segmenter.errors import SegmenterError
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.project.prediction import Complaints, PairSegmenter, TaskPrediction, predict_task
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.report.content import Unlabelled
@@ -16,6 +18,7 @@ from timeseries_segmenter.sources.task_series import TaskSeries
 logger = logging.getLogger(__name__)
 
 MOST_LOOKED_AT = 100  # tasks
+MOST_DOWNLOADED = 15  # of these, for one training run; the next one has them at hand
 MOST_NAMED = 10
 SECONDS = 3.0  # until the new model is saved
 
@@ -28,7 +31,8 @@ def look_at(
 ) -> LookedAt:
     """What is predicted of the first tasks, as many as can be read in a moment.
 
-    Never raises for what keeps Label Studio or a file from being read: a training run does without.
+    Few of them are downloaded, by chance, so that other ones are after each training run. Never raises for
+    what keeps Label Studio or a file from being read: a training run does without.
     """
     began = time.monotonic()
     found: dict[TaskId, TaskPrediction] = {}
@@ -36,8 +40,8 @@ def look_at(
     unreadable = 0
     try:
         pairs = [each.pair for each in segmenters]
-        looked_at = series.of_tasks(islice(tasks, MOST_LOOKED_AT), pairs, Patience(SECONDS))
-        for task, of_task in looked_at:
+        chosen = _at_hand(islice(tasks, MOST_LOOKED_AT), pairs, series)
+        for task, of_task in series.of_tasks(chosen, pairs, Patience(SECONDS)):
             predicted = predict_task(task, segmenters, of_task, complaints)
             if predicted.rows:
                 found[task["id"]] = predicted
@@ -61,3 +65,21 @@ def lowest_scores(looked_at: LookedAt) -> list[Unlabelled]:
     """Those with the lowest scores, lowest first."""
     found = [Unlabelled(task=task, score=each.score) for task, each in looked_at.items()]
     return sorted(found, key=lambda each: each.score)[:MOST_NAMED]
+
+
+def _at_hand(
+    tasks: Iterable[Mapping[str, Any]], pairs: Sequence[LabelPair], series: TaskSeries
+) -> Iterator[Mapping[str, Any]]:
+    """The tasks whose series are here, and some of the others. Raises what `tasks` raises, at the end."""
+    others, failure = [], None
+    try:
+        for task in tasks:
+            if series.holds(task, pairs):
+                yield task
+            else:
+                others.append(task)
+    except SegmenterError as error:
+        failure = error
+    yield from random.sample(others, min(len(others), MOST_DOWNLOADED))
+    if failure:
+        raise failure

@@ -41,6 +41,7 @@ from timeseries_segmenter.sources.known_tasks import KnownTasks
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.label_studio import Project as StudioProject
 from timeseries_segmenter.sources.retries import LONG, ONE_TRY
+from timeseries_segmenter.sources.series_cache import SeriesCache
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.annotate_next import SECONDS, LookedAt, look_at, lowest_scores
@@ -157,7 +158,8 @@ class TrainingRun:
         self._settings = settings
         self._label_studio = LabelStudioClient(settings, LONG)
         self._known_tasks = KnownTasks(settings, self._label_studio)
-        self._series = TaskSeries(Downloader(settings, self._label_studio, studio_policy=LONG))
+        downloader = Downloader(settings, self._label_studio, studio_policy=LONG)
+        self._series = TaskSeries(downloader, SeriesCache.from_settings(settings))
         self._store = ModelStore(settings)
 
     def run(
@@ -366,7 +368,8 @@ class TrainingRun:
             update={"download_timeout": min(self._settings.download_timeout, SECONDS)}
         )
         label_studio = LabelStudioClient(settings, ONE_TRY, settings.download_timeout)
-        series = TaskSeries(Downloader(settings, label_studio, policy=ONE_TRY))
+        downloader = Downloader(settings, label_studio, policy=ONE_TRY)
+        series = TaskSeries(downloader, SeriesCache.from_settings(settings))
         return look_at(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
 
     def _take(
