@@ -7,23 +7,25 @@ size that is fastest.
 """
 
 import argparse
-import io
-import resource
 import statistics
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
+from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
-from timeseries_segmenter.labeling.series import read_series
+from timeseries_segmenter.labeling.series import Series, parse_series
 from timeseries_segmenter.learning.opinions import opinions_by_stretch
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Recipe, fit
-from timeseries_segmenter.learning.windows import FloatArray, window_starts
+from timeseries_segmenter.learning.windows import window_starts
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.export_file import read_config, read_tasks
@@ -41,7 +43,7 @@ COLUMNS = (
     "bare read",
     "bare forward",
     "ratio",
-    "peak MB",
+    "anonymous MB",
 )
 BATCHES = (64, 128, 256, 512)  # windows; the fastest is the limit
 
@@ -62,30 +64,70 @@ def main() -> None:
     text = pd.concat([pd.read_csv(path) for path in sorted(DATA.glob("*.csv"))])
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for rows in arguments.rows:
-        table = pd.concat([text] * (rows // len(text) + 1)).iloc[:rows]
-        content = table.assign(time=np.arange(rows) / 10).to_csv(index=False).encode()
-
-        def read(content: bytes = content) -> object:
-            return pd.read_csv(io.BytesIO(content))
-
-        values = read_series(content, pair, 0)
-        segments = segmenter.segments(values.values, values.times)
-
-        def ask(values: FloatArray = values.values) -> None:
-            for _ in opinions_by_stretch(segmenter, values):
-                pass
-
-        opinions = _seconds(arguments.runs, ask)
-        parts = [
-            _seconds(arguments.runs, read_series, content, pair, 0),
-            opinions,
-            _seconds(arguments.runs, segmenter.predict, values.values, values.times) - opinions,
-            _seconds(arguments.runs, to_regions, segments, pair, values),
-        ]
-        limits = [_seconds(arguments.runs, read), _bare_forward(segmenter, rows, arguments.runs)]
+        with tempfile.NamedTemporaryFile() as file:
+            path = Path(file.name)
+            _write(text, rows, path)
+            parts, most = _seconds_of_parts(path, pair, segmenter, arguments.runs)
+            limits = [
+                _seconds(arguments.runs, pd.read_csv, path),
+                _bare_forward(segmenter, rows, arguments.runs),
+            ]
         cells = [*parts, sum(parts), *limits, sum(parts) / sum(limits)]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        print(f"| {rows} | {' | '.join(f'{cell:.3f}' for cell in cells)} | {peak} |", flush=True)
+        print(f"| {rows} | {' | '.join(f'{cell:.3f}' for cell in cells)} | {most} |", flush=True)
+
+
+def _write(text: pd.DataFrame, rows: int, path: Path) -> None:
+    """The series over and over again, with a time of its own."""
+    for first in range(0, rows, len(text)):
+        part = text.iloc[: rows - first].assign(time=np.arange(first, min(first + len(text), rows)) / 10)
+        part.to_csv(path, mode="a", header=not first, index=False)
+
+
+def _seconds_of_parts(
+    path: Path, pair: LabelPair, segmenter: Segmenter, runs: int
+) -> tuple[list[float], int]:
+    """CPU seconds of each part, and the most megabytes of anonymous memory: pages of files, which the system
+    may take back at any time, do not count.
+    """
+
+    def read() -> Series:
+        with path.open("rb") as file:
+            return parse_series(file, pair, spill=tempfile.TemporaryFile)
+
+    def ask(series: Series) -> None:
+        for _ in opinions_by_stretch(segmenter, series.values):
+            pass
+
+    with _anonymous_megabytes() as megabytes:
+        reading = _seconds(runs, read)
+        series = read()
+        predicting = _seconds(runs, segmenter.predict, series.values, series.times)
+        segments = segmenter.segments(series.values, series.times)
+        writing = _seconds(runs, to_regions, segments, pair, series)
+    opinions = _seconds(runs, ask, series)
+    return [reading, opinions, predicting - opinions, writing], max(megabytes)
+
+
+@contextmanager
+def _anonymous_megabytes() -> Iterator[list[int]]:
+    """Looks twenty times a second."""
+    megabytes: list[int] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while True:
+            status = Path("/proc/self/status").read_text()
+            megabytes.append(int(status.partition("RssAnon:")[2].split()[0]) // 1024)
+            if ended.wait(0.05):
+                return
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield megabytes
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _bare_forward(segmenter: Segmenter, rows: int, runs: int) -> float:

@@ -4,14 +4,18 @@ import csv
 import json
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from tests.support.processes import wait_for
 from timeseries_segmenter.cli import main, predict_files
+from timeseries_segmenter.labeling import rows
+from timeseries_segmenter.labeling.tables import csv_text
 
 CONFIG = """<View>
   <TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>
@@ -89,6 +93,28 @@ def test_regions_of_plain_files_are_rows_with_the_time_of_the_files(
         assert near(row["end"], last)
         assert (row["tag"], row["labels"], row["instant"]) == ("label", "Run", "false")
         assert 0 < float(row["score"]) <= 1
+
+
+def test_a_long_file_is_read_in_blocks_and_has_the_regions_of_the_whole(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text(text((30, 59), (80, 99)))
+    inputs = ["predict", "a.csv", "--model", str(model), "--output"]
+    assert main([*inputs, "whole.csv"]) == 0
+    spilled = []
+
+    def spill() -> BinaryIO:
+        spilled.append(tempfile.TemporaryFile())  # noqa: SIM115  closed by who asks for it
+        return spilled[-1]
+
+    monkeypatch.setattr(csv_text, "BLOCK", 200)
+    monkeypatch.setattr(rows, "MOST_IN_MEMORY", 100)
+    monkeypatch.setattr(predict_files, "TemporaryFile", spill)
+    assert main([*inputs, "blocks.csv"]) == 0
+    assert len(spilled) == 2  # values and times
+    assert all(each.closed for each in spilled)
+    assert Path("blocks.csv").read_text() == Path("whole.csv").read_text()
 
 
 def test_the_same_as_json_has_a_line_for_each_file(

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 
 from tqdm import tqdm
 
@@ -48,14 +50,16 @@ class FilePredictor:
         return None
 
     def _predict(self, path: Path, name: str) -> FilePrediction:
-        content = _read(path, self._most_megabytes)
         regions: list[FileRegion] = []
         scores: list[float] = []
         for each in self._segmenters:
-            try:
-                series = parse_series(content, each.pair)
-            except SeriesError as error:
-                raise SeriesError(f"{path}: {error}") from error
+            with _opened(path, self._most_megabytes) as file:
+                try:
+                    series = parse_series(file, each.pair, spill=TemporaryFile)
+                except SeriesError as error:
+                    raise SeriesError(f"{path}: {error}") from error
+                except OSError as error:
+                    raise SeriesError(f"{path} can't be kept in {gettempdir()}: {error}") from error
             segmentation = each.predict(series)
             scores.append(segmentation.confidence)
             segments = predicted_segments(segmentation.segments, each.pair)
@@ -139,12 +143,12 @@ def _for_files(segmenter: PairSegmenter) -> PairSegmenter:
     return replace(segmenter, pair=pair)
 
 
-def _read(path: Path, most_megabytes: int) -> bytes:
+def _opened(path: Path, most_megabytes: int) -> BufferedReader:
     try:
         if not path.is_file() and path.exists():  # a pipe or a device may have no end
             raise SeriesError(f"{path} is not a file")
         if path.stat().st_size > most_megabytes * 1_000_000:
             raise SeriesError(f"{path} is larger than MAX_SERIES_MB={most_megabytes}")
-        return path.read_bytes()
+        return path.open("rb")
     except OSError as error:
         raise SeriesError(f"{path} can't be read: {error.strerror}") from error

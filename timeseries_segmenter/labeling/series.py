@@ -2,23 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import SeriesError
+from timeseries_segmenter.labeling.rows import Rows, Spill
 from timeseries_segmenter.labeling.tables.cells import Floats, Texts
 from timeseries_segmenter.labeling.tables.column_table import ColumnTable
 from timeseries_segmenter.labeling.tables.csv_table import CsvTable
-from timeseries_segmenter.labeling.tables.file_kind import unreadable_kind
-from timeseries_segmenter.labeling.tables.table import CellError, Content, FileForm, Reader, Table
+from timeseries_segmenter.labeling.tables.file_kind import beginning_of, unreadable_kind
+from timeseries_segmenter.labeling.tables.table import (
+    CellError,
+    Content,
+    FileForm,
+    OddCellsError,
+    Reader,
+    Table,
+)
 from timeseries_segmenter.labeling.time.axis import Time, TimeAxis
-from timeseries_segmenter.labeling.time.column import read_axis
+from timeseries_segmenter.labeling.time.column import TimeColumn
+from timeseries_segmenter.labeling.time.formats import TimeFormat
 
 __all__ = ["Series", "TimeAxis", "parse_series", "read_series"]
 
 READING = 1  # raise it when files are read as other values or times, so that what was kept is read anew
 READERS: tuple[Reader, ...] = (ColumnTable.from_content, CsvTable.from_content)  # the first that can, reads
+_ROWS = 1 << 16  # that are looked at at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +75,14 @@ def read_series(
     *,
     name: str = "the file",
     readers: Sequence[Reader] = READERS,
+    spill: Spill | None = None,
 ) -> Series:
-    """Read a task's series: the text of a CSV or JSON file, a dict of columns, or a list of them.
+    """Read a task's series: the text of a CSV or JSON file, in memory or open, a dict of columns, or a list
+    of them.
 
     Messages name the task, the column, the row and the value; rows count from 1, without the header, and
     those of a file are given with their line. A file that none of the `readers` knows is called `name`.
+    With `spill`, a long series is kept in temporary files.
 
     Raises:
         SeriesError: a column is missing, a cell is text, a time is missing or decreases,
@@ -76,63 +90,109 @@ def read_series(
 
     """
     try:
-        return parse_series(content, form, name=name, readers=readers)
+        return parse_series(content, form, name=name, readers=readers, spill=spill)
     except SeriesError as error:
         raise SeriesError(f"Task {task}: {error}.") from error
 
 
 def parse_series(
-    content: Content | str, form: FileForm, *, name: str = "the file", readers: Sequence[Reader] = READERS
+    content: Content | str,
+    form: FileForm,
+    *,
+    name: str = "the file",
+    readers: Sequence[Reader] = READERS,
+    spill: Spill | None = None,
 ) -> Series:
     """The same of a series that no task names. Raises SeriesError with the reason alone."""
     if isinstance(content, str):
         content = content.encode("utf-8", "replace")
     for reader in readers:
         if (table := reader(content, form)) is not None:
-            return _series(table, form)
-    kind = unreadable_kind(content) if isinstance(content, bytes) else ""
+            return _series(table, form, spill)
+    kind = unreadable_kind(beginning_of(content)) if isinstance(content, bytes | BufferedReader) else ""
     raise SeriesError(f"{name} is {kind or 'not a series that can be read'}")
 
 
-def _series(table: Table, form: FileForm) -> Series:
+def _series(table: Table, form: FileForm, spill: Spill | None) -> Series:
+    try:
+        return _collected(table, form, spill, exact=False)
+    except OddCellsError:
+        return _collected(table, form, spill, exact=True)
+
+
+def _collected(table: Table, form: FileForm, spill: Spill | None, *, exact: bool) -> Series:
+    with Rows(spill) as values, Rows(spill) as stamps:
+        time_format = _collect(table, form, values, stamps, exact=exact)
+        if not len(values):
+            raise SeriesError("the series has no rows; add some")
+        axis = TimeAxis(stamps.array(), time_format, is_counted=form.time_column is None)
+        return Series(_filled(values.array(), form.channels), form.channels, axis)
+
+
+def _collect(table: Table, form: FileForm, values: Rows, stamps: Rows, *, exact: bool) -> TimeFormat | None:
     channels = [table.index(name) for name in form.channels]
     if form.time_column is None:
-        columns = table.read(channels, [])
-        values = _values([columns[channel] for channel in channels], form.channels)
-        axis = TimeAxis(np.arange(len(values), dtype=np.float64), is_counted=True)
-        return Series(values, form.channels, axis)
+        for part in table.parts(channels, [], exact=exact):
+            values.append(_values([part[channel] for channel in channels]))
+            stamps.append(np.arange(len(stamps), len(values), dtype=np.float64))
+        return None
     time = table.index(form.time_column, is_time=True)
     text = [time] if form.time_format else []
+    numeric = [column for column in (*channels, time) if column not in text]
+    column = TimeColumn(table, time, form.time_format)
     try:
-        columns = table.read([column for column in (*channels, time) if column not in text], text)
+        for part in table.parts(numeric, text, exact=exact):
+            times = part[time]
+            if form.time_format and time in channels:
+                part[time] = ColumnTable({form.time_column: times}, len(stamps)).read([0], [])[0]
+            values.append(_values([part[channel] for channel in channels]))
+            stamps.append(column.stamps(times))
     except CellError as error:
-        if error.name != table.names[time]:
+        if error.name != table.names[time] or form.time_format:
             raise
         raise SeriesError(f"{error.found}; correct the cell, or set the column's timeFormat") from error
-    times = columns[time]
-    if form.time_format and time in channels:
-        columns[time] = ColumnTable({form.time_column: times}).read([0], [])[0]
-    values = _values([columns[channel] for channel in channels], form.channels)
-    axis = read_axis(table, time, times, form.time_format)
-    return Series(values, form.channels, axis)
+    return column.form
 
 
-def _values(columns: Sequence[Floats | Texts], names: Sequence[str]) -> NDArray[np.float32]:
-    length = len(columns[0])
-    if not length:
-        raise SeriesError("the series has no rows; add some")
-    values = np.empty((length, len(columns)), dtype=np.float32)
+def _values(columns: Sequence[Floats | Texts]) -> NDArray[np.float32]:
+    values = np.empty((len(columns[0]), len(columns)), dtype=np.float32)
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and so is missing
         for number, cells in enumerate(columns):
             values[:, number] = cells
-    for channel in np.flatnonzero(~np.isfinite(values).all(axis=0)):
-        column = values[:, channel]
-        missing = ~np.isfinite(column)
-        there = np.flatnonzero(~missing)
-        column[missing] = np.interp(np.flatnonzero(missing), there, column[there]) if len(there) else np.nan
+    return values
+
+
+def _filled(values: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float32]:
+    for channel in range(values.shape[1]):
+        _fill(values[:, channel])
     if np.isnan(values[0]).all():
         raise SeriesError(
             f"no channel has a value in any row ({', '.join(names)[:200]}); look whether the columns that "
             "the config names hold the measurements"
         )
     return values
+
+
+def _fill(column: NDArray[np.float32]) -> None:
+    """Interpolate what is missing in `(T,)`, in place, from one known row to the next."""
+    before: NDArray[np.int64] = np.zeros(0, np.int64)  # the last known row, if there is one yet
+    for first in range(0, len(column), _ROWS):
+        part = column[first : first + _ROWS]
+        is_known = np.isfinite(part)
+        if is_known.all() and (before[0] if len(before) else -1) == first - 1:
+            before = np.array([first + len(part) - 1])
+            continue
+        known = first + np.flatnonzero(is_known)
+        if len(known):
+            _interpolate(column, np.concatenate([before, known]), before[0] + 1 if len(before) else 0)
+            before = known[-1:]
+    column[before[0] + 1 if len(before) else 0 :] = column[before[0]] if len(before) else np.nan
+
+
+def _interpolate(column: NDArray[np.float32], known: NDArray[np.int64], first: int) -> None:
+    """What is missing in the rows from `first` to the last known one."""
+    end, values = int(known[-1]), column[known]
+    for start in range(first, end, _ROWS):
+        part = column[start : min(start + _ROWS, end)]
+        missing = np.flatnonzero(~np.isfinite(part))
+        part[missing] = np.interp(start + missing, known, values)

@@ -25,6 +25,7 @@ FINE_QUANTILE = 0.25  # of the series' intervals: as fine as many are, whatever 
 MOST_GROWTH = 2.0  # of the rows of all training series; of one, beside what its rate asks for
 GAP = 10  # common rows, at most; what is longer is shortened, since nothing is known of what lies in it
 MOST_FINER = 8.0  # common rows for one of the file; a series that needs more keeps its own
+ROWS_AT_ONCE = 1 << 16  # whose times are looked at
 MOST_COARSER = 32.0  # rows of the file for a common one; beyond it, times are likely in another unit
 
 
@@ -144,9 +145,8 @@ class Sampling:
         """
         if times is None or len(times) < 2 or not self.interval:
             return SAME_ROWS
-        steps = np.diff(times)
-        if self.near(steps.min()) and self.near(steps.max()):
-            return SAME_ROWS  # as below, but quickly: most series are even
+        if self._is_even(times):
+            return SAME_ROWS  # as below, but quickly, and without a copy: most series are even
         steps = np.diff(_spread(times))
         usual = float(np.median(steps))
         if not self.interval / MOST_COARSER < usual < self.interval * MOST_FINER:
@@ -158,6 +158,13 @@ class Sampling:
         while longest > 2 * usual and np.minimum(steps, longest).sum() > MOST_GROWTH * usual * len(steps):
             longest = max(longest / 1.5, 2 * usual)
         return Resampling(np.concatenate([[0.0], np.cumsum(np.minimum(steps, longest) / self.interval)]))
+
+    def _is_even(self, times: Times) -> bool:
+        for first in range(0, len(times) - 1, ROWS_AT_ONCE):
+            steps = np.diff(times[first : first + ROWS_AT_ONCE + 1])
+            if not (self.near(steps.min()) and self.near(steps.max())):
+                return False
+        return True
 
     def near(self, interval: float) -> bool:
         """Whether rows at another interval are as good as rows at this one."""

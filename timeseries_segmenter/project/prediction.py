@@ -32,7 +32,10 @@ class PairSegmenter:
 
     def predict(self, series: Series) -> Segmentation:
         """What the model says about a series that the pair labels, with labels of its own."""
-        return self.segmenter.predict(series.values[:, self.columns], series.times)
+        values = series.values
+        if self.columns != list(range(values.shape[1])):
+            values = values[:, self.columns]
+        return self.segmenter.predict(values, series.times)
 
 
 @dataclass(frozen=True, slots=True)

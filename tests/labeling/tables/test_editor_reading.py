@@ -15,8 +15,8 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, read_series
 from timeseries_segmenter.labeling.tables.cells import editor_number, number_of, number_text
 from timeseries_segmenter.labeling.tables.column_table import MAX_BRACKETS
-from timeseries_segmenter.labeling.tables.csv_lines import MAX_LINE
 from timeseries_segmenter.labeling.tables.csv_table import MAX_COLUMNS
+from timeseries_segmenter.labeling.tables.csv_text import MAX_LINE
 from timeseries_segmenter.labeling.time.formats import TimeFormat
 
 YEAR_1900 = -2_208_988_800_000

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from io import BufferedReader
 from typing import Any
 
 import numpy as np
 
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.tables.cells import MISSING, Floats, Texts, number_of, shown
+from timeseries_segmenter.labeling.tables.file_kind import beginning_of
 from timeseries_segmenter.labeling.tables.table import CellError, Content, FileForm, Table
 
 MAX_JSON = 128_000_000  # bytes: as Python objects they take some ten times as much
@@ -23,7 +25,8 @@ class ColumnTable(Table):
     A list of columns has the names `"0"`, `"1"`, …
     """
 
-    def __init__(self, columns: Mapping[str, object] | Sequence[object]) -> None:
+    def __init__(self, columns: Mapping[str, object] | Sequence[object], first_row: int = 0) -> None:
+        self._first_row = first_row  # in messages
         if isinstance(columns, Mapping):
             self.names = [str(name) for name in columns]
             self._columns = list(columns.values())
@@ -34,16 +37,17 @@ class ColumnTable(Table):
     @classmethod
     def from_content(cls, content: Content, form: FileForm) -> "ColumnTable | None":
         """A mapping or a list of columns, or their JSON. Raises SeriesError for what is not in columns."""
-        if isinstance(content, bytes):
-            if form.value_type != "json" and not _OBJECT.match(content):
+        columns: object = content
+        if isinstance(content, bytes | BufferedReader):
+            beginning = content if isinstance(content, bytes) else beginning_of(content)
+            if form.value_type != "json" and not _OBJECT.match(beginning):
                 return None
-            content = _parse(content)
-        is_list = isinstance(content, list | tuple) and all(
-            isinstance(each, list | tuple) for each in content
-        )
-        if isinstance(content, Mapping) or (is_list and content):
-            return cls(content)
-        raise SeriesError(f"the series is {shown(content)}; write a dict of columns")
+            columns = _parse(content if isinstance(content, bytes) else content.read())
+        if isinstance(columns, Mapping):
+            return cls(columns)
+        if isinstance(columns, list | tuple) and _are_columns(columns):
+            return cls(columns)
+        raise SeriesError(f"the series is {shown(columns)}; write a dict of columns")
 
     def read(self, numeric: Iterable[int], text: Iterable[int]) -> dict[int, Floats | Texts]:
         """See `Table.read`."""
@@ -55,6 +59,10 @@ class ColumnTable(Table):
             listed = ", ".join(f'"{name}" has {length}' for name, length in lengths.items())
             raise SeriesError(f"the columns differ in length: {listed}; make them equally long")
         return read
+
+    def place(self, row: int) -> str:
+        """See `Table.place`."""
+        return super().place(self._first_row + row)
 
     def cell(self, column: int, row: int) -> object:
         """A cell as it is written."""
@@ -89,6 +97,10 @@ class ColumnTable(Table):
         if number is None:
             raise CellError(self.names[column], self.place(row), cell)
         return number
+
+
+def _are_columns(columns: Sequence[object]) -> bool:
+    return bool(columns) and all(isinstance(each, list | tuple) for each in columns)
 
 
 def _parse(content: bytes) -> Any:

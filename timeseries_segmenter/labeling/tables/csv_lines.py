@@ -1,6 +1,6 @@
 """From the bytes of a CSV file to lines that pandas reads as Label Studio's editor does."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,10 @@ from timeseries_segmenter.labeling.tables.csv_quotes import (
     split_cells,
     without_marks,
 )
+from timeseries_segmenter.labeling.tables.csv_text import MAX_LINE, long_line
 
-MAX_LINE = 1_000_000  # bytes
-MAX_ROWS = 20_000_000  # lines of a file, which no browser shows
+MAX_ROWS = 200_000_000  # lines of a file
 
-_BLOCK = 1 << 22  # bytes
 _CR, _LF = 13, 10
 # What a line that has to be trimmed begins or ends with: ASCII blanks, and bytes of the others
 _EDGES = np.isin(np.arange(256), [9, 11, 12, 32, *range(0x80, 0x8B), 0x9F, 0xA0, 0xA8, 0xA9, 0xAF, 0xBF])
@@ -28,132 +27,88 @@ _Codes = NDArray[np.uint8]
 _Places = NDArray[np.int64]
 
 
-def plain_text(content: bytes) -> bytes:
-    """A file without byte-order mark, and without NUL bytes that a power cut left at its end.
-
-    Raises:
-        SeriesError: it is not text, or has too many lines.
-
-    """
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    if b"\0" in content:
-        text = content.rstrip(b"\0 \t\r\n\v\f")
-        ended = b"\n" in content[len(text) :].split(b"\0", 1)[0]
-        if b"\0" in text:
-            line = text.count(b"\n", 0, text.index(b"\0")) + 1
-            raise SeriesError(
-                f"line {line} of the file has NUL bytes: it is damaged, or UTF-16; remove the line, or save "
-                "the file as UTF-8"
-            )
-        content = text + b"\n" if ended else text
-    if b"\n" not in content:
-        content = content.replace(b"\r", b"\n")
-    if content.count(b"\n") > MAX_ROWS:
-        raise SeriesError(f"the file has more than {MAX_ROWS} lines; cut it into shorter ones")
-    return content
-
-
-def lines_with_text(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each line that isn't blank, and its number from 1.
+def lines_with_text(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Each line of the blocks that isn't blank, and its number from 1.
 
     Raises:
         SeriesError: a line is longer than MAX_LINE.
 
     """
-    start = number = 0
-    while start < len(content):
-        end = content.find(b"\n", start)
-        end = len(content) if end < 0 else end
-        number += 1
-        if end - start > MAX_LINE:
-            raise _long_line(number)
-        line = content[start:end]
-        if line.strip():
-            yield number, line
-        start = end + 1
+    number = 0
+    for block in blocks:
+        start = 0
+        while start < len(block):
+            end = block.find(b"\n", start)
+            end = len(block) if end < 0 else end
+            number += 1
+            if end - start > MAX_LINE:
+                raise long_line(number)
+            line = block[start:end]
+            if line.strip():
+                yield number, line
+            start = end + 1
 
 
-def clean_lines(
-    content: bytes, separator: str, cells: int, columns: Collection[int], header_rows: int
-) -> tuple[bytes, int]:
-    """A file whose lines have so many `cells`, and the number of its rows without header and blank lines.
+class CleanLines:
+    """Lines as pandas reads them, block by block: each has so many `cells`.
 
     Each line is trimmed and stays where it is. Quotation marks count within a line, and are taken off;
-    those `columns` have to hold what the editor sees there. A file that needs nothing is not copied.
-
-    Raises:
-        SeriesError: a line is too long, has more or fewer cells, or others than the editor sees.
-
+    those `columns` have to hold what the editor sees there. `rows` counts those so far that aren't blank,
+    headers too.
     """
-    lines = _Lines(content, separator, cells, columns, header_rows)
-    pieces = []
-    kept = start = 0
-    while start < len(content):
-        end = lines.block_end(start)
-        if (block := lines.clean(start, end)) is not None:
-            pieces += [content[kept:start], block]
-            kept = end
-        start = end
-    lines.check_indents()
-    return (b"".join([*pieces, content[kept:]]) if pieces else content), lines.rows - header_rows
 
-
-class _Lines:
-    """Lines, block by block; `rows` counts those so far that aren't blank."""
-
-    def __init__(
-        self, content: bytes, separator: str, cells: int, columns: Collection[int], header_rows: int
-    ) -> None:
+    def __init__(self, separator: str, cells: int, columns: Collection[int], header_rows: int) -> None:
         self.rows = 0
-        self._content = content
-        self._codes = np.frombuffer(content, dtype=np.uint8)
         self._separator = separator
         self._code = ord(separator)
         self._cells = cells
         self._columns = columns
         self._header_rows = header_rows
-        self._has_cr = b"\r" in content
-        self._has_quotes = b'"' in content
+        self._has_cr = False
         self._number = 0  # lines so far
         self._indented = False
         self._empty_first = 0
 
-    def block_end(self, start: int) -> int:
-        end = start + _BLOCK
-        if end >= len(self._content):
-            return len(self._content)
-        end = self._content.rfind(b"\n", start, end) + 1
-        if not end:
-            raise _long_line(self._number + 1)
-        return end
+    def clean(self, block: bytes, is_last: bool) -> bytes:
+        """A block of whole lines. One that needs nothing is not copied.
 
-    def clean(self, start: int, end: int) -> bytes | None:
-        """A block of whole lines; None if it can stay as it is."""
-        codes = self._codes[start:end]
-        if lines := self._count_plain(codes):
+        Raises:
+            SeriesError: a line is too long, has more or fewer cells, or others than the editor sees.
+
+        """
+        cleaned = self._cleaned(block, is_last)
+        if self._number > MAX_ROWS:
+            raise SeriesError(f"the file has more than {MAX_ROWS} lines; cut it into shorter ones")
+        if is_last:
+            self._check_indents()
+        return cleaned
+
+    def _cleaned(self, block: bytes, is_last: bool) -> bytes:
+        codes = np.frombuffer(block, dtype=np.uint8)
+        self._has_cr = b"\r" in block
+        has_quotes = b'"' in block
+        if lines := 0 if has_quotes else self._count_plain(codes):
             self.rows += lines
             self._number += lines
-            return None
+            return block
         ends = _ends(codes)
         lengths = np.diff(ends, prepend=-1) - 1
         if lengths.max() > MAX_LINE:
-            raise _long_line(self._number + int(np.argmax(lengths)) + 1)
+            raise long_line(self._number + int(np.argmax(lengths)) + 1)
         changed = False
         if self._must_be_trimmed(codes, ends, lengths):
             codes, changed = self._trimmed(codes), True
-        if self._has_quotes and bool((codes == QUOTE).any()):
+        if has_quotes and bool((codes == QUOTE).any()):
             codes, changed = self._without_quotes(codes), True
         ends = _ends(codes)
         missing = self._check_lengths(codes, ends)
-        if missing and end == len(self._content):
+        if missing and is_last:
             codes, changed = np.append(codes, np.full(missing, self._code, dtype=np.uint8)), True
         self._number += len(ends)
-        return codes.tobytes() if changed else None
+        return codes.tobytes() if changed else block
 
     def _count_plain(self, codes: _Codes) -> int:
         """How many lines there are, 0 if one of them may need anything: a look at each byte, once."""
-        if self._has_quotes:
-            return 0
         marks = np.flatnonzero((codes == self._code) | (codes == _LF))
         kinds = codes[marks]
         if codes[-1] != _LF:
@@ -170,7 +125,7 @@ class _Lines:
         blank = self._has_cr and bool(((lengths == 1) & (codes[ends - 1] == _CR)).any())
         return 0 if blank else len(ends)
 
-    def check_indents(self) -> None:
+    def _check_indents(self) -> None:
         """If lines are indented by separators, one with a cell fewer doesn't say which is missing."""
         if self._indented and self._empty_first:
             raise SeriesError(
@@ -269,12 +224,6 @@ class _Lines:
 def place_of(row: int, line: int) -> str:
     """What a message calls a row, numbered from 0, and its line."""
     return f"row {row + 1} (line {line} of the file)"
-
-
-def _long_line(number: int) -> SeriesError:
-    return SeriesError(
-        f"line {number} of the file has more than {MAX_LINE} bytes; look whether it has one line a row"
-    )
 
 
 def _ends(codes: _Codes) -> _Places:

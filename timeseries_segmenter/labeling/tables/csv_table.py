@@ -3,8 +3,10 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from io import BufferedReader
 from itertools import islice
+from typing import BinaryIO
 
 import numpy as np
 
@@ -20,10 +22,9 @@ from timeseries_segmenter.labeling.tables.cells import (
     shown,
 )
 from timeseries_segmenter.labeling.tables.csv_lines import (
-    clean_lines,
+    CleanLines,
     lines_with_text,
     place_of,
-    plain_text,
 )
 from timeseries_segmenter.labeling.tables.csv_quotes import (
     QUOTED_SEPARATOR,
@@ -32,11 +33,19 @@ from timeseries_segmenter.labeling.tables.csv_quotes import (
     split_cells,
     unquoted,
 )
-from timeseries_segmenter.labeling.tables.file_kind import unreadable_kind
-from timeseries_segmenter.labeling.tables.table import CellError, Content, FileForm, Table, find_column
+from timeseries_segmenter.labeling.tables.csv_text import CsvText
+from timeseries_segmenter.labeling.tables.file_kind import beginning_of, unreadable_kind
+from timeseries_segmenter.labeling.tables.table import (
+    CellError,
+    Content,
+    FileForm,
+    OddCellsError,
+    Table,
+    find_column,
+)
 
 MAX_COLUMNS = 10_000
-MAX_CELLS = 100_000_000  # of those columns that are read
+MAX_CELLS = 2_000_000_000  # of those columns that are read
 _SEPARATORS = re.compile(r"[,;\s]")
 _MISCOUNTED = ".|"  # separators by which the editor counts empty columns between the others
 
@@ -54,11 +63,12 @@ class CsvTable(Table):
 
     numbers_first = True
 
-    def __init__(self, content: bytes, separator: str, expected: Iterable[str]) -> None:
-        self._content = plain_text(content)
+    def __init__(self, content: bytes | BinaryIO, separator: str, expected: Iterable[str]) -> None:
+        self._text = CsvText(content)
+        self._columns: Collection[int] = ()  # that are read
         lines = [
             line.decode("utf-8", "replace").strip(BLANKS)
-            for _, line in islice(lines_with_text(self._content), 2)
+            for _, line in islice(lines_with_text(block for block, _ in self._text.blocks()), 2)
         ]
         if not lines:
             raise SeriesError("the file is empty; it needs a header row and rows of numbers")
@@ -77,7 +87,7 @@ class CsvTable(Table):
     @classmethod
     def from_content(cls, content: Content, form: FileForm) -> "CsvTable | None":
         """Bytes that may be text. Raises SeriesError as the constructor does."""
-        if not isinstance(content, bytes) or unreadable_kind(content):
+        if not isinstance(content, bytes | BufferedReader) or unreadable_kind(beginning_of(content)):
             return None
         return cls(
             content, form.separator, [*form.channels, *([form.time_column] if form.time_column else [])]
@@ -118,33 +128,71 @@ class CsvTable(Table):
             SeriesError: a cell of a numeric column is text, or a row is longer or shorter.
 
         """
+        numeric, text = list(numeric), list(text)
+        try:
+            parts = list(self.parts(numeric, text))
+        except OddCellsError:
+            parts = list(self.parts(numeric, text, exact=True))
+        if not parts:
+            return {column: np.zeros(0) for column in (*numeric, *text)}
+        return {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
+
+    def parts(
+        self, numeric: Iterable[int], text: Iterable[int], *, exact: bool = False
+    ) -> Iterator[dict[int, Floats | Texts]]:
+        """See `Table.parts`."""
         kinds: dict[int, type] = dict.fromkeys(numeric, np.float64)
         kinds.update(dict.fromkeys(text, np.object_))
-        self._content, rows = clean_lines(
-            self._content, self._separator, len(self.names), kinds.keys(), int(self._has_header)
-        )
-        if rows * len(kinds) > MAX_CELLS:
-            raise SeriesError(
-                f"the file has {rows} rows, of which {len(kinds)} columns are read; cut it into shorter "
-                f"ones (at most {MAX_CELLS} cells)"
-            )
+        self._columns = kinds.keys()
+        before = 0
+        for block, rows in self._clean_blocks():
+            header = self._has_header and before == 0 and rows > 0
+            if rows * len(kinds) > MAX_CELLS:
+                raise SeriesError(
+                    f"the file has more than {before} rows, of which {len(kinds)} columns are read; cut it "
+                    f"into shorter ones (at most {MAX_CELLS} cells)"
+                )
+            if rows > before + header:
+                yield self._part(block, kinds, before + header - self._has_header, rows, header, exact)
+            before = rows
+
+    def _part(
+        self, block: bytes, kinds: dict[int, type], first_row: int, rows: int, header: bool, exact: bool
+    ) -> dict[int, Floats | Texts]:
+        """Clean lines as columns: the rows from a first one to `rows`, which counts the header."""
         try:
-            columns = self._read(kinds)
-        except ValueError:
-            columns = self._read(dict.fromkeys(kinds, np.object_))
+            columns = self._read(block, kinds if not exact else dict.fromkeys(kinds, np.object_), header)
+        except ValueError as error:
+            if exact:
+                raise
+            raise OddCellsError from error
+        if exact:
             columns = {
-                column: self._floats(column, columns[column]) if kind is np.float64 else columns[column]
+                column: self._floats(column, columns[column], first_row)
+                if kind is np.float64
+                else columns[column]
                 for column, kind in kinds.items()
             }
-        if any(len(cells) != rows for cells in columns.values()):
-            raise SeriesError(f"the file can't be read as CSV: it has {rows} rows, and others are found")
-        if any(mark.encode() in self._content for mark in (QUOTED_SEPARATOR, STRAY_QUOTE)):
+        expected = rows - self._has_header - first_row
+        if any(len(cells) != expected for cells in columns.values()):
+            raise SeriesError(
+                f"the file can't be read as CSV: it has {expected} rows from {self.place(first_row)} on, and "
+                "others are found"
+            )
+        if any(mark.encode() in block for mark in (QUOTED_SEPARATOR, STRAY_QUOTE)):
+            import pandas as pd
+
             for column, kind in kinds.items():
                 if kind is np.object_:
-                    cells = columns[column].tolist()
-                    written = [self._as_written(cell) if isinstance(cell, str) else cell for cell in cells]
-                    columns[column] = np.array(written, dtype=np.object_)
+                    texts = pd.Series(columns[column]).map(self._as_written, na_action="ignore")
+                    columns[column] = texts.to_numpy(dtype=np.object_)
         return columns
+
+    def _clean_blocks(self) -> Iterator[tuple[bytes, int]]:
+        """Blocks of clean lines, and the number of rows up to their ends, with the header."""
+        lines = CleanLines(self._separator, len(self.names), self._columns, int(self._has_header))
+        for block, is_last in self._text.blocks():
+            yield lines.clean(block, is_last), lines.rows
 
     def place(self, row: int) -> str:
         """A row, numbered from 0, and its line in the file."""
@@ -159,15 +207,15 @@ class CsvTable(Table):
     def _as_written(self, cell: str) -> str:
         return cell.replace(QUOTED_SEPARATOR, self._separator).replace(STRAY_QUOTE, '"')
 
-    def _read(self, kinds: dict[int, type]) -> dict[int, Floats | Texts]:
+    def _read(self, block: bytes, kinds: dict[int, type], header: bool) -> dict[int, Floats | Texts]:
         # here: 0.3 s and 30 MB that a service has no use for until it reads a file
         import pandas as pd
 
         texts = set(kinds.values()) == {np.object_}
         frame = pd.read_csv(
-            io.BytesIO(self._content),
+            io.BytesIO(block),
             sep=self._separator,
-            header=0 if self._has_header else None,
+            header=0 if header else None,
             names=list(range(len(self.names))),
             usecols=sorted(kinds),
             dtype=kinds,
@@ -180,7 +228,7 @@ class CsvTable(Table):
         )
         return {column: frame[column].to_numpy() for column in kinds}
 
-    def _floats(self, column: int, cells: Floats | Texts) -> Floats:
+    def _floats(self, column: int, cells: Floats | Texts, first_row: int) -> Floats:
         """Cells as numbers, if pandas finds some that it doesn't know."""
         import pandas as pd
 
@@ -188,14 +236,15 @@ class CsvTable(Table):
         numbers = [number_of(str(text)) for text in texts]
         bad = {code for code, number in enumerate(numbers) if number is None}
         if bad:
-            row = int(np.argmax(np.isin(codes, list(bad))))
+            row = first_row + int(np.argmax(np.isin(codes, list(bad))))
             raise CellError(self.names[column], self.place(row), self.cell(column, row))
         known = np.array([*numbers, np.nan], dtype=np.float64)  # code -1 is a missing cell
         return known[codes]
 
     def _row(self, row: int) -> tuple[int, list[str]]:
         """A row's line in the file, from 1, and its cells."""
-        number, line = next(islice(lines_with_text(self._content), row + self._has_header, None))
+        blocks = (block for block, _ in self._clean_blocks())
+        number, line = next(islice(lines_with_text(blocks), row + self._has_header, None))
         return number, line.decode("utf-8", "replace").rstrip("\r").split(self._separator)
 
 

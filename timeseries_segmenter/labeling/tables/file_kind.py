@@ -1,5 +1,8 @@
 """What a file is that is not a text of columns, by its first bytes."""
 
+import os
+from io import BufferedReader
+
 ARCHIVES = {
     b"\x1f\x8b": "a gzip file",
     b"\xfd7zXZ\x00": "an xz file",
@@ -50,6 +53,11 @@ _UNLIKE_TEXT = {signature: kind for signature, kind in (ARCHIVES | TABLES).items
 
 _CONVERT = "Label Studio shows series as CSV or JSON: convert it, and import that"
 _UNPACK = "Label Studio's editor can't open it either: unpack it, and import the CSV in it"
+
+
+def beginning_of(content: bytes | BufferedReader) -> bytes:
+    """The first bytes of a file, in memory or open."""
+    return content[:BEGINNING] if isinstance(content, bytes) else os.pread(content.fileno(), BEGINNING, 0)
 
 
 def unreadable_kind(content: bytes) -> str:

@@ -1,13 +1,14 @@
 """What a series is read from: named columns, whichever file or object holds them."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import BufferedReader
 from typing import Protocol
 
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.tables.cells import Floats, Texts, encoding_hint, is_decimal_comma, shown
 
-Content = bytes | Mapping[str, Sequence[object]] | Sequence[object]
+Content = bytes | BufferedReader | Mapping[str, Sequence[object]] | Sequence[object]
 
 
 class Table(Protocol):
@@ -28,6 +29,22 @@ class Table(Protocol):
             SeriesError: they can't be read, or differ in length; a CellError if a cell is not a number.
 
         """
+
+    def parts(
+        self,
+        numeric: Iterable[int],
+        text: Iterable[int],
+        *,
+        exact: bool = False,  # noqa: ARG002
+    ) -> Iterator[dict[int, Floats | Texts]]:
+        """The columns of `read`, some rows after the others, in memory that does not grow with them.
+
+        Raises:
+            OddCellsError: a cell needs a closer look than most; take all parts anew, as `exact` ones.
+            SeriesError: as `read`.
+
+        """
+        yield self.read(numeric, text)
 
     def place(self, row: int) -> str:
         """What a message calls a row."""
@@ -64,6 +81,10 @@ class FileForm(Protocol):
 
 Reader = Callable[[Content, FileForm], Table | None]
 """Makes a table of the content of a task's series; None if it is of another kind."""
+
+
+class OddCellsError(Exception):
+    """Cells are not numbers as most files write them."""
 
 
 class CellError(SeriesError):

@@ -16,7 +16,6 @@ from timeseries_segmenter.labeling.tables.cells import (
     shown,
 )
 from timeseries_segmenter.labeling.tables.table import Table
-from timeseries_segmenter.labeling.time.axis import TimeAxis
 from timeseries_segmenter.labeling.time.formats import Reading, TimeFormat, TimeTextError
 from timeseries_segmenter.labeling.time.text import as_bytes
 
@@ -27,48 +26,62 @@ _PADDED = re.compile(r"0+([1-9]\d{0,14}|0)", re.ASCII)
 _DECIMAL = re.compile(r"0*([1-9]\d{0,13}|0)\.(\d{0,6}?)0*", re.ASCII)
 
 
-def read_axis(table: Table, column: int, times: Floats | Texts, time_format: str | None) -> TimeAxis:
-    """The axis of a column that was read from a table: its numbers, or its texts in a format.
+class TimeColumn:
+    """The time of a series from a column of a table, some rows after the others."""
 
-    Raises:
-        SeriesError: a time is missing, isn't of that format, or is before the one above it.
+    def __init__(self, table: Table, column: int, time_format: str | None) -> None:
+        self.form = TimeFormat(time_format) if time_format else None
+        self._table = table
+        self._column = column
+        self._rows = 0
+        self._last = -np.inf
 
-    """
-    missing = _are_missing(times) if time_format else ~np.isfinite(times.astype(np.float64))
-    if missing.any():
-        row = int(np.argmax(missing))
-        cell = table.cell(column, row)
-        raise SeriesError(
-            f"{_where(table, column, row)}: {shown(cell)} is not a time{encoding_hint(cell)}; write one in "
-            "every row, or take timeColumn out of the labeling config"
-        )
-    form = TimeFormat(time_format) if time_format else None
-    stamps = _read(form, table, column, times) if form else times.astype(np.float64)
-    falls = np.flatnonzero(stamps[1:] < stamps[:-1])
-    if len(falls):
-        row = int(falls[0]) + 1
-        before, after = table.cell(column, row - 1), table.cell(column, row)
-        raise SeriesError(
-            f"{_where(table, column, row)}: the time falls from {shown(before)} to {shown(after)}; sort the "
-            f"rows by time{_number_hint(after, form, table)}"
-        )
-    return TimeAxis(stamps, form)
+    def stamps(self, times: Floats | Texts) -> Floats:
+        """What the numbers of the next rows, or their texts in the format, are on a `TimeAxis`.
+
+        Raises:
+            SeriesError: a time is missing, isn't of that format, or is before the one above it.
+
+        """
+        table, column = self._table, self._column
+        missing = _are_missing(times) if self.form else ~np.isfinite(times.astype(np.float64))
+        if missing.any():
+            row = self._rows + int(np.argmax(missing))
+            cell = table.cell(column, row)
+            raise SeriesError(
+                f"{_where(table, column, row)}: {shown(cell)} is not a time{encoding_hint(cell)}; write one "
+                "in every row, or take timeColumn out of the labeling config"
+            )
+        form = self.form
+        stamps = _read(form, table, column, times, self._rows) if form else times.astype(np.float64)
+        falls = np.flatnonzero(stamps < np.concatenate([[self._last], stamps[:-1]])[: len(stamps)])
+        if len(falls):
+            row = self._rows + int(falls[0])
+            before, after = table.cell(column, row - 1), table.cell(column, row)
+            raise SeriesError(
+                f"{_where(table, column, row)}: the time falls from {shown(before)} to {shown(after)}; sort "
+                f"the rows by time{_number_hint(after, form, table)}"
+            )
+        self._rows += len(stamps)
+        self._last = stamps[-1] if len(stamps) else self._last
+        return stamps
 
 
 def _are_missing(cells: Floats | Texts) -> NDArray[np.bool_]:
     return np.array([cell is None or cell != cell for cell in cells.tolist()], dtype=np.bool_)
 
 
-def _read(form: TimeFormat, table: Table, column: int, times: Floats | Texts) -> Floats:
+def _read(form: TimeFormat, table: Table, column: int, times: Floats | Texts, first_row: int) -> Floats:
     inner = form
     if table.numbers_first and len(form.text) > 2 and form.text[0] == form.text[-1] == '"':
         inner = TimeFormat(form.text[1:-1])  # cells were taken out of their quotation marks
     try:
         read = _read_times(inner, times.astype(np.object_), numbers_first=table.numbers_first)
     except TimeTextError as error:
-        cell = table.cell(column, error.row)
+        row = first_row + error.row
+        cell = table.cell(column, row)
         raise SeriesError(
-            f'{_where(table, column, error.row)}: {shown(cell)} is not a time of the form "{form.text}"'
+            f'{_where(table, column, row)}: {shown(cell)} is not a time of the form "{form.text}"'
             f"{encoding_hint(cell)}; correct the cell, or timeFormat{_number_hint(cell, form, table)}"
         ) from error
     return read.astype(np.float64)
