@@ -188,3 +188,20 @@ def test_a_series_that_can_not_be_read_says_so_each_time(
     for _ in range(2):
         with pytest.raises(SeriesError, match='Task 7: there is no column "ay"'):
             read(settings, pair())
+
+
+def test_a_long_series_is_read_from_the_disk_to_the_disk_and_nothing_else_is_left_there(
+    settings: Settings, studio: LabelStudioServer, parsed: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (f"2026-01-{day:02},{day},{day if day % 2 else ''}" for day in range(1, 29))
+    studio.files[UPLOAD] = "\n".join(["t,ax,ay", *lines]).encode()
+    whole = read_series(studio.files[UPLOAD], pair(), 7)
+    monkeypatch.setattr("timeseries_segmenter.labeling.rows.MOST_IN_MEMORY", 100)
+    monkeypatch.setattr("timeseries_segmenter.labeling.tables.csv_text.BLOCK", 60)
+    for channels in (BOTH, BOTH.replace("ax", "AX")):
+        np.testing.assert_array_equal(read(settings, pair(channels=channels)).values, whole.values)
+    assert isinstance(parsed[1], memoryview)
+    assert {path.suffix for path in settings.series_cache_dir.iterdir() if path.is_file()} == {
+        ".npy",
+        ".series",
+    }

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
-from tempfile import TemporaryFile, gettempdir
+from tempfile import TemporaryFile
 
 from tqdm import tqdm
 
@@ -59,7 +59,7 @@ class FilePredictor:
                 except SeriesError as error:
                     raise SeriesError(f"{path}: {error}") from error
                 except OSError as error:
-                    raise SeriesError(f"{path} can't be kept in {gettempdir()}: {error}") from error
+                    raise SeriesError(f"{path} can't be read: {error.strerror}") from error
             segmentation = each.predict(series)
             scores.append(segmentation.confidence)
             segments = predicted_segments(segmentation.segments, each.pair)

@@ -6,6 +6,8 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from timeseries_segmenter.errors import SeriesError
+
 MOST_IN_MEMORY = 1 << 26  # bytes
 
 Spill = Callable[[], BinaryIO]
@@ -35,14 +37,20 @@ class Rows:
         return self._count
 
     def append(self, part: NDArray[Any]) -> None:
-        """The next rows. Raises OSError if the disk has no room for them."""
+        """The next rows. Raises SeriesError if the disk has no room for them."""
         self._count += len(part)
         self._bytes += part.nbytes
         self._parts.append(part)
         if self._spill and self._bytes > MOST_IN_MEMORY:
-            self._file = self._file or self._spill()
-            for each in self._parts:
-                self._file.write(np.ascontiguousarray(each).data)
+            try:
+                self._file = self._file or self._spill()
+                for each in self._parts:
+                    self._file.write(np.ascontiguousarray(each).data)
+                self._file.flush()
+            except OSError as error:
+                raise SeriesError(
+                    f"the series is long, and can't be kept in a temporary file ({error.strerror}); make room"
+                ) from error
             self._parts = [part[:0]]
 
     def array(self) -> NDArray[Any]:
@@ -50,5 +58,4 @@ class Rows:
         if self._file is None:
             return np.concatenate(self._parts) if len(self._parts) != 1 else self._parts[0]
         like = self._parts[0]
-        self._file.flush()
         return np.memmap(self._file, like.dtype, "r+", shape=(self._count, *like.shape[1:]))

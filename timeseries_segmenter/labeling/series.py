@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BufferedReader
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from timeseries_segmenter.labeling.tables.file_kind import beginning_of, unreada
 from timeseries_segmenter.labeling.tables.table import (
     CellError,
     Content,
+    FileContent,
     FileForm,
     OddCellsError,
     Reader,
@@ -109,7 +109,7 @@ def parse_series(
     for reader in readers:
         if (table := reader(content, form)) is not None:
             return _series(table, form, spill)
-    kind = unreadable_kind(beginning_of(content)) if isinstance(content, bytes | BufferedReader) else ""
+    kind = unreadable_kind(beginning_of(content)) if isinstance(content, FileContent) else ""
     raise SeriesError(f"{name} is {kind or 'not a series that can be read'}")
 
 

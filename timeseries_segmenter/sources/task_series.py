@@ -64,7 +64,8 @@ class TaskSeries:
         known = self._cache.get(file.identity, pair) if self._cache else None
         if known:
             return known
-        series = read_series(file.read(), pair, number, name=name)
+        spill = self._cache.spill if self._cache else None
+        series = read_series(file.content, pair, number, name=name, spill=spill)
         return self._cache.put(file.identity, pair, series) if self._cache else series
 
     def _content(

@@ -1,7 +1,10 @@
 """A file that is read in parts is the series that it is as a whole."""
 
+import errno
+import os
 import tempfile
 from dataclasses import replace
+from typing import BinaryIO
 from unittest.mock import patch
 
 import numpy as np
@@ -93,6 +96,27 @@ def test_the_row_of_a_wrong_cell_is_named() -> None:
     lines[170] = "170,much,1"
     with pytest.raises(SeriesError, match=r'column "a", row 171 \(line 172 of the file\): .much. is not'):
         in_parts("\n".join(["time,a,b", *lines]).encode(), PAIR)
+
+
+def test_a_mapped_file_is_read_as_one_in_memory() -> None:
+    content = b"\xef\xbb\xbftime,a,b\n0,1,2\n1,,4\n\0\0"
+    np.testing.assert_array_equal(
+        parse_series(memoryview(content), PAIR).values, parse_series(content, PAIR).values
+    )
+    columns = b'{"time": [0, 1], "a": [1, 2], "b": [3, 4]}'
+    assert parse_series(memoryview(columns), PAIR).values.tolist() == [[1, 3], [2, 4]]
+
+
+def test_a_full_disk_is_said() -> None:
+    def spill() -> BinaryIO:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    content = "\n".join(["time,a,b", *(f"{row},{row},{row}" for row in range(50))]).encode()
+    with (
+        patch("timeseries_segmenter.labeling.rows.MOST_IN_MEMORY", 40),
+        pytest.raises(SeriesError, match=r"temporary file \(No space left on device\); make room"),
+    ):
+        parse_series(content, PAIR, spill=spill)
 
 
 def test_a_long_series_is_in_a_file() -> None:

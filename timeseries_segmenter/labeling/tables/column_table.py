@@ -11,7 +11,7 @@ import numpy as np
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.tables.cells import MISSING, Floats, Texts, number_of, shown
 from timeseries_segmenter.labeling.tables.file_kind import beginning_of
-from timeseries_segmenter.labeling.tables.table import CellError, Content, FileForm, Table
+from timeseries_segmenter.labeling.tables.table import CellError, Content, FileContent, FileForm, Table
 
 MAX_JSON = 128_000_000  # bytes: as Python objects they take some ten times as much
 MAX_BRACKETS = 1_000_000
@@ -38,11 +38,11 @@ class ColumnTable(Table):
     def from_content(cls, content: Content, form: FileForm) -> "ColumnTable | None":
         """A mapping or a list of columns, or their JSON. Raises SeriesError for what is not in columns."""
         columns: object = content
-        if isinstance(content, bytes | BufferedReader):
+        if isinstance(content, FileContent):
             beginning = content if isinstance(content, bytes) else beginning_of(content)
             if form.value_type != "json" and not _OBJECT.match(beginning):
                 return None
-            columns = _parse(content if isinstance(content, bytes) else content.read())
+            columns = _parse(content.read() if isinstance(content, BufferedReader) else bytes(content))
         if isinstance(columns, Mapping):
             return cls(columns)
         if isinstance(columns, list | tuple) and _are_columns(columns):

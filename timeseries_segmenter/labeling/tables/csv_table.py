@@ -4,7 +4,6 @@ import csv
 import io
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from io import BufferedReader
 from itertools import islice
 from typing import BinaryIO
 
@@ -38,6 +37,7 @@ from timeseries_segmenter.labeling.tables.file_kind import beginning_of, unreada
 from timeseries_segmenter.labeling.tables.table import (
     CellError,
     Content,
+    FileContent,
     FileForm,
     OddCellsError,
     Table,
@@ -63,7 +63,9 @@ class CsvTable(Table):
 
     numbers_first = True
 
-    def __init__(self, content: bytes | BinaryIO, separator: str, expected: Iterable[str]) -> None:
+    def __init__(
+        self, content: bytes | memoryview | BinaryIO, separator: str, expected: Iterable[str]
+    ) -> None:
         self._text = CsvText(content)
         self._columns: Collection[int] = ()  # that are read
         lines = [
@@ -87,7 +89,7 @@ class CsvTable(Table):
     @classmethod
     def from_content(cls, content: Content, form: FileForm) -> "CsvTable | None":
         """Bytes that may be text. Raises SeriesError as the constructor does."""
-        if not isinstance(content, bytes | BufferedReader) or unreadable_kind(beginning_of(content)):
+        if not isinstance(content, FileContent) or unreadable_kind(beginning_of(content)):
             return None
         return cls(
             content, form.separator, [*form.channels, *([form.time_column] if form.time_column else [])]

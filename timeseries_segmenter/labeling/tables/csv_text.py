@@ -12,13 +12,13 @@ _BLANKS = b"\0 \t\r\n\v\f"
 
 
 class CsvText:
-    """The text of a file, in memory or open, without byte-order mark, and without NUL bytes that a power cut
-    left at its end.
+    """The text of a file, in memory, mapped or open, without byte-order mark, and without NUL bytes that a
+    power cut left at its end.
     """
 
-    def __init__(self, content: bytes | BinaryIO) -> None:
+    def __init__(self, content: bytes | memoryview | BinaryIO) -> None:
         self._content = content
-        self._length = len(content) if isinstance(content, bytes) else os.fstat(content.fileno()).st_size
+        self._length = _length(content)
         self._start = 3 if self._read(0, 3) == b"\xef\xbb\xbf" else 0
         self._end, self._cut_off = self._find_end()
         self._has_line_feeds = any(b"\n" in block for block in self._raw_blocks())
@@ -53,8 +53,8 @@ class CsvText:
 
     def _read(self, start: int, end: int) -> bytes:
         end = min(end, self._length)
-        if isinstance(self._content, bytes):
-            return self._content[start:end]
+        if isinstance(self._content, bytes | memoryview):
+            return bytes(self._content[start:end])
         block = os.pread(self._content.fileno(), end - start, start)
         if len(block) < end - start:
             raise SeriesError("the file became shorter while it was read; try again")
@@ -77,6 +77,12 @@ class CsvText:
         if b"\0" not in tail:
             return self._length, False
         return end, b"\n" in tail.split(b"\0", 1)[0]
+
+
+def _length(content: bytes | memoryview | BinaryIO) -> int:
+    if isinstance(content, bytes | memoryview):
+        return len(content)
+    return os.fstat(content.fileno()).st_size
 
 
 def long_line(number: int) -> SeriesError:

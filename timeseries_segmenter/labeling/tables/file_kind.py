@@ -55,9 +55,11 @@ _CONVERT = "Label Studio shows series as CSV or JSON: convert it, and import tha
 _UNPACK = "Label Studio's editor can't open it either: unpack it, and import the CSV in it"
 
 
-def beginning_of(content: bytes | BufferedReader) -> bytes:
+def beginning_of(content: bytes | memoryview | BufferedReader) -> bytes:
     """The first bytes of a file, in memory or open."""
-    return content[:BEGINNING] if isinstance(content, bytes) else os.pread(content.fileno(), BEGINNING, 0)
+    if isinstance(content, BufferedReader):
+        return os.pread(content.fileno(), BEGINNING, 0)
+    return bytes(content[:BEGINNING])
 
 
 def unreadable_kind(content: bytes) -> str:

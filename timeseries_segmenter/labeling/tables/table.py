@@ -8,7 +8,8 @@ from typing import Protocol
 from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.tables.cells import Floats, Texts, encoding_hint, is_decimal_comma, shown
 
-Content = bytes | BufferedReader | Mapping[str, Sequence[object]] | Sequence[object]
+FileContent = bytes | memoryview | BufferedReader  # in memory, mapped, or open
+Content = FileContent | Mapping[str, Sequence[object]] | Sequence[object]
 
 
 class Table(Protocol):
