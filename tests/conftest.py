@@ -62,6 +62,7 @@ def endings(_no_worker_left: None) -> Iterator[list[TrainingPolicy]]:
             for project in policy.queue.projects():
                 with policy.queue.change(project) as trainings:
                     trainings.jobs = []
+                    trainings.prediction = trainings.search = None
             for worker in workers(os.getpid()):
                 with suppress(ProcessLookupError):
                     kill(worker)

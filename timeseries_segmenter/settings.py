@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         SecretStr(""),
         validation_alias=AliasChoices(*NAMES["label_studio_api_key"]),
         description="Label Studio access token: a personal access token or a legacy token. "
-        "Needed for training and for data that Label Studio serves.",
+        "Needed for training, for data that Label Studio serves, and to store predictions there.",
     )
     model_dir: Path = Field(
         Path("models"), description="Folder for models and for the state of trainings; keep it on a volume."

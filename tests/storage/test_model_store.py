@@ -82,6 +82,7 @@ def test_nothing_but_models_is_left_behind(settings: Settings, run_walk: Segment
     assert {name for name in names if not name.endswith(".lock")} == {
         "model_project_3.pt",
         f"versions/{version}.pt",
+        "versions/p3.given",
         "cache/models/project_3.json",
     }
 

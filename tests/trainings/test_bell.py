@@ -143,6 +143,23 @@ def test_a_search_waits_until_nothing_else_is_trained(
     assert search.attempts == 1
 
 
+def test_tasks_are_predicted_after_a_training_run_and_before_a_search(
+    policy: TrainingPolicy, start_worker: StartWorker, settings: Settings, studio: LabelStudioServer
+) -> None:
+    for seed in range(4):
+        studio.add_task(3, levels.data(seed), levels.drawn(seed))
+    waits = studio.add_task(3, levels.data(4))
+    start_worker()
+    policy.count(3, CREATED)
+    predicted = wait_for(
+        lambda: (job := policy.queue.read(3).prediction) and job.state is State.FINISHED and job
+    )
+    (stored,) = studio.predictions(3)[waits]
+    assert stored["model_version"] == predicted.version == ModelStore(settings).version(3)
+    search = wait_for(lambda: (job := policy.queue.read(3).search) and job.started_at and job)
+    assert need(predicted.ended_at) <= need(search.started_at)
+
+
 def test_the_training_behind_another_follows_it_at_once(
     policy: TrainingPolicy, start_worker: StartWorker, settings: Settings
 ) -> None:

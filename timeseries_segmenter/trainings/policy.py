@@ -153,7 +153,8 @@ class TrainingPolicy:
         ):
             for event in [*late, *events]:
                 if event in PREDICTION_EVENTS:
-                    job = job or trainings.plan_prediction(PREDICTION_EVENTS[event])
+                    planned = trainings.plan_prediction(PREDICTION_EVENTS[event])
+                    job = job or planned
                     continue
                 trainings.updates += 1
                 if event == START_TRAINING or trainings.updates >= self._updates:
