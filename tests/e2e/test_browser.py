@@ -137,8 +137,10 @@ def test_a_person_submits_what_the_model_drew_and_the_model_learns_from_it(
 ) -> None:
     learned = lesson("activity")
     task = learned.others[1]
-    before = learned.service.training(learned.project.id)["jobs"]
+    training = learned.service.training(learned.project.id)
+    before, version = training["jobs"], str(training["version"])
     open_task(page, studio, learned.project.id, task)
+    page.wait_for_function("Htx.annotationStore.selected?.regions.length > 0")  # what the model drew
     page.get_by_role("button", name="Submit").click()
 
     (annotation,) = wait_for(lambda: list(learned.project.client.annotations.list(id=task)))
@@ -147,6 +149,14 @@ def test_a_person_submits_what_the_model_drew_and_the_model_learns_from_it(
     wait_for(lambda: len(learned.service.training(learned.project.id)["jobs"]) > len(before))
     newest = learned.service.newest_job(learned.project.id)
     learned.service.wait_trained(learned.project.id, newest, TRAINING_SECONDS)
+
+    page.goto(f"{learned.service.url}/projects/{learned.project.id}/report")
+    heading = page.get_by_role("heading", name="What people corrected", exact=True)
+    corrected = page.locator("section").filter(has=heading).get_by_role("row").filter(has_text=version)
+    annotations, regions, per_region = (corrected.get_by_role("cell").nth(place) for place in range(3))
+    expect(annotations).to_have_text("1")
+    expect(regions).to_have_text(str(len(drawn)))
+    expect(per_region).to_have_text("0.00")
 
 
 def test_the_data_manager_orders_by_the_score_of_the_newest_version(

@@ -5,7 +5,14 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.near import near
-from timeseries_segmenter.project.card import Card, ClassMetrics, Metrics, PairCard, Quality
+from timeseries_segmenter.project.card import (
+    Card,
+    ClassMetrics,
+    Metrics,
+    PairCard,
+    Quality,
+    VersionCorrections,
+)
 
 
 def metrics(macro_f1: float, segment_f1: float | None = None, point_f1: float | None = None) -> Metrics:
@@ -63,3 +70,15 @@ def test_a_card_is_plain_data_and_back_the_same() -> None:
     card = Card(version="v1", tasks=[1, "b"], left_out=[(2, "a:b")], pairs={"a:b": PairCard(folds={"1": 0})})
     assert Card.model_validate(card.dump()) == card
     assert card.dump()["left_out"] == [[2, "a:b"]]
+
+
+def test_the_newest_corrections_are_told_in_a_sentence() -> None:
+    without = VersionCorrections(version="", annotations=5, seconds=80.4)
+    older = VersionCorrections(version="p6-v1", annotations=2, regions=4, added=4, seconds=50)
+    newer = VersionCorrections(version="p6-v2", annotations=12, regions=20, labels=1, ends=4, seconds=31)
+    assert Card(corrected=[without, older, newer]).newest_corrections == (
+        "0.25 corrections per region in 12 annotations that began as predictions of p6-v2, 31 s each instead "
+        "of 80 s without"
+    )
+    assert Card(corrected=[older]).newest_corrections.endswith("predictions of p6-v1")
+    assert Card(corrected=[without]).newest_corrections == ""

@@ -6,7 +6,7 @@ from lxml import html
 
 from tests.support import reports
 from tests.support.models import PAIR
-from timeseries_segmenter.project.card import Card, Metrics, PairCard
+from timeseries_segmenter.project.card import Card, Metrics, PairCard, VersionCorrections
 from timeseries_segmenter.project.evaluation import Comparison
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.report.content import (
@@ -86,6 +86,18 @@ def test_tasks_that_were_left_out_are_named_above_all_metrics(part: PairReport) 
 def test_what_was_guessed_of_a_task_is_named(part: PairReport) -> None:
     whole = page(reports.report(part, remarks=["Task 3: Region is cut"]))
     assert text(section(whole, "Worth a look").find("ul")) == "Task 3: Region is cut"
+
+
+def test_what_people_corrected_is_there_by_version(part: PairReport) -> None:
+    corrected = [
+        VersionCorrections(version="", annotations=4, seconds=95),
+        VersionCorrections(version="p47-v1", annotations=2, regions=8, labels=1, added=3, seconds=30),
+    ]
+    found = section(page(reports.report(part, corrected=corrected)), "What people corrected")
+    without, first = cells(next(found.iter("table")))[1:]
+    assert without == ["without a prediction", "4", *[""] * 6, "1.6 min"]
+    assert first == ["p47-v1", "2", "8", "0.50", "1", "3", "0", "0", "30.0 s"]
+    assert "What people corrected" not in text(page(reports.report(part)))
 
 
 def test_what_people_wrote_stands_there_as_text(part: PairReport) -> None:

@@ -15,7 +15,13 @@ from tests.support.models import of_one_pair, unpack_former
 from tests.support.need import need
 from tests.support.processes import small_disk
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.project.card import Metrics, PairCard, RecipeSearch, RecipeTrial
+from timeseries_segmenter.project.card import (
+    Metrics,
+    PairCard,
+    RecipeSearch,
+    RecipeTrial,
+    VersionCorrections,
+)
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import AFTER_FAILURE, Candidate, Job, Predicted, Progress, State
@@ -91,6 +97,14 @@ def failed(backend: Backend, project: int, error: str) -> None:
     started(backend, project)
     with backend.policy.queue.change(project) as trainings:
         trainings.fail(trainings.jobs[-1], error)
+
+
+def test_what_people_corrected_is_beside_the_metrics(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+) -> None:
+    corrected = [VersionCorrections(version="p47-v1", annotations=3, regions=10, added=5)]
+    backend.store.save(47, of_one_pair(run_walk, **about(0.75), corrected=corrected))
+    assert "0.50 corrections per region in 3 annotations" in text(card(look(client), 47))
 
 
 # who gets what

@@ -74,6 +74,30 @@ class Corrections(Part):
     per_region: Rounded | None = None
 
 
+class VersionCorrections(Part):
+    """What people corrected in the predictions of `version` that `annotations` began as, in all.
+
+    `regions` are those that they submitted; `labels`, `added`, `removed` and `ends` as in `Corrections`.
+    `seconds` is the median that an annotation took, None if Label Studio doesn't say. Without a version, the
+    annotations began as nothing, and there is nothing to correct.
+    """
+
+    version: str
+    annotations: int
+    regions: int = 0
+    labels: int = 0
+    added: int = 0
+    removed: int = 0
+    ends: int = 0
+    seconds: Rounded | None = None
+
+    @property
+    def per_region(self) -> float | None:
+        """Corrections by the number of submitted regions; None if there is none."""
+        corrections = self.labels + self.added + self.removed + self.ends
+        return corrections / self.regions if self.regions else None
+
+
 class Metrics(Part):
     """How well predictions agree with the annotated segments of `tasks` series.
 
@@ -232,8 +256,8 @@ class Card(Part):
     `title` is the project's, or the file's name. `tasks` are those that it learned from, by a `selection` if
     there are more. `skipped` are sentences on tasks that were left out, and
     `left_out` those tasks, each with the pair that lacks it; None if that is not known. `remarks` are
-    sentences on what had to be guessed of others, `seconds` what each step took. `restored` is the
-    version that this one is again, after a rollback.
+    sentences on what had to be guessed of others, `seconds` what each step took. `corrected` is what people
+    did with predictions until then. `restored` is the version that this one is again, after a rollback.
     """
 
     version: str = ""
@@ -246,6 +270,7 @@ class Card(Part):
     left_out: list[tuple[TaskId, str]] | None = None
     remarks: list[str] = []
     seconds: dict[str, float] = {}
+    corrected: list[VersionCorrections] = []
     restored: str | None = None
     selection: Selection = Selection()
     pairs: dict[str, PairCard] = {}
@@ -291,6 +316,20 @@ class Card(Part):
             sentence += "; the others take turns in later training runs"
         if chosen.untaken:
             sentence += f", and {chosen.untaken:,} have not had theirs yet"
+        return sentence
+
+    @property
+    def newest_corrections(self) -> str:
+        """What people corrected in the newest predictions that annotations began as, in words; else empty."""
+        begun = [each for each in self.corrected if each.version and each.per_region is not None]
+        if not begun:
+            return ""
+        newest = begun[-1]
+        sentence = f"{newest.per_region:.2f} corrections per region in {newest.annotations:,} annotations "
+        sentence += f"that began as predictions of {newest.version}"
+        without = next((each.seconds for each in self.corrected if not each.version), None)
+        if newest.seconds and without:
+            sentence += f", {newest.seconds:.0f} s each instead of {without:.0f} s without"
         return sentence
 
     def dump(self) -> dict[str, Any]:

@@ -10,7 +10,15 @@ from typing import Any
 from pydantic import Field
 
 from timeseries_segmenter.labeling.time.axis import Time
-from timeseries_segmenter.project.card import Card, Metrics, PairCard, Part, RecipeSearch, Rounded
+from timeseries_segmenter.project.card import (
+    Card,
+    Metrics,
+    PairCard,
+    Part,
+    RecipeSearch,
+    Rounded,
+    VersionCorrections,
+)
 from timeseries_segmenter.project.task import TaskId
 
 LEVELS = 1000  # steps between the lowest and the highest value of a channel in a picture
@@ -212,7 +220,7 @@ class Report(Part):
 
     `learned_from` is empty if the version learned from all annotated tasks. `seconds` are by step. `skipped`
     are sentences that name a task that was left out, `remarks` those on what was guessed of others, and
-    `next` the tasks to annotate next.
+    `next` the tasks to annotate next. `corrected` as in the card.
     """
 
     created_at: str
@@ -225,6 +233,7 @@ class Report(Part):
     pairs: list[PairReport]
     remarks: list[str] = Field(default_factory=list)
     next: list[Unlabelled] = Field(default_factory=list)
+    corrected: list[VersionCorrections] = Field(default_factory=list)
     previous: Previous | None = None
 
     @classmethod

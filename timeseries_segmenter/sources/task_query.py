@@ -45,7 +45,8 @@ class TaskQuery:
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """Some of the tasks that a query finds, each `id`, `data`, `annotations` and `updated_at`.
+    """Some of the tasks that a query finds, each `id`, `data`, `annotations`, `updated_at`, and those of its
+    `predictions` that annotations began as.
 
     `total` is how many it finds, and `annotations` how many these have; skipped ones don't count.
     """
@@ -57,16 +58,24 @@ class TaskPage:
 
 def as_task(item: Any) -> dict[str, Any]:
     """A task as the SDK gives it, as plain values that JSON has."""
-    annotations = [
-        annotation if isinstance(annotation, dict) else annotation.dict()
-        for annotation in item.annotations or []
-    ]
+    annotations = [_plain(annotation) for annotation in item.annotations or []]
+    begun = {annotation.get("parent_prediction") for annotation in annotations} - {None}
     return {
         "id": item.id,
         "data": item.data,
         "annotations": annotations,
         "updated_at": moment(item.updated_at),
+        "predictions": [
+            {name: each.get(name) for name in ("id", "model_version", "result")}
+            for each in (_plain(prediction) for prediction in (item.predictions or [] if begun else []))
+            if each.get("id") in begun
+        ],
     }
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = part if isinstance(part, dict) else part.dict()
+    return plain
 
 
 def moment(value: object) -> str:

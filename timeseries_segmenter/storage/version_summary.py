@@ -30,7 +30,8 @@ MODEL_NAME = re.compile(r"(?:model_project_|p)(\d+)\b")
 @dataclass(frozen=True, slots=True)
 class VersionSummary:
     """`tasks` and `skipped` count; `annotated` are all of the project, if `tasks` are a part of them, else 0.
-    `restored` is the version that this one is again, after a rollback.
+    `restored` is the version that this one is again, after a rollback. `corrections` say what people
+    corrected in predictions, empty if nobody began with one.
 
     `unreadable` says why the version can't be served; None where it can.
     """
@@ -44,6 +45,7 @@ class VersionSummary:
     restored: str | None
     unreadable: str | None = None
     annotated: int = 0
+    corrections: str = ""
 
     @classmethod
     def from_card(cls, version: str, card: Card, unreadable: str | None = None) -> "VersionSummary":
@@ -58,6 +60,7 @@ class VersionSummary:
             card.restored,
             unreadable,
             card.selection.annotated if card.learned_from else 0,
+            card.newest_corrections,
         )
 
 

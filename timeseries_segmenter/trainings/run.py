@@ -18,7 +18,8 @@ from timeseries_segmenter.errors import (
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.held_out import LEAST_EXAMPLES
 from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
-from timeseries_segmenter.project.card import Card, RecipeSearch, Selection
+from timeseries_segmenter.project.card import Card, RecipeSearch, Selection, VersionCorrections
+from timeseries_segmenter.project.corrections import count_by_version
 from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
     count_tasks,
@@ -83,7 +84,7 @@ class SearchOutcome:
 class _Fetched:
     """What a run has to learn from, and the project's model `before` it; `began` and `ended` in seconds.
 
-    `unread` are annotated tasks whose turn it was not.
+    `unread` are annotated tasks whose turn it was not, `corrected` is what people did with predictions.
     """
 
     project: int
@@ -94,6 +95,7 @@ class _Fetched:
     left_out: Sequence[LeftOut]
     unread: Set[TaskId]
     selection: Selection
+    corrected: Sequence[VersionCorrections]
     before: Model | None
     began: float
     ended: float
@@ -283,6 +285,7 @@ class TrainingRun:
                     "cut": count_tasks(each for each in learned if each.whole is not None),
                 }
             ),
+            count_by_version([each.task for each in annotated], config.pairs),
             before,
             began,
             time.monotonic(),
@@ -334,6 +337,7 @@ class TrainingRun:
             skipped=fetched.skipped,
             left_out=sorted(fetched.lacks, key=str),
             selection=fetched.selection,
+            corrected=list(fetched.corrected),
             remarks=shortened([*fetched.remarks, *training.remarks]),
             seconds={
                 "fetching": round(fetched.seconds, 2),

@@ -1,0 +1,36 @@
+import pytest
+
+from tests.support import recorded
+from tests.support.label_studio_server import LabelStudioServer
+from tests.support.need import need
+from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.trainings.run import TrainingRun
+
+CONFIG = recorded.body("predict_json_inline")["label_config"]
+TRUTH = recorded.regions(*recorded.DRAWN)
+INLINE = {"ts": {"time": list(range(recorded.ROWS)), "value": recorded.values()}}
+
+
+@pytest.fixture
+def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
+    studio.configs[3] = CONFIG
+    return settings.model_copy(
+        update={"label_studio_host": studio.url, "train_epochs": 2, "hidden_size": 4, "search_seconds": 0}
+    )
+
+
+def test_a_version_knows_what_people_corrected_before_it(
+    settings: Settings, studio: LabelStudioServer
+) -> None:
+    studio.add_task(3, INLINE, TRUTH, lead_time=90.0)
+    corrected = studio.add_task(3, INLINE)
+    parent = studio.add_prediction(corrected, "p3-v1", result=TRUTH[1:], score=0.5)
+    studio.add_prediction(corrected, "of-another-model", result=[], score=0.5)
+    studio.annotate(corrected, TRUTH, lead_time=20.0, parent_prediction=parent)
+    TrainingRun(settings).run(3)
+    card = need(ModelStore(settings).load(3)).card
+    without, begun = card.corrected
+    assert (without.version, without.annotations, without.seconds) == ("", 1, 90)
+    assert (begun.version, begun.added, begun.regions, begun.seconds) == ("p3-v1", 1, len(TRUTH), 20)
+    assert need(begun.per_region) == pytest.approx(1 / len(TRUTH), abs=1e-3)
