@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 from tests.support.synthetic import LABEL_SETS, synthetic
 from timeseries_segmenter.learning.forest import DEPTH, LEAST_IN_LEAF, TREES, Forest
 from timeseries_segmenter.learning.recipe import Recipe
-from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.segmenter_state import segmenter_from_state, state_of
 from timeseries_segmenter.learning.training import Fitted, fit
 from timeseries_segmenter.segment import UNKNOWN
 
@@ -68,7 +68,7 @@ def test_no_timesteps_have_no_probabilities() -> None:
 
 def test_a_forest_survives_its_state(fitted: Fitted) -> None:
     segmenter, values = fitted.segmenter, synthetic(9).values
-    again = Segmenter.from_state(segmenter.state())
+    again = segmenter_from_state(state_of(segmenter))
     assert segmenter.forest is not None
     for of_one, of_other in zip(segmenter.opinions(values), again.opinions(values), strict=True):
         assert of_one is not None

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from timeseries_segmenter.learning.network import Dimensions, MixedNorm, Network
+from timeseries_segmenter.learning.dimensions import Dimensions
+from timeseries_segmenter.learning.network import MixedNorm, Network
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4, 8, 16])

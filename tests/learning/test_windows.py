@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from timeseries_segmenter.learning.windows import TrainingWindows, average_over_windows, window_starts
-from timeseries_segmenter.segment import UNKNOWN
+from timeseries_segmenter.learning.windows import average_over_windows, window_starts
 
 
 @given(length=st.integers(1, 500), size=st.integers(1, 120))
@@ -58,17 +56,3 @@ def test_average_of_a_function_of_the_row_is_that_function(length: int) -> None:
     stretches = list(average_over_windows(length, 40, 2, predict))
     np.testing.assert_allclose(np.concatenate(stretches, axis=1), values * 2, rtol=1e-6)
     assert max(each.shape[1] for each in stretches) <= 128 * 40
-
-
-def test_every_training_window_of_partly_known_series_has_a_known_row_and_all_are_seen_alike() -> None:
-    targets = [np.full(1000, UNKNOWN), np.full(10, 1)]
-    targets[0][[*range(5), *range(400, 420)]] = 0
-    rows = np.arange(1010, dtype=np.float32)[:, None]
-    torch.manual_seed(0)
-    series = [rows[:1000], rows[1000:]]
-    windows = TrainingWindows(series, series, targets, 20, 1, torch.device("cpu"))
-    inputs, _, drawn = windows.batch(4000)
-    assert ((drawn != UNKNOWN).any(dim=1)).all()
-    known = inputs[..., 0][drawn != UNKNOWN].long().bincount(minlength=1010)
-    assert known.nonzero().ravel().tolist() == [*range(5), *range(400, 420), *range(1000, 1010)]
-    assert known[400:420].max() < 2 * known[400:420].min()

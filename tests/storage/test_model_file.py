@@ -19,6 +19,7 @@ from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, Mo
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.resampling import Sampling
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.segmenter_state import segmenter_from_state, state_of
 from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import Model
@@ -133,9 +134,9 @@ def test_a_copy_differs_in_its_card_alone(fitted: Fitted, tmp_path: Path) -> Non
 
 
 def test_a_segmenter_of_an_older_release_has_no_rate_and_leaves_series_as_they_are(fitted: Fitted) -> None:
-    state = fitted.segmenter.state()
+    state = state_of(fitted.segmenter)
     del state["sampling"]
-    loaded, values = Segmenter.from_state(state), synthetic(9).values
+    loaded, values = segmenter_from_state(state), synthetic(9).values
     times = np.linspace(0.0, 500.0, len(values), dtype=np.float64)
     assert loaded.predict(values, times) == fitted.segmenter.predict(values)
 
@@ -143,7 +144,7 @@ def test_a_segmenter_of_an_older_release_has_no_rate_and_leaves_series_as_they_a
 @pytest.mark.parametrize("missing", ["weights", "decoding", "labels"])
 def test_a_part_of_a_model_is_not_for_this_release(missing: str, fitted: Fitted, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    former = fitted.segmenter.state() | {"labels": ["Run", "Walk"]}
+    former = state_of(fitted.segmenter) | {"labels": ["Run", "Walk"]}
     del former[missing]
     torch.save({"format": 2, "metadata": {}} | former, path)
     for read in (load_model, read_card):

@@ -27,6 +27,7 @@ from tests.support.processes import fill, small_disk
 from timeseries_segmenter.errors import ModelFileError
 from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.segmenter_state import segmenter_from_state, state_of
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_files import version_number
 from timeseries_segmenter.storage.model_store import ModelStore
@@ -354,13 +355,13 @@ def test_without_memory_nothing_is_set_aside_and_later_the_newest_is_served(
     store.save(4, of_one_pair(run_walk))
     first = store.save(3, of_one_pair(run_walk))
     dimensions = replace(run_walk.network.dimensions, hidden_size=900)
-    state = run_walk.state()
+    state = state_of(run_walk)
     network = Network(dimensions)  # 28 MB
     state |= {
         "dimensions": asdict(dimensions),
         "weights": network.state_dict(),
     }
-    second = store.save(3, of_one_pair(Segmenter.from_state(state)))
+    second = store.save(3, of_one_pair(segmenter_from_state(state)))
     without, later, _ = run(NO_MEMORY, settings.model_dir, room)
     assert without[0] in (first, second, "untrained")
     assert without[1] == without[2] or without[2] == "untrained"  # what is loaded and what is answered agree

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from timeseries_segmenter.segment import UNKNOWN
 
@@ -41,6 +39,9 @@ class Calibration:
 
         UNKNOWN rows don't count. None is needed if there is no row, or one class only.
         """
+        import torch  # here: predictions outside of the service have none
+        from torch.nn import functional
+
         probabilities, targets = _known(probabilities, targets)
         step = max(1, sum(map(len, targets)) // MOST_ROWS)
         rows = np.concatenate([each[::step] for each in probabilities])

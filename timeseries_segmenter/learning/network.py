@@ -1,7 +1,6 @@
 """The network: a strided convolution stem, a bidirectional LSTM, and class logits per sample."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,13 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timeseries_segmenter.learning.windows import average_over_windows
+from timeseries_segmenter.learning.dimensions import Dimensions
+from timeseries_segmenter.learning.windows import Stretch, average_of_stretches
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
-Stretch = tuple[
-    FloatArray, FloatArray | None
-]  # inputs `(inputs, rows)`, and rolling features if there are any
 
 ARCHITECTURE = "convolution-lstm"  # in model files: another name for another network
 KERNEL_SIZES = (7, 5)  # samples, then outputs of the first convolution
@@ -25,21 +22,6 @@ EMBEDDING_DROPOUT = 0.2
 PER_WINDOW_SHARE = 4  # one in so many features of the first convolution is normalised per window
 STEM_DROPOUT = 0.2
 LSTM_DROPOUT = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Dimensions:
-    """What it takes to build the same network again; saved with the weights.
-
-    `stride` is the number of samples that one timestep of the LSTM spans: 1, 2, 4, 8 or 16. `features` are
-    the rolling features of a timestep, 0 for a network without any.
-    """
-
-    inputs: int
-    classes: int
-    hidden_size: int = 64
-    stride: int = 4
-    features: int = 0
 
 
 class Network(nn.Module):
@@ -124,28 +106,22 @@ class Network(nn.Module):
         """
         device = next(self.parameters()).device
         stride = self.dimensions.stride
-        filled = -(-max(length, window) // stride) * stride
 
-        def predict(starts: IntArray) -> FloatArray:
-            first, end = int(starts[0]), int(starts[-1]) + window
-            inputs, rolling = stretch(first, min(end, length))
-            places = torch.from_numpy(starts - first).to(device)
+        def predict(inputs: FloatArray, rolling: FloatArray | None, starts: IntArray) -> FloatArray:
+            places = torch.from_numpy(starts).to(device)
             with torch.inference_mode():
-                rows = _filled(inputs, end - first, device)
+                rows = torch.from_numpy(inputs).to(device)
                 windows = rows.unfold(1, window, 1)[:, places].transpose(0, 1)
                 embedded = None
                 if self.embedding is not None and rolling is not None:
-                    timesteps = self.embedding(_filled(rolling, (end - first) // stride, device)[None])[0]
+                    timesteps = self.embedding(torch.from_numpy(rolling).to(device)[None])[0]
                     around = torch.arange(window // stride, device=device)[:, None] + places // stride
                     embedded = timesteps.T.contiguous()[around]
                 probabilities: FloatArray = self._logits(windows, embedded).softmax(dim=1).cpu().numpy()
             return probabilities
 
         self.eval()
-        done = 0
-        for average in average_over_windows(filled, window, self.dimensions.classes, predict, stride):
-            yield average[:, : length - done]
-            done += average.shape[1]
+        return average_of_stretches(length, window, self.dimensions, stretch, predict)
 
 
 class MixedNorm(nn.Module):
@@ -165,12 +141,6 @@ class MixedNorm(nn.Module):
         """`(N, features, T)` to the same shape."""
         own, shared = features[:, : self.own], features[:, self.own :]
         return torch.cat([self.window(own), self.batch(shared)], dim=1)
-
-
-def _filled(columns: FloatArray, length: int, device: torch.device) -> Tensor:
-    """`(C, T)` with zeros behind it, as a tensor `(C, length)`."""
-    filled = np.pad(columns, ((0, 0), (0, length - columns.shape[1])))
-    return torch.from_numpy(filled).to(device)
 
 
 def best_device() -> torch.device:

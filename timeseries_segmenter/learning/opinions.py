@@ -1,18 +1,19 @@
 """What the network and the forest of a model say of a series, stretch by stretch."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from timeseries_segmenter.learning.forest import Forest, Lookup
-from timeseries_segmenter.learning.network import Network, Stretch
 from timeseries_segmenter.learning.pool import Opinions
 from timeseries_segmenter.learning.rolling import RollingFeatures
 from timeseries_segmenter.learning.standardisation import Standardisation
+from timeseries_segmenter.learning.windows import Stretch
+
+if TYPE_CHECKING:
+    from timeseries_segmenter.learning.network import Network
 
 FloatArray = NDArray[np.float32]
 
@@ -21,7 +22,7 @@ class Learned(Protocol):
     """What a segmenter has learned of the rows of a series."""
 
     @property
-    def network(self) -> Network: ...
+    def network(self) -> "Network": ...
 
     @property
     def standardisation(self) -> Standardisation: ...
@@ -90,11 +91,23 @@ class _Series:
         behind = min(last, int(np.ceil((end - 0.5) / rows_of_one - 0.5)))
         asked = forest.asked(np.arange(before, behind + 1), self._timesteps)
         shares = self._lookup.shares(np.ascontiguousarray(self._features[:, asked - self._first].T))
-        rows = functional.interpolate(
-            torch.from_numpy(shares.T.copy())[None], scale_factor=rows_of_one, mode="linear"
-        )[0]
+        rows = interpolate(shares.T, rows_of_one)
         skipped = first - before * rows_of_one
-        return rows[:, skipped : skipped + end - first].numpy()
+        return rows[:, skipped : skipped + end - first]
 
     def _inputs(self, first: int, end: int) -> FloatArray:
         return self._learned.standardisation.by_input(self._values[first:end], self._own)
+
+
+def interpolate(steps: FloatArray, rows_of_one: int) -> FloatArray:
+    """`(classes, N)` of steps of so many rows to `(classes, N * rows_of_one)`.
+
+    Linear between the middles of the steps, and level beyond the first and the last one.
+    """
+    half = rows_of_one // 2
+    shares = ((np.arange(rows_of_one) + (rows_of_one % 2 == 0) / 2) / rows_of_one).astype(np.float32)
+    around = np.pad(steps, ((0, 0), (1, 1)), mode="edge")[:, :, None]
+    rows = around[:, :-1] + (around[:, 1:] - around[:, :-1]) * shares
+    first = rows_of_one - half
+    flat: FloatArray = rows.reshape(len(steps), -1)[:, first : first + steps.shape[1] * rows_of_one]
+    return flat

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from timeseries_segmenter.segment import UNKNOWN
 
@@ -34,6 +32,9 @@ class Pool:
     @classmethod
     def fit(cls, opinions: Sequence[Opinions], targets: Sequence[IntArray]) -> "Pool":
         """The weights that make `targets`, each `(T,)`, most likely; the default ones without a forest."""
+        import torch  # here: predictions outside of the service have none
+        from torch.nn import functional
+
         step = max(1, sum(map(len, targets)) // MOST_ROWS)
         logs, truth = [], []
         for (network, forest), each in zip(opinions, targets, strict=True):

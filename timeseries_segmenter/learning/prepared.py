@@ -8,14 +8,15 @@ import torch
 from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import TrainingError
+from timeseries_segmenter.learning.dimensions import Dimensions
 from timeseries_segmenter.learning.examples import Example, learned_classes, with_learned_classes
 from timeseries_segmenter.learning.forest import Forest
 from timeseries_segmenter.learning.inputs import Inputs
 from timeseries_segmenter.learning.lengths import Lengths
-from timeseries_segmenter.learning.network import Dimensions, Network
+from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.resampling import Resampling, Sampling
-from timeseries_segmenter.learning.windows import TrainingWindows
+from timeseries_segmenter.learning.training_windows import TrainingWindows
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
 
 FloatArray = NDArray[np.float32]

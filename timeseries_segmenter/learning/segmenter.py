@@ -1,11 +1,10 @@
 """The fitted model of one pair: standardisation, network, decoding and label sets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.calibration import Calibration
@@ -13,7 +12,6 @@ from timeseries_segmenter.learning.confidence import Confidence
 from timeseries_segmenter.learning.decoding import Decoder, Decoding
 from timeseries_segmenter.learning.forest import Forest
 from timeseries_segmenter.learning.landmark import Landmark
-from timeseries_segmenter.learning.network import Dimensions, Network, best_device
 from timeseries_segmenter.learning.opinions import opinions_by_stretch
 from timeseries_segmenter.learning.pool import Opinions, Pool
 from timeseries_segmenter.learning.resampling import SAME_ROWS, Resampling, Sampling, Times
@@ -21,9 +19,10 @@ from timeseries_segmenter.learning.rolling import RollingFeatures
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
-FloatArray = NDArray[np.float32]
+if TYPE_CHECKING:
+    from timeseries_segmenter.learning.network import Network
 
-NO_DEVICE = torch.device("meta")  # tensors there have a shape alone
+FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,13 @@ class Segmentation:
 class Segmenter:
     """Predicts segments of series; made by `learning.training.fit`, kept by `storage.model_file`.
 
+    Beside its network, it needs NumPy alone.
+
     `window` is in rows, at the rate of `sampling`. `label_sets` are those of the network's classes, class 1
     first; one that was learned both as ranges and as instants is there twice.
     """
 
-    network: Network
+    network: "Network"
     standardisation: Standardisation
     decoding: Decoding
     window: int
@@ -132,10 +133,9 @@ class Segmenter:
         of_network = np.concatenate([each.T for each in network])
         return of_network, None if forest[0] is None else np.concatenate([each.T for each in forest])
 
-    def state(self) -> dict[str, Any]:
-        """All of it as plain numbers, strings, lists, dicts and tensors, for `from_state`."""
+    def parts(self) -> dict[str, Any]:
+        """All but the network as plain numbers, strings, lists, dicts and arrays, for `from_parts`."""
         return {
-            "dimensions": asdict(self.network.dimensions),
             "window": self.window,
             "label_sets": [list(labels) for labels in self.label_sets],
             "channels": list(self.channels),
@@ -143,50 +143,31 @@ class Segmenter:
                 "points" if key == "instant_classes" else key: value
                 for key, value in asdict(self.decoding).items()
             },
-            "standardisation": {
-                "mean": torch.from_numpy(self.standardisation.mean),
-                "deviation": torch.from_numpy(self.standardisation.deviation),
-                "heavy_tails": torch.from_numpy(self.standardisation.heavy_tails),
-                "per_series": self.standardisation.per_series,
-            },
+            "standardisation": asdict(self.standardisation),
             "full_training": asdict(self.full_training),
             "calibration": asdict(self.calibration),
             "sampling": asdict(self.sampling),
-            "rolling": self.rolling
-            and {
-                "stride": self.rolling.stride,
-                "window": self.rolling.window,
-                "levels": self.rolling.levels,
-                "mean": torch.from_numpy(self.rolling.mean),
-                "deviation": torch.from_numpy(self.rolling.deviation),
-            },
-            "forest": self.forest
-            and {
-                name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-                for name, value in asdict(self.forest).items()
-            },
+            "rolling": self.rolling and asdict(self.rolling),
+            "forest": self.forest and asdict(self.forest),
             "pool": asdict(self.pool),
-            "weights": {name: tensor.cpu() for name, tensor in self.network.state_dict().items()},
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], device: torch.device | None = None) -> "Segmenter":
-        """The same segmenter again, by default on the GPU if there is one.
+    def from_parts(cls, parts: Mapping[str, Any], network: "Network") -> "Segmenter":
+        """The same segmenter again. Arrays may be tensors.
 
-        Raises KeyError, TypeError, ValueError, RuntimeError or AttributeError for another state.
+        Raises KeyError, TypeError, ValueError, RuntimeError or AttributeError for other parts.
         """
-        network = Network(Dimensions(**state["dimensions"]))
-        network.load_state_dict(state["weights"], assign=device == NO_DEVICE)
-        statistics = state["standardisation"]
-        decoding = state["decoding"]
-        calibration = state.get("calibration") or asdict(Calibration())  # models of format 2 have none
-        sampling = state.get("sampling") or asdict(Sampling())  # nor do models of older releases have one
+        statistics = parts["standardisation"]
+        decoding = parts["decoding"]
+        calibration = parts.get("calibration") or asdict(Calibration())  # models of format 2 have none
+        sampling = parts.get("sampling") or asdict(Sampling())  # nor do models of older releases have one
         return cls(
-            network.to(device or best_device()).eval(),
+            network,
             Standardisation(
-                statistics["mean"].numpy().copy(),
-                statistics["deviation"].numpy().copy(),
-                statistics["heavy_tails"].numpy().copy(),
+                _copied(statistics["mean"]),
+                _copied(statistics["deviation"]),
+                _copied(statistics["heavy_tails"]),
                 bool(statistics["per_series"]),
             ),
             Decoding(
@@ -198,36 +179,34 @@ class Segmenter:
                 int(decoding.get("offset", 0)),
                 Landmark(**landmark) if (landmark := decoding.get("landmark")) else None,
             ),
-            int(state["window"]),
-            tuple(tuple(labels) for labels in state["label_sets"]),
-            tuple(state["channels"]),
-            FullTraining(**state["full_training"]),
+            int(parts["window"]),
+            tuple(tuple(labels) for labels in parts["label_sets"]),
+            tuple(parts["channels"]),
+            FullTraining(**parts["full_training"]),
             Calibration(float(calibration["temperature"]), tuple(calibration["biases"])),
             Sampling(float(sampling["interval"])),
-            _rolling_from_state(state.get("rolling")),
-            _forest_from_state(state.get("forest")),
-            Pool(**state.get("pool", {})),
+            _rolling_from_parts(parts.get("rolling")),
+            _forest_from_parts(parts.get("forest")),
+            Pool(**parts.get("pool", {})),
         )
 
-    @classmethod
-    def check_state(cls, state: dict[str, Any]) -> None:
-        """Raise what `from_state` raises for another state; compares the weights' shapes, not their values.
 
-        Weights that are mapped from a file stay on disk.
-        """
-        with NO_DEVICE:
-            cls.from_state(state, NO_DEVICE)
+def _copied(array: Any) -> NDArray[Any]:
+    """An array that nobody else has, of an array or a tensor. Raises TypeError for anything else."""
+    if not hasattr(array, "__array__"):
+        raise TypeError(f"{array!r:.40} is not an array")
+    return np.asarray(array).copy()
 
 
-def _rolling_from_state(state: dict[str, Any] | None) -> RollingFeatures | None:
-    if state is None:  # a model of an earlier release, or of a recipe without
+def _rolling_from_parts(parts: Mapping[str, Any] | None) -> RollingFeatures | None:
+    if parts is None:  # a model of an earlier release, or of a recipe without
         return None
-    statistics = (state[name].numpy().copy() for name in ("mean", "deviation"))
-    return RollingFeatures(int(state["stride"]), int(state["window"]), int(state["levels"]), *statistics)
+    statistics = (_copied(parts[name]) for name in ("mean", "deviation"))
+    return RollingFeatures(int(parts["stride"]), int(parts["window"]), int(parts["levels"]), *statistics)
 
 
-def _forest_from_state(state: dict[str, Any] | None) -> Forest | None:
-    if state is None:
+def _forest_from_parts(parts: Mapping[str, Any] | None) -> Forest | None:
+    if parts is None:
         return None
-    arrays = {name: value.numpy().copy() for name, value in state.items() if isinstance(value, torch.Tensor)}
-    return Forest(**arrays, every=int(state["every"]))
+    arrays = {name: _copied(value) for name, value in parts.items() if name != "every"}
+    return Forest(**arrays, every=int(parts["every"]))

@@ -1,19 +1,19 @@
-"""Windows of series: random ones to train on, and overlapping ones to average what a network says."""
+"""Overlapping windows of a series, over which what a network says is averaged."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from timeseries_segmenter.segment import UNKNOWN
+from timeseries_segmenter.learning.dimensions import Dimensions
 
 WINDOWS_IN_BATCH = 128  # larger batches are no faster on one thread, and take more memory
 OVERLAP = 1 / 4  # of a window with the next
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
+# inputs `(inputs, rows)` and, if there are any, rolling features `(features, timesteps)` of some rows
+Stretch = tuple[FloatArray, FloatArray | None]
 
 
 def window_starts(length: int, size: int, step: int = 1) -> NDArray[np.int64]:
@@ -56,87 +56,35 @@ def average_over_windows(
         rest, times = totals[:, done:], counts[done:]
 
 
-class TrainingWindows:
-    """All series behind one another, each at least a window long; no window straddles two.
+def average_of_stretches(
+    length: int,
+    window: int,
+    dimensions: Dimensions,
+    stretch: Callable[[int, int], Stretch],
+    predict: Callable[[FloatArray, FloatArray | None, IntArray], FloatArray],
+) -> Iterator[FloatArray]:
+    """Class probabilities `(classes, rows)` of one stretch of a series of `length` rows after the other.
 
-    `inputs` are `(T, inputs)`, `rolling` `(ceil(T / stride), features)` and `targets` `(T,)`, one of each a
-    series; `size` and `stride` are in rows. Rows whose target is UNKNOWN are in windows as context of
-    others; so are those that fill up a series to a window, or to a whole timestep.
+    `stretch` gives what the network sees of the rows from a first one, at the start of a timestep, to an
+    end; `predict` takes it, filled up with zeros, and the first rows in it of windows `(N,)` to their
+    probabilities `(N, classes, window)`.
     """
+    stride = dimensions.stride
+    filled = -(-max(length, window) // stride) * stride
 
-    def __init__(
-        self,
-        inputs: Sequence[FloatArray],
-        rolling: Sequence[FloatArray],
-        targets: Sequence[IntArray],
-        size: int,
-        stride: int,
-        device: torch.device,
-    ) -> None:
-        missing = [-(-max(size, len(target)) // stride) * stride - len(target) for target in targets]
-        self._stride = stride
-        lengths = np.array([len(target) + more for target, more in zip(targets, missing, strict=True)])
-        self.size = size
-        self.rows = int(lengths.sum())
-        self._firsts = np.cumsum(lengths) - lengths
-        self._places = lengths - size + 1  # at which a window can start
-        # a little past both ends, and back: the outermost rows are in as many windows as the rest
-        self._margin = size // 4
-        all_known = all((target != UNKNOWN).all() for target in targets)
-        self._known_starts = None if all_known else self._starts_with_known(targets)
-        self._shares = torch.from_numpy(lengths / self.rows)
-        self._window_rows = torch.arange(size, device=device)
-        self._window_timesteps = torch.arange(size // stride, device=device)
-        self._inputs = torch.from_numpy(
-            np.concatenate(
-                [np.pad(each, ((0, more), (0, 0))) for each, more in zip(inputs, missing, strict=True)]
-            )
-        ).to(device)
-        timesteps = lengths // stride
-        self._rolling = torch.from_numpy(
-            np.concatenate(
-                [
-                    np.pad(each, ((0, most - len(each)), (0, 0)))
-                    for each, most in zip(rolling, timesteps, strict=True)
-                ]
-            )
-        ).to(device)
-        self._targets = torch.from_numpy(
-            np.concatenate(
-                [
-                    np.pad(target, (0, more), constant_values=UNKNOWN)
-                    for target, more in zip(targets, missing, strict=True)
-                ]
-            )
-        ).to(device)
+    def predict_windows(starts: IntArray) -> FloatArray:
+        first, end = int(starts[0]), int(starts[-1]) + window
+        inputs, rolling = stretch(first, min(end, length))
+        if rolling is not None:
+            rolling = _filled(rolling, (end - first) // stride)
+        return predict(_filled(inputs, end - first), rolling, starts - first)
 
-    def batch(self, windows: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs `(windows, size, inputs)`, rolling features `(windows, size / stride, features)`, and
-        targets `(windows, size)`; each window has a known target.
-        """
-        if self._known_starts is None:
-            starts = self._starts(windows)
-        else:
-            starts = self._known_starts[torch.randint(len(self._known_starts), (windows,)).numpy()]
-        timesteps = torch.from_numpy(starts // self._stride).to(self._window_rows.device)[:, None]
-        rows = timesteps * self._stride + self._window_rows
-        return self._inputs[rows], self._rolling[timesteps + self._window_timesteps], self._targets[rows]
+    done = 0
+    for average in average_over_windows(filled, window, dimensions.classes, predict_windows, stride):
+        yield average[:, : length - done]
+        done += average.shape[1]
 
-    def _starts(self, windows: int) -> IntArray:
-        """First rows of windows anywhere; series are picked by length."""
-        series = torch.multinomial(self._shares, windows, replacement=True).numpy()
-        places = self._places[series]
-        offsets = (torch.rand(windows).numpy() * (places + 2 * self._margin)).astype(np.int64) - self._margin
-        starts: IntArray = self._firsts[series] + np.clip(offsets, 0, places - 1)
-        return starts
 
-    def _starts_with_known(self, targets: Sequence[IntArray]) -> IntArray:
-        """First rows of all windows that hold a known row, each at the start of a timestep."""
-        starts = []
-        for target, first, places in zip(targets, self._firsts, self._places, strict=True):
-            offsets = np.clip(np.arange(-self._margin, places + self._margin), 0, places - 1)
-            offsets = offsets // self._stride * self._stride
-            known = np.concatenate([[0], np.cumsum(target != UNKNOWN)])
-            held = known[np.minimum(offsets + self.size, len(target))] > known[offsets]
-            starts.append(first + offsets[held])
-        return np.concatenate(starts)
+def _filled(columns: FloatArray, length: int) -> FloatArray:
+    """`(C, T)` with zeros behind it, `(C, length)`."""
+    return np.pad(columns, ((0, 0), (0, length - columns.shape[1])))

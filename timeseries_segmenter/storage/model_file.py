@@ -12,7 +12,7 @@ import torch
 
 from timeseries_segmenter.errors import ForeignModelError, ModelFileError
 from timeseries_segmenter.learning.network import ARCHITECTURE
-from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.segmenter_state import check_state, segmenter_from_state, state_of
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import Folds, Model
 from timeseries_segmenter.storage.former_formats import FORMER_FORMATS, upgraded
@@ -29,8 +29,8 @@ def save_model(path: Path, model: Model) -> None:
         "metadata": model.card.dump(),
         "pairs": {
             name: {
-                "segmenter": segmenter.state(),
-                "folds": {number: each.state() for number, each in model.folds.get(name, {}).items()},
+                "segmenter": state_of(segmenter),
+                "folds": {number: state_of(each) for number, each in model.folds.get(name, {}).items()},
             }
             for name, segmenter in model.segmenters.items()
         },
@@ -56,7 +56,7 @@ def load_model(path: Path, device: torch.device | None = None) -> Model:
     card = _checked_card(content, path)
     try:
         segmenters = {
-            name: Segmenter.from_state(pair["segmenter"], device) for name, pair in content["pairs"].items()
+            name: segmenter_from_state(pair["segmenter"], device) for name, pair in content["pairs"].items()
         }
     except (MemoryError, RuntimeError) as error:  # the state was checked: what lacks is memory
         raise ModelFileError(f"{path.name} can't be loaded: {error}") from error
@@ -68,7 +68,7 @@ def load_folds(path: Path, device: torch.device | None = None) -> dict[str, Fold
     content = _read(path, whole=False)
     try:
         return {
-            name: {number: Segmenter.from_state(each, device) for number, each in pair["folds"].items()}
+            name: {number: segmenter_from_state(each, device) for number, each in pair["folds"].items()}
             for name, pair in content["pairs"].items()
         }
     except (MemoryError, *_NO_STATE) as error:
@@ -157,7 +157,7 @@ def _checked_card(content: dict[str, Any], path: Path) -> Card:
         if (found := content.get("architecture")) != ARCHITECTURE:
             raise ValueError(f"its networks are of the architecture {found!r:.40}, not {ARCHITECTURE!r}")
         for pair in content["pairs"].values():
-            Segmenter.check_state(pair["segmenter"])
+            check_state(pair["segmenter"])
         return Card.model_validate(content["metadata"])
     except _NO_STATE as error:
         raise _foreign(path, _no_model(error)) from error

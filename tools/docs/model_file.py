@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.dimensions import Dimensions
 from timeseries_segmenter.learning.forest import Forest
-from timeseries_segmenter.learning.network import Dimensions, Network
+from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.rolling import RollingFeatures
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
 from timeseries_segmenter.learning.standardisation import Standardisation

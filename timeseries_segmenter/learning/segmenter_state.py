@@ -1,0 +1,54 @@
+"""A segmenter as plain numbers, strings, lists, dicts and tensors, as torch saves it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from timeseries_segmenter.learning.dimensions import Dimensions
+from timeseries_segmenter.learning.network import Network, best_device
+from timeseries_segmenter.learning.segmenter import Segmenter
+
+NO_DEVICE = torch.device("meta")  # tensors there have a shape alone
+
+
+def state_of(segmenter: Segmenter) -> dict[str, Any]:
+    """All of it, for `segmenter_from_state`."""
+    network = segmenter.network
+    return {
+        "dimensions": asdict(network.dimensions),
+        **_with_tensors(segmenter.parts()),
+        "weights": {name: tensor.cpu() for name, tensor in network.state_dict().items()},
+    }
+
+
+def segmenter_from_state(state: Mapping[str, Any], device: torch.device | None = None) -> Segmenter:
+    """The same segmenter again, by default on the GPU if there is one.
+
+    Raises KeyError, TypeError, ValueError, RuntimeError or AttributeError for another state.
+    """
+    network = Network(Dimensions(**state["dimensions"]))
+    network.load_state_dict(state["weights"], assign=device == NO_DEVICE)
+    return Segmenter.from_parts(state, network.to(device or best_device()).eval())
+
+
+def check_state(state: Mapping[str, Any]) -> None:
+    """Raise what `segmenter_from_state` raises for another state; compares the weights' shapes, not their
+    values.
+
+    Weights that are mapped from a file stay on disk.
+    """
+    with NO_DEVICE:
+        segmenter_from_state(state, NO_DEVICE)
+
+
+def _with_tensors(parts: dict[str, Any]) -> dict[str, Any]:
+    return {name: _with_tensor(value) for name, value in parts.items()}
+
+
+def _with_tensor(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _with_tensors(value)
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
