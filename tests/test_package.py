@@ -19,7 +19,10 @@ EXAMPLE = ROOT / "examples/activity"
 INPUTS = ["--config", str(EXAMPLE / "config.xml"), "--tasks", str(EXAMPLE / "tasks.json")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OPTIONAL = ["flask", "gunicorn", "label_studio_ml", "prometheus_client", "redis", "rq", "waitress"]
+OPTIONAL = [
+    *("flask", "gunicorn", "label_studio_ml", "onnx", "onnxruntime", "prometheus_client", "redis", "rq"),
+    "waitress",
+]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,15 @@ def test_a_worker_without_the_packages_of_redis_says_how_to_install_them(site: P
     assert ended.returncode == 1
     assert "pip install 'timeseries-segmenter[redis]'" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_an_export_without_the_packages_of_onnx_says_how_to_install_them(site: Path, tmp_path: Path) -> None:
+    train = ["train", *INPUTS, "--task-ids", "1,2", "--model", "m.pt"]
+    assert run(site, tmp_path, *train).returncode == 0
+    ended = run(site, tmp_path, "export", "--model", "m.pt", "--output", "taken")
+    assert ended.returncode == 1
+    assert ended.stderr == "the package onnx is missing: pip install 'timeseries-segmenter[onnx]'\n"
+    assert not (tmp_path / "taken").exists()
 
 
 def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None:

@@ -25,7 +25,7 @@ def test_help_does_not_wait_for_what_only_commands_need() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "predict", "evaluate", "versions", "rollback", "worker", "report"]
+    "command", ["train", "predict", "evaluate", "versions", "rollback", "worker", "report", "export"]
 )
 def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from timeseries_segmenter.cli.evaluate import add_evaluate
+from timeseries_segmenter.cli.export import add_export
 from timeseries_segmenter.cli.options import Command, task_files
 from timeseries_segmenter.cli.predict import add_predict
 from timeseries_segmenter.cli.report import add_report
@@ -50,6 +51,6 @@ def command_line(prog: str = "timeseries-segmenter") -> argparse.ArgumentParser:
     add_train(commands, files)
     add_predict(commands)
     add_evaluate(commands, files)
-    for add in (add_versions, add_rollback, add_worker, add_report):
+    for add in (add_versions, add_rollback, add_worker, add_report, add_export):
         add(commands)
     return parser

@@ -13,9 +13,11 @@ from timeseries_segmenter.project.labelled_task import LabelledTask, read_labell
 from timeseries_segmenter.project.left_out import LeftOut
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.prediction import PairSegmenter, pair_segmenters
+from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.export_file import read_config, read_split, read_tasks
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_file import load_model
+from timeseries_segmenter.storage.model_store import ModelStore
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,16 @@ def read_chosen_tasks(options: argparse.Namespace, part: str) -> list[dict[str, 
     return read_tasks(options.tasks, ids)
 
 
+def find_model(options: argparse.Namespace, settings: Settings) -> Path:
+    """The model file that the options name, or that of the project. Raises ExportError if that has none."""
+    if options.model:
+        return Path(options.model)
+    path = ModelStore(settings).served_path(options.project)
+    if not path.exists():
+        raise ExportError(f"project {options.project} has no model in {settings.model_dir}")
+    return path
+
+
 def read_model(path: Path) -> Model:
     """The model in a file, which gives it a name if its card has none."""
     model = load_model(path)
@@ -56,6 +68,17 @@ def read_segmenters(model: Model, config: LabelConfig, options: argparse.Namespa
     wanted = "; ".join(f"{pair.name}: {', '.join(pair.channels)}" for pair in config.pairs)
     asking = options.config or "its labeling config"
     raise ExportError(f"{options.model} was trained on the channels {trained}; {asking} has {wanted}")
+
+
+def for_files(segmenter: PairSegmenter) -> PairSegmenter:
+    """The same for series in files, and without tasks that could bring labels."""
+    pair = segmenter.pair
+    if pair.value_type == "json":  # the labeling config doesn't say what separates the cells
+        pair = replace(pair, value_type="url", separator="auto")
+    if pair.labels_value:
+        learned = (label for labels in segmenter.segmenter.label_sets for label in labels)
+        pair = replace(pair, labels=tuple(dict.fromkeys((*pair.labels, *learned))))
+    return replace(segmenter, pair=pair)
 
 
 def read_annotated(

@@ -67,6 +67,13 @@ def add_project(
     parser.add_argument("--project", type=number, required=required, help=about)
 
 
+def add_model_source(parser: argparse.ArgumentParser) -> None:
+    """The options of which one says where a model is."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model", type=Path, help="a model file")
+    add_project(source, "a project's number: its current model", required=False)
+
+
 def _task_ids(text: str) -> list[TaskId]:
     ids = [task_id(part) for part in text.split(",")]
     known = [each for each in ids if each is not None]

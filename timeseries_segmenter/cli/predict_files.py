@@ -6,18 +6,16 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from tqdm import tqdm
 
-from timeseries_segmenter.cli.inputs import read_label_config, read_model, read_segmenters
+from timeseries_segmenter.cli.inputs import for_files, read_label_config, read_model, read_segmenters
 from timeseries_segmenter.cli.regions_file import FilePrediction, FileRegion, RegionsFile
 from timeseries_segmenter.cli.watched_folder import WatchedFolder
 from timeseries_segmenter.errors import ExportError, SegmenterError, SeriesError
-from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import predicted_segments
 from timeseries_segmenter.labeling.series import parse_series
 from timeseries_segmenter.project.prediction import PairSegmenter
@@ -36,7 +34,7 @@ class FilePredictor:
         model = read_model(options.model)
         segmenters = read_segmenters(model, read_label_config(options.config, model), options)
         self._version = model.version
-        self._segmenters = [_for_files(each) for each in _of_one_series(segmenters, options)]
+        self._segmenters = [for_files(each) for each in _of_one_series(segmenters, options)]
         self._most_megabytes = settings.max_series_mb
 
     def predict(self, path: Path, name: str) -> FilePrediction | None:
@@ -130,17 +128,6 @@ def _of_one_series(segmenters: Sequence[PairSegmenter], options: argparse.Namesp
     if not chosen:
         raise ExportError(f"{options.model} knows no series {options.series}, but {', '.join(names)}")
     return chosen
-
-
-def _for_files(segmenter: PairSegmenter) -> PairSegmenter:
-    """The same for a series in a file, and without a task that could bring labels."""
-    pair: LabelPair = segmenter.pair
-    if pair.value_type == "json":  # the labeling config doesn't say what separates the cells
-        pair = replace(pair, value_type="url", separator="auto")
-    if pair.labels_value:
-        learned = (label for labels in segmenter.segmenter.label_sets for label in labels)
-        pair = replace(pair, labels=tuple(dict.fromkeys((*pair.labels, *learned))))
-    return replace(segmenter, pair=pair)
 
 
 def _opened(path: Path, most_megabytes: int) -> BufferedReader:

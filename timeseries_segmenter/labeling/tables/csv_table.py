@@ -182,12 +182,11 @@ class CsvTable(Table):
                 "others are found"
             )
         if any(mark.encode() in block for mark in (QUOTED_SEPARATOR, STRAY_QUOTE)):
-            import pandas as pd
-
             for column, kind in kinds.items():
                 if kind is np.object_:
-                    texts = pd.Series(columns[column]).map(self._as_written, na_action="ignore")
-                    columns[column] = texts.to_numpy(dtype=np.object_)
+                    cells = columns[column].tolist()
+                    written = [self._as_written(cell) if isinstance(cell, str) else cell for cell in cells]
+                    columns[column] = np.array(written, dtype=np.object_)
         return columns
 
     def _clean_blocks(self) -> Iterator[tuple[bytes, int]]:

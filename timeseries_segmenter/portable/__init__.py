@@ -1,0 +1,1 @@
+"""A model as a folder that predicts without torch, pandas and this service: its writer and its reader."""
