@@ -156,7 +156,7 @@ def test_tasks_are_predicted_after_a_training_run_and_before_a_search(
     )
     (stored,) = studio.predictions(3)[waits]
     assert stored["model_version"] == predicted.version == ModelStore(settings).version(3)
-    search = wait_for(lambda: (job := policy.queue.read(3).search) and job.started_at and job)
+    search = wait_for(lambda: (job := policy.queue.read(3).search) and job.started_at is not None and job)
     assert need(predicted.ended_at) <= need(search.started_at)
 
 

@@ -58,7 +58,7 @@ class Backend:
         job = self.policy.count(project, event)
         if job is None:
             return {"updates": self.policy.queue.read(project).updates}
-        logger.info("project %d: %s, %s %s is %s", project, event, job.kind, job.id, job.state)
+        logger.info("project %d: %s, job %s is %s", project, event, job.id, job.state)
         return {"job": job.id}
 
     def knows(self, project: int) -> bool:
