@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from tests.support.e2e.variants import NUMERIC
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.sources import known_tasks
+from timeseries_segmenter.sources import known_tasks, label_studio
 from timeseries_segmenter.sources.known_tasks import KnownTasks
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.task_query import TaskQuery
@@ -103,6 +103,8 @@ def test_each_change_in_label_studio_is_seen_at_the_next_look(
         label_studio_api_key=SecretStr(studio.credentials.token),
         model_dir=tmp_path,
     )
+    # the project's connection, which is closed with it
+    monkeypatch.setattr(label_studio, "_http_client", lambda *_: annotated.project._connection)
     client = LabelStudioClient(settings)
     number = annotated.project.id
 
