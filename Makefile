@@ -24,7 +24,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors
-.PHONY: forest missing-labels load soak many-projects image-test lint hooks audit requirements docs format clean python checkout-2x
+.PHONY: forest missing-labels load soak growth many-projects image-test lint hooks audit requirements docs format clean python checkout-2x
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -93,6 +93,9 @@ load: install ## measure answers to eight clients while a training runs (two min
 
 soak: install ## measure memory over 5000 predictions of 50 projects and 20 trainings (two minutes)
 	@$(BIN)/python -m benchmarks.soak
+
+growth: install ## measure what one more annotation costs in projects of 10 to 10000 annotated tasks (ten minutes)
+	@$(BIN)/python -m benchmarks.growth
 
 many-projects: install ## measure the dashboard, metrics and start of a service with 5000 projects (minutes)
 	@$(BIN)/python -m benchmarks.many_projects
