@@ -11,7 +11,7 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.targets import annotated_label_sets
 from timeseries_segmenter.learning.candidates import CANDIDATES
-from timeseries_segmenter.learning.cross_validation import STEPS_SHARE, assign_folds
+from timeseries_segmenter.learning.cross_validation import assign_folds
 from timeseries_segmenter.learning.held_out import LEAST_EXAMPLES
 from timeseries_segmenter.learning.observer import NOBODY, Observer
 from timeseries_segmenter.learning.recipe import Recipe
@@ -23,6 +23,9 @@ from timeseries_segmenter.project.labelled_task import LabelledTask, count_tasks
 from timeseries_segmenter.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+# of the steps of the model's last training from scratch: with fewer, longer training always seems better
+TRIAL_SHARE = 1 / 2
 
 _FIELDS = tuple(field.name for field in fields(Recipe))
 
@@ -111,7 +114,7 @@ def _search_pair(
         pair.channels,
         recipe(settings, pair.settings),
         [folds[name] for name in names],
-        max(WARMUP, round(segmenter.full_training.steps * STEPS_SHARE)),
+        max(WARMUP, round(segmenter.full_training.steps * TRIAL_SHARE)),
         seconds,
         CANDIDATES,
         fixed=_fixed(pair.settings),
