@@ -24,7 +24,8 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors
-.PHONY: forest missing-labels load soak growth many-projects image-test lint hooks audit requirements docs format clean python checkout-2x
+.PHONY: bounded forest missing-labels load soak growth many-projects image-test lint hooks audit requirements docs format clean python
+.PHONY: checkout-2x
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -78,6 +79,9 @@ forest: install ## measure a random forest on the data sets in a folder, for com
 
 simulate: install ## annotate in the order of the scores, or at random, on the data sets in a folder (DATA=folder; hours)
 	@$(BIN)/python -m benchmarks.annotation_order $(DATA)
+
+bounded: install ## measure projects too large for one training run, on the data sets in a folder (DATA=folder)
+	@$(BIN)/python -m benchmarks.bounded $(DATA)
 
 calibration: install ## measure what scores mean, and what that costs, on the data sets in a folder (DATA=folder)
 	@$(BIN)/python -m benchmarks.calibration $(DATA)
