@@ -24,11 +24,11 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors
-.PHONY: bounded forest missing-labels load soak growth many-projects image-test lint hooks audit requirements docs format clean python
+.PHONY: bounded forest missing-labels load soak growth simulate-growth many-projects image-test lint hooks audit requirements docs format clean python
 .PHONY: checkout-2x
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 install: $(INSTALLED) ## make .venv with the service and its tests
 
@@ -100,6 +100,9 @@ soak: install ## measure memory over 5000 predictions of 50 projects and 20 trai
 
 growth: install ## measure what one more annotation costs in projects of 10 to 10000 annotated tasks (ten minutes)
 	@$(BIN)/python -m benchmarks.growth
+
+simulate-growth: install ## simulate how many workers, requests and bytes a growing installation needs (a minute)
+	@$(BIN)/python -m benchmarks.simulate_growth
 
 many-projects: install ## measure the dashboard, metrics and start of a service with 5000 projects (minutes)
 	@$(BIN)/python -m benchmarks.many_projects
