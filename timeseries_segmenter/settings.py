@@ -97,7 +97,7 @@ class Settings(BaseSettings):
         ge=1000,
         description="Rows that a training run after an annotation learns from at most; *Start Training* "
         "takes twice as many. Of larger projects, it takes the newest annotations and others in turns. "
-        "Series with more than eight channels count for more rows.",
+        "They are counted with eight channels: of one or two, four times as many are taken.",
     )
     predict_after_training: int = Field(
         500,

@@ -10,7 +10,7 @@ from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, TimeAxis
 from timeseries_segmenter.project.left_out import LeftOut
-from timeseries_segmenter.project.stretches import SHARE, Room, Taken, cuts, take_tasks
+from timeseries_segmenter.project.stretches import LEAST_WEIGHT, SHARE, Room, Taken, cuts, take_tasks
 from timeseries_segmenter.segment import UNKNOWN, Segment
 
 CONFIG = parse_label_config(recorded.body("predict_json_inline")["label_config"])
@@ -55,10 +55,15 @@ def task(number: int, rows: int, *regions: tuple[float, float, str]) -> dict[str
     return {"id": number, "data": {"rows": rows}, "annotations": [annotation]}
 
 
+def room_for(rows: int, run: int = 1) -> Room:
+    """For so many rows of one channel, each of which counts as a part of one."""
+    return Room(int(rows * LEAST_WEIGHT), 0, run)
+
+
 def take(tasks: Sequence[dict[str, Any]], rows: int = ROWS, run: int = 1, **kept: Any) -> Taken:
     left_out: list[LeftOut] = kept.get("left_out", [])
     series = kept.get("series", Rows())
-    return take_tasks(tasks, CONFIG, series, (SeriesError,), left_out.append, Room(rows, 0, run))
+    return take_tasks(tasks, CONFIG, series, (SeriesError,), left_out.append, room_for(rows, run))
 
 
 def lengths(taken: Taken) -> list[tuple[Any, int]]:
@@ -96,16 +101,15 @@ def test_a_series_of_any_length_takes_no_more_than_a_run_learns_from() -> None:
         assert each.series.values[0] == each.first
 
 
-def test_series_with_many_channels_count_for_more_rows() -> None:
-    room = Room(ROWS, 0, 1)
-    (labelled,) = take([task(1, 3 * STRETCH, (5, 9, "Run"))]).labelled[PAIR.name]
-    assert room.cost(labelled) == 3 * STRETCH
+@pytest.mark.parametrize(("channels", "cost"), [(1, 25), (2, 25), (6, 75), (8, 100), (16, 200)])
+def test_a_row_counts_by_its_channels(channels: int, cost: float) -> None:
+    (labelled,) = take([task(1, 100, (5, 9, "Run"))]).labelled[PAIR.name]
     wide = Series(
-        np.zeros((100, 16), np.float32),
-        tuple(map(str, range(16))),
+        np.zeros((100, channels), np.float32),
+        tuple(map(str, range(channels))),
         TimeAxis(np.arange(100, dtype=np.float64)),
     )
-    assert room.cost(type(labelled)(1, wide, labelled.annotated, ())) == 200
+    assert Room(ROWS, 0, 1).cost(type(labelled)(1, wide, labelled.annotated, ())) == cost
 
 
 def test_stretches_with_rare_labels_come_first_and_background_is_there_too() -> None:
@@ -151,7 +155,7 @@ def test_a_stretch_without_known_rows_is_not_taken() -> None:
         )
     ]
     tasks = [task(1, 2_000_000, (5, 9, "Run"), (300_000, 300_010, "Run"))]
-    taken = take_tasks(tasks, config, Rows(), (SeriesError,), print, Room(ROWS, 0, 1))
+    taken = take_tasks(tasks, config, Rows(), (SeriesError,), print, room_for(ROWS))
     examples = [each.example([("Run",)]) for each in taken.labelled[PAIR.name]]
     assert len(examples) == 2
     assert all((each.classes != UNKNOWN).any() for each in examples)

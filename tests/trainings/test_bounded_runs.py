@@ -8,6 +8,7 @@ from tests.support.label_studio_server import LabelStudioServer
 from tests.support.models import PAIR
 from tests.support.need import need
 from timeseries_segmenter.project.model import Model
+from timeseries_segmenter.project.stretches import LEAST_WEIGHT
 from timeseries_segmenter.report.saved import load_report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
@@ -30,7 +31,7 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
             "train_epochs": 2,
             "hidden_size": 4,
             "search_seconds": 0,
-            "max_training_rows": ROOM * recorded.ROWS,
+            "max_training_rows": int(ROOM * recorded.ROWS * LEAST_WEIGHT),
         }
     )
 
@@ -102,7 +103,7 @@ def test_stretches_of_a_long_series_are_one_task_in_folds_and_metrics(
     values[np.arange(rows) % 300 < 100] += 4
     data = {"ts": {"time": list(range(rows)), "value": values.round(3).tolist()}}
     tasks = [studio.add_task(3, data, recorded.regions(*drawn)) for _ in range(3)]
-    settings = settings.model_copy(update={"max_training_rows": rows})
+    settings = settings.model_copy(update={"max_training_rows": int(rows * LEAST_WEIGHT)})
     model = train(settings)
     card, pair = model.card, model.card.pairs[PAIR]
     assert card.tasks == tasks

@@ -24,13 +24,14 @@ IntArray = NDArray[np.int64]
 
 SHARE = 1 / 32  # of a run's rows that a stretch has: many places of a long series, and many windows in each
 LEAST_ROWS = 4000  # of a stretch: ten of the longest windows there are by default
-CHANNELS = 8  # series with more of them count for more rows: memory grows with both
+CHANNELS = 8  # of a row that counts as one: memory and time grow with both
+LEAST_WEIGHT = 1 / 4  # of a row: probabilities take as much whatever the channels
 MOVED = 1 / 4  # of a stretch that a cut may move, so that no region is cut
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What one training run takes: `rows` of series of CHANNELS channels or fewer, and fewer of others.
+    """What one training run takes: `rows` of CHANNELS channels, more of fewer channels, and fewer of more.
 
     `seed` and `run` say which stretches of long series it takes.
     """
@@ -45,8 +46,8 @@ class Room:
 
     def count_stretches(self, task: LabelledTask) -> int:
         """How many stretches its series has; 1 if it is too short for more."""
-        rows = max(LEAST_ROWS, self.rows * SHARE)
-        return max(1, round(self.cost(task) / rows))
+        rows = max(LEAST_ROWS, self.rows * SHARE / _weight(task))
+        return max(1, round(len(task.series) / rows))
 
     def stretches(self, task: LabelledTask, most: int) -> list[LabelledTask]:
         """Some stretches of a task, those that say most first: at most so many, and those that teach."""
@@ -140,7 +141,7 @@ def _shared_out(candidates: Sequence[_Candidate], left: float) -> list[int]:
 
 
 def _weight(task: LabelledTask) -> float:
-    return max(1.0, len(task.series.channels) / CHANNELS)
+    return max(LEAST_WEIGHT, len(task.series.channels) / CHANNELS)
 
 
 def cuts(segments: Iterable[Segment], rows: int, count: int) -> list[int]:
