@@ -40,12 +40,12 @@ class RollingFeatures:
     ) -> tuple["RollingFeatures", list[FloatArray]]:
         """From the standardised inputs `(T, inputs)` of the training series, with the features of each."""
         features = [_statistics(inputs.T, stride, window, levels) for inputs in series]
-        timesteps = np.concatenate(features, axis=1)
-        mean = timesteps.mean(axis=1, dtype=np.float64)
-        deviation = timesteps.std(axis=1, dtype=np.float64)
+        mean, deviation = _moments(features)
         deviation[deviation < 1e-6] = 1
         fitted = cls(stride, window, levels, mean.astype(np.float32), deviation.astype(np.float32))
-        return fitted, [np.ascontiguousarray(fitted._standardised(each).T) for each in features]
+        for place, each in enumerate(features):  # one by one: all of them are most of a training run's memory
+            features[place] = np.ascontiguousarray(fitted._standardised(each).T)
+        return fitted, features
 
     @property
     def count(self) -> int:
@@ -70,6 +70,14 @@ class RollingFeatures:
         features /= self.deviation[:, None]
         np.clip(features, -LARGEST_FEATURE, LARGEST_FEATURE, out=features)
         return features
+
+
+def _moments(features: Sequence[FloatArray]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation of each feature over the timesteps of all series, `(features, timesteps)` each."""
+    count = sum(each.shape[1] for each in features)
+    mean = sum(each.sum(axis=1, dtype=np.float64) for each in features) / count
+    squares = sum(np.einsum("ft,ft->f", each, each, dtype=np.float64) for each in features) / count
+    return mean, np.sqrt(np.maximum(squares - np.square(mean), 0))
 
 
 def _statistics(inputs: FloatArray, stride: int, window: int, levels: int) -> FloatArray:
