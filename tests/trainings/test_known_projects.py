@@ -40,13 +40,6 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
 
 
 @pytest.fixture
-def policy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingPolicy:
-    """One whose events no process answers."""
-    monkeypatch.setattr(WorkerProcesses, "wake", lambda *_: None)
-    return TrainingPolicy(settings)
-
-
-@pytest.fixture
 def known(settings: Settings, policy: TrainingPolicy) -> KnownProjects:
     return KnownProjects(settings, policy.queue)
 

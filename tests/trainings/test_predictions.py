@@ -31,7 +31,6 @@ from timeseries_segmenter.trainings.job import (
 )
 from timeseries_segmenter.trainings.policy import ROLLED_BACK, TASKS_CREATED, TrainingPolicy
 from timeseries_segmenter.trainings.runner import JobRunner
-from timeseries_segmenter.trainings.worker_process import WorkerProcesses
 from timeseries_segmenter.web.backend import Backend
 
 CREATED = "ANNOTATION_CREATED"
@@ -55,18 +54,6 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
             "predict_after_training": 500,
         }
     )
-
-
-@pytest.fixture
-def policy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingPolicy:
-    """What it queues waits for the runner of the test."""
-    monkeypatch.setattr(WorkerProcesses, "wake", lambda *_: None)
-    return TrainingPolicy(settings)
-
-
-@pytest.fixture
-def runner(settings: Settings, policy: TrainingPolicy) -> JobRunner:
-    return JobRunner(settings, policy.queue)
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from timeseries_segmenter.trainings.job import MOST_SEARCHES, SEARCH, START_TRAI
 from timeseries_segmenter.trainings.policy import TrainingPolicy
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
-from timeseries_segmenter.trainings.worker_process import WorkerProcesses
 from timeseries_segmenter.web.backend import Backend
 
 CREATED = "ANNOTATION_CREATED"
@@ -43,18 +42,6 @@ def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
             "search_seconds": 90,
         }
     )
-
-
-@pytest.fixture
-def policy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingPolicy:
-    """What it queues waits for the runner of the test."""
-    monkeypatch.setattr(WorkerProcesses, "wake", lambda *_: None)
-    return TrainingPolicy(settings)
-
-
-@pytest.fixture
-def runner(settings: Settings, policy: TrainingPolicy) -> JobRunner:
-    return JobRunner(settings, policy.queue)
 
 
 @pytest.fixture
