@@ -31,7 +31,12 @@ from timeseries_segmenter.project.left_out import MOST_NAMED, LeftOut, lacking, 
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.prediction import pair_segmenters
 from timeseries_segmenter.project.recipes import recipes, search_is_due, search_recipes
-from timeseries_segmenter.project.selection import annotated_tasks, in_turns, selection_after
+from timeseries_segmenter.project.selection import (
+    AnnotatedTask,
+    annotated_tasks,
+    in_turns,
+    selection_after,
+)
 from timeseries_segmenter.project.stretches import Room, Taken, take_tasks
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.project.training import ModelTraining, train_model
@@ -81,24 +86,41 @@ class SearchOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The annotated tasks that a run learns from, those that are left out, and `unread` ones, whose turn it
+    was not.
+    """
+
+    labelled: Mapping[str, Sequence[LabelledTask]]
+    left_out: Sequence[LeftOut]
+    unread: Set[TaskId]
+    selection: Selection
+
+
+@dataclass(frozen=True, slots=True)
 class _Fetched:
     """What a run has to learn from, and the project's model `before` it; `began` and `ended` in seconds.
 
-    `unread` are annotated tasks whose turn it was not, `corrected` is what people did with predictions.
+    `corrected` is what people did with predictions.
     """
 
     project: int
     title: str
     config_text: str
     config: LabelConfig
-    labelled: Mapping[str, Sequence[LabelledTask]]
-    left_out: Sequence[LeftOut]
-    unread: Set[TaskId]
-    selection: Selection
+    chosen: _Chosen
     corrected: Sequence[VersionCorrections]
     before: Model | None
     began: float
     ended: float
+
+    @property
+    def labelled(self) -> Mapping[str, Sequence[LabelledTask]]:
+        return self.chosen.labelled
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        return self.chosen.left_out
 
     @property
     def seconds(self) -> float:
@@ -139,7 +161,9 @@ class _Fetched:
     def lacks_no_less(self) -> bool:
         """Whether all is left out that the version before lacks, of what was tried."""
         lacked = self.card_before.left_out
-        return lacked is not None and self.lacks >= {each for each in lacked if each[0] not in self.unread}
+        return lacked is not None and self.lacks >= {
+            each for each in lacked if each[0] not in self.chosen.unread
+        }
 
     @property
     def away(self) -> str:
@@ -258,10 +282,29 @@ class TrainingRun:
         before = self._before(project)
         tasks = self._known_tasks.labelled_tasks(project, studio_project.label_config, anew=from_scratch)
         annotated = annotated_tasks(tasks)
-        card, settings = before.card if before else Card(), self._settings
-        ordered = in_turns(annotated, card, settings.random_seed)
-        rows = (FROM_SCRATCH if from_scratch else 1) * settings.max_training_rows
-        room = Room(rows, settings.random_seed, card.selection.run + 1)
+        rows = (FROM_SCRATCH if from_scratch else 1) * self._settings.max_training_rows
+        chosen = self._choose(project, config, annotated, before.card if before else Card(), rows)
+        return _Fetched(
+            project=project,
+            title=studio_project.title,
+            config_text=studio_project.label_config,
+            config=config,
+            chosen=chosen,
+            corrected=count_by_version([each.task for each in annotated], config.pairs),
+            before=before,
+            began=began,
+            ended=time.monotonic(),
+        )
+
+    def _choose(
+        self, project: int, config: LabelConfig, annotated: Sequence[AnnotatedTask], before: Card, rows: int
+    ) -> "_Chosen":
+        """The tasks whose turn it is after the version `before`, read, as far as there is room for their
+        rows.
+        """
+        seed = self._settings.random_seed
+        ordered = in_turns(annotated, before, seed)
+        room = Room(rows, seed, before.selection.run + 1)
         taken, left_out = self._take(project, config, [each.task for each in ordered], room)
         places = {each.id: place for place, each in enumerate(annotated)}
         labelled = {
@@ -269,27 +312,14 @@ class TrainingRun:
         }
         away = {each.task for each in left_out if each.passing}
         read = [task for task in taken.read if task not in away]
-        selection = selection_after(annotated, card, task_ids(labelled), read)
+        selection = selection_after(annotated, before, task_ids(labelled), read)
         learned = [task for tasks in labelled.values() for task in tasks]
-        return _Fetched(
-            project,
-            studio_project.title,
-            studio_project.label_config,
-            config,
-            labelled,
-            left_out,
-            places.keys() - set(taken.read),
-            selection.model_copy(
-                update={
-                    "rows": sum(len(each.series) for each in learned),
-                    "cut": count_tasks(each for each in learned if each.whole is not None),
-                }
-            ),
-            count_by_version([each.task for each in annotated], config.pairs),
-            before,
-            began,
-            time.monotonic(),
-        )
+        of_series = {
+            "rows": sum(len(each.series) for each in learned),
+            "cut": count_tasks(each for each in learned if each.whole is not None),
+        }
+        unread = places.keys() - set(taken.read)
+        return _Chosen(labelled, left_out, unread, selection.model_copy(update=of_series))
 
     def _project(self, project: int) -> StudioProject:
         try:
@@ -336,7 +366,7 @@ class TrainingRun:
             tasks=fetched.tasks,
             skipped=fetched.skipped,
             left_out=sorted(fetched.lacks, key=str),
-            selection=fetched.selection,
+            selection=fetched.chosen.selection,
             corrected=list(fetched.corrected),
             remarks=shortened([*fetched.remarks, *training.remarks]),
             seconds={
