@@ -68,7 +68,7 @@ image-test: install ## build the image and try the compose file, with Docker or 
 	@$(BIN)/python -m pytest -m image -s tests/image
 
 screenshots: install label-studio ## take the documentation's pictures anew, in a real browser
-	@$(BIN)/python -m pytest -m e2e tests/e2e/test_browser.py --screenshots docs/images
+	@$(BIN)/python -m pytest -m e2e -p no:randomly tests/e2e/test_browser.py --screenshots docs/images
 
 bench: install ## measure prediction speed, and quality on the data sets in a folder (DATA=folder)
 	@$(BIN)/python -m benchmarks.speed
