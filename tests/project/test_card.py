@@ -81,4 +81,8 @@ def test_the_newest_corrections_are_told_in_a_sentence() -> None:
         "of 80 s without"
     )
     assert Card(corrected=[older]).newest_corrections.endswith("predictions of p6-v1")
+    once = VersionCorrections(version="p6-v1", annotations=1, regions=4)
+    assert Card(corrected=[once]).newest_corrections == (
+        "0.00 corrections per region in 1 annotation that began as a prediction of p6-v1"
+    )
     assert Card(corrected=[without]).newest_corrections == ""

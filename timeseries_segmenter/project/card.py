@@ -325,8 +325,12 @@ class Card(Part):
         if not begun:
             return ""
         newest = begun[-1]
-        sentence = f"{newest.per_region:.2f} corrections per region in {newest.annotations:,} annotations "
-        sentence += f"that began as predictions of {newest.version}"
+        began = (
+            "1 annotation that began as a prediction"
+            if newest.annotations == 1
+            else f"{newest.annotations:,} annotations that began as predictions"
+        )
+        sentence = f"{newest.per_region:.2f} corrections per region in {began} of {newest.version}"
         without = next((each.seconds for each in self.corrected if not each.version), None)
         if newest.seconds and without:
             sentence += f", {newest.seconds:.0f} s each instead of {without:.0f} s without"
