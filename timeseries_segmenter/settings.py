@@ -93,7 +93,7 @@ class Settings(BaseSettings):
         "training run and while no other one waits; 0: never.",
     )
     max_training_rows: int = Field(
-        300_000,
+        200_000,
         ge=1000,
         description="Rows that a training run after an annotation learns from at most; *Start Training* "
         "takes twice as many. Of larger projects, it takes the newest annotations and others in turns. "
