@@ -1,6 +1,5 @@
 """The predictions that Label Studio stores: those of tasks without annotations, to read and to change."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from timeseries_segmenter.errors import LabelStudioError
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.retries import LONG, ONE_TRY, Retries
+from timeseries_segmenter.sources.task_query import UNLABELLED, TaskQuery, as_plain
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -59,7 +59,11 @@ class PredictionsClient(LabelStudioClient):
 
         def ask(sdk: "LabelStudio") -> tuple[list[UnlabelledTask], int]:
             page: Any = sdk.tasks.list(
-                project=project, query=_unlabelled_after(task), fields="all", page=1, page_size=most
+                project=project,
+                query=TaskQuery(UNLABELLED, first=task + 1).text,
+                fields="all",
+                page=1,
+                page_size=most,
             )
             if not isinstance(page.items, list):
                 raise TypeError("no tasks")
@@ -121,15 +125,7 @@ def _why_not(project: int, status: int) -> LabelStudioError:
     return failure
 
 
-def _unlabelled_after(task: int) -> str:
-    items = [
-        {"filter": "filter:tasks:total_annotations", "operator": "equal", "type": "Number", "value": 0},
-        {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": task},
-    ]
-    return json.dumps({"filters": {"conjunction": "and", "items": items}})  # by their ids
-
-
 def _task(item: Any) -> UnlabelledTask:
-    found = [each if isinstance(each, Mapping) else each.dict() for each in item.predictions or []]
+    found = [as_plain(each) for each in item.predictions or []]
     predictions = [StoredPrediction(int(each["id"]), str(each["model_version"] or "")) for each in found]
     return UnlabelledTask(item.id, item.data, tuple(sorted(predictions, key=lambda each: each.id)))

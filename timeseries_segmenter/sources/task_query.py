@@ -58,7 +58,7 @@ class TaskPage:
 
 def as_task(item: Any) -> dict[str, Any]:
     """A task as the SDK gives it, as plain values that JSON has."""
-    annotations = [_plain(annotation) for annotation in item.annotations or []]
+    annotations = [as_plain(annotation) for annotation in item.annotations or []]
     begun = {annotation.get("parent_prediction") for annotation in annotations} - {None}
     return {
         "id": item.id,
@@ -67,13 +67,14 @@ def as_task(item: Any) -> dict[str, Any]:
         "updated_at": moment(item.updated_at),
         "predictions": [
             {name: each.get(name) for name in ("id", "model_version", "result")}
-            for each in (_plain(prediction) for prediction in (item.predictions or [] if begun else []))
+            for each in (as_plain(prediction) for prediction in (item.predictions or [] if begun else []))
             if each.get("id") in begun
         ],
     }
 
 
-def _plain(part: Any) -> dict[str, Any]:
+def as_plain(part: Any) -> dict[str, Any]:
+    """An annotation or a prediction, which the SDK gives as a dict or as a model of its own."""
     plain: dict[str, Any] = part if isinstance(part, dict) else part.dict()
     return plain
 

@@ -13,9 +13,7 @@ from timeseries_segmenter.project.card import SEARCH_GROWTH, RecipeSearch
 FORMAT = 2  # of state files; earlier ones had no number, and are read too
 START_TRAINING = "START_TRAINING"  # the event of a person who asks for a training run
 LEFT_OUT = "TASKS_LEFT_OUT"  # the event of a job that waits for tasks which could not be read
-PREDICTION = (
-    "PREDICTION"  # the event of a job that predicts tasks without annotations, behind all training runs
-)
+PREDICTION = "PREDICTION"  # the event of a job that predicts tasks, behind all training runs
 SEARCH = "SEARCH"  # the event of a job that searches for a better recipe, behind all others
 CANCELLED = "cancelled"  # the error of a job that a person took back
 JOBS_KEPT = 20

@@ -30,9 +30,7 @@ from timeseries_segmenter.trainings.job import Predicted
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 20  # tasks whose predictions are stored by one request
-SECONDS_AT_ONCE = (
-    3.0  # after which what was predicted is stored: somebody may be about to open the first task
-)
+SECONDS_AT_ONCE = 3.0  # then what was predicted is stored: somebody may be about to open the first task
 
 
 class PredictionRun:
