@@ -28,7 +28,8 @@ from timeseries_segmenter.storage.files import model_path
 from timeseries_segmenter.storage.known_files import signature
 from timeseries_segmenter.storage.model_file import save_model
 from timeseries_segmenter.storage.version_summary import MODEL_NAME, SummaryFiles, VersionSummary
-from timeseries_segmenter.trainings.job import START_TRAINING, Job, ProjectTrainings, State
+from timeseries_segmenter.trainings.job import START_TRAINING, Job, State
+from timeseries_segmenter.trainings.project_trainings import ProjectTrainings
 
 BROWSER = {"Accept": "text/html"}
 WITHOUT_SUMMARIES = "first page, of models that were saved elsewhere"

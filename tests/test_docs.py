@@ -21,13 +21,13 @@ from timeseries_segmenter.labeling.pair_settings import PREFIX, PairSettings
 from timeseries_segmenter.labeling.series import read_series
 from timeseries_segmenter.labeling.tag import LABEL
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.versions import VERSION
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.download_cache import DownloadCache
 from timeseries_segmenter.sources.known_tasks import KnownTasks
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.series_cache import SeriesCache
 from timeseries_segmenter.sources.task_store import open_task_store
-from timeseries_segmenter.storage.model_files import VERSION
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.late_events import LateEvents
 from timeseries_segmenter.trainings.policy import TASKS_CREATED, TRAINING_EVENTS

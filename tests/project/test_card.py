@@ -73,16 +73,17 @@ def test_a_card_is_plain_data_and_back_the_same() -> None:
 
 
 def test_the_newest_corrections_are_told_in_a_sentence() -> None:
+    first, second = "p6-v1-20261101T080000Z", "p6-v2-20261102T080000Z"
     without = VersionCorrections(version="", annotations=5, seconds=80.4)
-    older = VersionCorrections(version="p6-v1", annotations=2, regions=4, added=4, seconds=50)
-    newer = VersionCorrections(version="p6-v2", annotations=12, regions=20, labels=1, ends=4, seconds=31)
+    older = VersionCorrections(version=first, annotations=2, regions=4, added=4, seconds=50)
+    newer = VersionCorrections(version=second, annotations=12, regions=20, labels=1, ends=4, seconds=31)
     assert Card(corrected=[without, older, newer]).newest_corrections == (
-        "0.25 corrections per region in 12 annotations that began as predictions of p6-v2, 31 s each instead "
+        "0.25 corrections per region in 12 annotations that began as predictions of v2, 31 s each instead "
         "of 80 s without"
     )
-    assert Card(corrected=[older]).newest_corrections.endswith("predictions of p6-v1")
-    once = VersionCorrections(version="p6-v1", annotations=1, regions=4)
+    assert Card(corrected=[older]).newest_corrections.endswith("predictions of v1")
+    once = VersionCorrections(version=first, annotations=1, regions=4)
     assert Card(corrected=[once]).newest_corrections == (
-        "0.00 corrections per region in 1 annotation that began as a prediction of p6-v1"
+        "0.00 corrections per region in 1 annotation that began as a prediction of v1"
     )
     assert Card(corrected=[without]).newest_corrections == ""

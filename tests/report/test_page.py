@@ -91,12 +91,14 @@ def test_what_was_guessed_of_a_task_is_named(part: PairReport) -> None:
 def test_what_people_corrected_is_there_by_version(part: PairReport) -> None:
     corrected = [
         VersionCorrections(version="", annotations=4, seconds=95),
-        VersionCorrections(version="p47-v1", annotations=2, regions=8, labels=1, added=3, seconds=30),
+        VersionCorrections(
+            version="p47-v1-20261101T080000Z", annotations=2, regions=8, labels=1, added=3, seconds=30
+        ),
     ]
     found = section(page(reports.report(part, corrected=corrected)), "What people corrected")
     without, first = cells(next(found.iter("table")))[1:]
     assert without == ["without a prediction", "4", *[""] * 6, "1.6 min"]
-    assert first == ["p47-v1", "2", "8", "0.50", "1", "3", "0", "0", "30.0 s"]
+    assert first == ["v1", "2", "8", "0.50", "1", "3", "0", "0", "30.0 s"]
     assert "What people corrected" not in text(page(reports.report(part)))
 
 

@@ -13,8 +13,8 @@ from timeseries_segmenter.errors import ModelFileError, VersionError
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import PairCard
 from timeseries_segmenter.project.model import Model
+from timeseries_segmenter.project.versions import VERSION
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.model_files import VERSION
 from timeseries_segmenter.storage.model_store import ModelStore
 
 

@@ -28,8 +28,8 @@ from timeseries_segmenter.errors import ModelFileError
 from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.segmenter_state import segmenter_from_state, state_of
+from timeseries_segmenter.project.versions import version_number
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.storage.model_files import version_number
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.web.backend import Backend
 

@@ -13,7 +13,8 @@ from timeseries_segmenter.report.saved import load_report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.storage.version_summary import VersionSummary
-from timeseries_segmenter.trainings.run import FROM_SCRATCH, TrainingRun
+from timeseries_segmenter.trainings.fetcher import FROM_SCRATCH
+from timeseries_segmenter.trainings.run import TrainingRun
 
 CONFIG = recorded.body("predict_json_inline")["label_config"]
 TRUTH = recorded.regions(*recorded.DRAWN)

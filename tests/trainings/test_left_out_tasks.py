@@ -19,7 +19,8 @@ from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.local_files import LocalFiles
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.job import LEFT_OUT, Job, ProjectTrainings, State
+from timeseries_segmenter.trainings.job import LEFT_OUT, Job, State
+from timeseries_segmenter.trainings.project_trainings import ProjectTrainings
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
 from timeseries_segmenter.web.project_overview import ProjectOverview, Status

@@ -19,17 +19,9 @@ from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings import predictions
-from timeseries_segmenter.trainings.job import (
-    MOST_PREDICTIONS,
-    PREDICTION,
-    START_TRAINING,
-    Job,
-    Kind,
-    Predicted,
-    ProjectTrainings,
-    State,
-)
+from timeseries_segmenter.trainings.job import PREDICTION, START_TRAINING, Job, Kind, Predicted, State
 from timeseries_segmenter.trainings.policy import ROLLED_BACK, TASKS_CREATED, TrainingPolicy
+from timeseries_segmenter.trainings.project_trainings import MOST_PREDICTIONS, ProjectTrainings
 from timeseries_segmenter.trainings.runner import JobRunner
 from timeseries_segmenter.web.backend import Backend
 

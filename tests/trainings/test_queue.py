@@ -10,7 +10,9 @@ import pytest
 from tests.support.need import need
 from tests.support.processes import wait_for
 from timeseries_segmenter.errors import StateError
-from timeseries_segmenter.trainings.job import AFTER_FAILURE, JOBS_KEPT, Progress, State
+from timeseries_segmenter.trainings.job import Progress, State
+from timeseries_segmenter.trainings.pauses import AFTER_FAILURE
+from timeseries_segmenter.trainings.project_trainings import JOBS_KEPT
 from timeseries_segmenter.trainings.queue import JobQueue
 
 WORKER = "host:7"

@@ -32,8 +32,9 @@ from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.job import Job, ProjectTrainings, State
+from timeseries_segmenter.trainings.job import Job, State
 from timeseries_segmenter.trainings.observer import JobObserver
+from timeseries_segmenter.trainings.project_trainings import ProjectTrainings
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.run import TrainingRun
 from timeseries_segmenter.trainings.runner import JobRunner

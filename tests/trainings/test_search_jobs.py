@@ -17,8 +17,9 @@ from tests.support.processes import kill, wait_for, workers
 from timeseries_segmenter.learning.candidates import Candidate
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.job import MOST_SEARCHES, SEARCH, START_TRAINING, Job, State
+from timeseries_segmenter.trainings.job import SEARCH, START_TRAINING, Job, State
 from timeseries_segmenter.trainings.policy import TrainingPolicy
+from timeseries_segmenter.trainings.project_trainings import MOST_SEARCHES
 from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.runner import JobRunner
 from timeseries_segmenter.web.backend import Backend

@@ -24,7 +24,8 @@ from timeseries_segmenter.project.card import (
 )
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.job import AFTER_FAILURE, Candidate, Job, Predicted, Progress, State
+from timeseries_segmenter.trainings.job import Candidate, Job, Predicted, Progress, State
+from timeseries_segmenter.trainings.pauses import AFTER_FAILURE
 from timeseries_segmenter.web.backend import Backend
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from timeseries_segmenter.labeling.pair_settings import Unlabeled
 from timeseries_segmenter.project.task import TaskId
+from timeseries_segmenter.project.versions import shorten_version
 
 DIGITS = 4  # of metrics
 SEARCH_GROWTH = 1.5  # of the number of annotated tasks, after which a search is worth repeating
@@ -330,7 +331,9 @@ class Card(Part):
             if newest.annotations == 1
             else f"{newest.annotations:,} annotations that began as predictions"
         )
-        sentence = f"{newest.per_region:.2f} corrections per region in {began} of {newest.version}"
+        sentence = (
+            f"{newest.per_region:.2f} corrections per region in {began} of {shorten_version(newest.version)}"
+        )
         without = next((each.seconds for each in self.corrected if not each.version), None)
         if newest.seconds and without:
             sentence += f", {newest.seconds:.0f} s each instead of {without:.0f} s without"

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from timeseries_segmenter.project.card import Corrections, Metrics
 from timeseries_segmenter.project.task import TaskId
+from timeseries_segmenter.project.versions import shorten_version
 from timeseries_segmenter.report.colours import BACKGROUND, DARK, LABELS, colour
 from timeseries_segmenter.report.content import (
     Disagreement,
@@ -99,6 +100,7 @@ def render(
         "seconds": _seconds,
         "change": _change,
         "overall": _overall,
+        "version_name": shorten_version,
     }
     return environment.get_template("report.html").render(
         report=report,

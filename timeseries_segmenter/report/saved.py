@@ -7,10 +7,10 @@ from pathlib import Path
 
 from timeseries_segmenter.errors import ReportError
 from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.project.versions import VERSION
 from timeseries_segmenter.report.content import Report
 from timeseries_segmenter.report.page import render
 from timeseries_segmenter.storage.model_file import read_card, read_report
-from timeseries_segmenter.storage.model_files import VERSION
 from timeseries_segmenter.storage.model_store import ModelStore
 
 logger = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ from filelock import Timeout
 
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
 from timeseries_segmenter.project.card import Card
+from timeseries_segmenter.project.versions import VERSION, version_number
 from timeseries_segmenter.storage.files import (
     file_lock,
     make_folder,
@@ -29,7 +30,6 @@ from timeseries_segmenter.storage.model_file import load_model, read_card, state
 
 logger = logging.getLogger(__name__)
 
-VERSION = re.compile(r"p(?P<project>\d+)-v(?P<number>\d+)-(?P<moment>\d{8}T\d{6}Z)")
 KEPT = re.compile(rf"(?P<version>{VERSION.pattern})\.pt")
 CURRENT = re.compile(r"model_project_(?P<project>\d+)\.pt")
 UNFINISHED = re.compile(r"\.(p|model_project_)(?P<project>\d+)\b.*\.unfinished")
@@ -264,12 +264,6 @@ class ModelFiles:
         names = [current, stated, *(path.name.rpartition(".before-")[2] for path in files)]
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         return f"p{project}-v{max(map(version_number, names)) + 1}-{moment}"
-
-
-def version_number(version: str) -> int:
-    """Counts the models of a project from 1; 0 for a version that a person named."""
-    match = VERSION.match(version)
-    return int(match["number"]) if match else 0
 
 
 def _names(folder: Path) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError, VersionError
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import UNTRAINED, Folds, Model
+from timeseries_segmenter.project.versions import version_number
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.known_files import (
     FileMemory,
@@ -29,7 +30,7 @@ from timeseries_segmenter.storage.model_file import (
     read_card,
     save_model,
 )
-from timeseries_segmenter.storage.model_files import ModelFiles, version_number
+from timeseries_segmenter.storage.model_files import ModelFiles
 from timeseries_segmenter.storage.version_summary import SummaryFiles, VersionSummary
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, suppress
 from filelock import Timeout
 
 from timeseries_segmenter.learning.observer import Epoch, Observer, Step
-from timeseries_segmenter.trainings.job import Candidate, Job, Predicted, Progress, ProjectTrainings
+from timeseries_segmenter.trainings.job import Candidate, Job, Predicted, Progress
+from timeseries_segmenter.trainings.project_trainings import ProjectTrainings
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,9 @@ from timeseries_segmenter.storage.files import (
     remove_unfinished,
     replace_file,
 )
-from timeseries_segmenter.trainings.job import AFTER_KILL, FORMAT, Kind, ProjectTrainings, State
+from timeseries_segmenter.trainings.job import Kind, State
+from timeseries_segmenter.trainings.pauses import AFTER_KILL
+from timeseries_segmenter.trainings.project_trainings import FORMAT, ProjectTrainings
 
 logger = logging.getLogger(__name__)
 

@@ -11,17 +11,10 @@ from filelock import Timeout
 from timeseries_segmenter.errors import SegmenterError, StateError
 from timeseries_segmenter.project.model import NO_PROJECT
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.trainings.job import (
-    AFTER_FAILURE,
-    AFTER_TIMEOUT,
-    CANCELLED,
-    Job,
-    Kind,
-    Predicted,
-    ProjectTrainings,
-    State,
-)
+from timeseries_segmenter.trainings.job import CANCELLED, Job, Kind, Predicted, State
 from timeseries_segmenter.trainings.observer import JobObserver
+from timeseries_segmenter.trainings.pauses import AFTER_FAILURE, AFTER_TIMEOUT
+from timeseries_segmenter.trainings.project_trainings import ProjectTrainings
 from timeseries_segmenter.trainings.queue import PATIENCE as STATE_PATIENCE
 from timeseries_segmenter.trainings.queue import JobQueue, worker_name
 from timeseries_segmenter.trainings.stop import TrainingStopped, stopped_by

@@ -9,9 +9,10 @@ from typing import Any
 
 from timeseries_segmenter.learning.observer import Step
 from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
-from timeseries_segmenter.storage.model_files import version_number
+from timeseries_segmenter.project.versions import version_number
 from timeseries_segmenter.storage.version_summary import VersionSummary
-from timeseries_segmenter.trainings.job import Job, Kind, Progress, ProjectTrainings, State
+from timeseries_segmenter.trainings.job import Job, Kind, Progress, State
+from timeseries_segmenter.trainings.project_trainings import ProjectTrainings
 
 
 class Status(StrEnum):

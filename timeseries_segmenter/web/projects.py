@@ -11,8 +11,8 @@ from werkzeug.routing import IntegerConverter, Map
 
 from timeseries_segmenter.errors import ModelFileError, ReportError, VersionError
 from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
+from timeseries_segmenter.project.versions import shorten_version
 from timeseries_segmenter.report.page import PALETTE
-from timeseries_segmenter.storage.model_files import version_number
 from timeseries_segmenter.trainings.job import START_TRAINING, State
 from timeseries_segmenter.web.backend import current_backend
 from timeseries_segmenter.web.bodies import PROJECT_DIGITS, RollBack, read_body
@@ -54,10 +54,7 @@ def moment(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%-d %b %Y, %H:%M UTC")
 
 
-@dashboard.app_template_filter("version_name")
-def version_name(version: str) -> str:
-    """A version in short: `v3`; the name in full if a person gave it."""
-    return f"v{version_number(version)}" if version_number(version) else version
+dashboard.add_app_template_filter(shorten_version, "version_name")
 
 
 @dashboard.get("/projects")

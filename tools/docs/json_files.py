@@ -2,7 +2,7 @@
 
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.report.content import LEVELS, POSITIONS, Report
-from timeseries_segmenter.trainings.job import ProjectTrainings
+from timeseries_segmenter.trainings.project_trainings import ProjectTrainings
 from tools.docs.markdown import models
 
 
