@@ -41,6 +41,15 @@ def test_an_adaptive_schedule_waits_longer_while_the_thresholds_are_not_met() ->
     assert schedule.ends_at == 900
 
 
+def test_the_last_step_is_known_from_the_beginning_of_the_fall_on() -> None:
+    schedule = AdaptiveSchedule(0.1, 450, lambda _: True)
+    assert schedule.last_step == 450
+    schedule.learn(100, scores(0.75))
+    schedule.learn(180, scores(0.75))
+    assert schedule.last_step == 360
+    assert PlannedSchedule(0.1, 200).last_step == 200
+
+
 def test_few_epochs_leave_room_for_the_fall() -> None:
     schedule = AdaptiveSchedule(0.1, 200, lambda _: False)
     schedule.learn(50, scores(0.1))

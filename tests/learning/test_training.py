@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -107,6 +108,8 @@ def test_training_goes_on_while_a_threshold_is_not_met() -> None:
     )
     assert easy.thresholds_met
     assert easy.history[-1].steps < recipe.steps
+    assert easy.history[0].most == math.ceil(recipe.steps / easy.history[0].steps)
+    assert easy.history[-1].most == easy.epochs
     assert not hard.thresholds_met
     assert hard.history[-1].steps == recipe.steps
 

@@ -20,6 +20,7 @@ class TrainingBar(Observer):
 
     def on_epoch(self, epoch: Epoch) -> None:
         """See `Observer`."""
+        self._bar.total = self._bar.n + 1 + epoch.most - epoch.number
         self._bar.update()
         self._bar.set_postfix(
             loss=f"{epoch.loss:.3f}",

@@ -18,9 +18,9 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Metrics of epoch `number`, counted from 1, of `most`, on the training windows as the network met them.
+    """Metrics of epoch `number`, counted from 1, on the training windows as the network met them.
 
-    `steps` are the optimizer's up to its end.
+    `steps` are the optimizer's up to its end. There will be `most` epochs, or fewer.
     """
 
     number: int

@@ -1,5 +1,7 @@
 """The second act of training: prepared examples to a network."""
 
+import math
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -66,7 +68,8 @@ def optimise(
             )
             if steps == schedule.ends_at:
                 break
-        epoch = Epoch(number, recipe.epochs, steps, float(np.mean(losses)), scores_of(confusion))
+        most = min(recipe.epochs, math.ceil(schedule.last_step / steps_in_epoch))
+        epoch = Epoch(number, most, steps, float(np.mean(losses)), scores_of(confusion))
         history.append(epoch)
         observer.on_epoch(epoch)
         if schedule.ends_at is not None and steps >= schedule.ends_at:

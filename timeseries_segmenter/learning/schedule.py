@@ -18,12 +18,21 @@ IMPROVEMENT = 0.02  # of balanced accuracy plus worst F1
 
 
 class Schedule:
-    """The fall goes from the step `falls_from` to the step `ends_at`, where the rate is zero."""
+    """The fall goes from the step `falls_from` to the step `ends_at`, where the rate is zero.
 
-    def __init__(self, peak: float, ends_at: int | None) -> None:
+    `ends_at` is None until the fall begins; it is `most_steps` at the latest.
+    """
+
+    def __init__(self, peak: float, most_steps: int, ends_at: int | None) -> None:
         self.peak = peak
+        self.most_steps = most_steps
         self.falls_from = 0
         self.ends_at = ends_at
+
+    @property
+    def last_step(self) -> int:
+        """The training ends with this step or, before the fall has begun, maybe with an earlier one."""
+        return self.most_steps if self.ends_at is None else self.ends_at
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 1."""
@@ -42,16 +51,15 @@ class PlannedSchedule(Schedule):
     ends_at: int
 
     def __init__(self, peak: float, ends_at: int) -> None:
-        super().__init__(peak, ends_at)
+        super().__init__(peak, ends_at, ends_at)
 
 
 class AdaptiveSchedule(Schedule):
     """Falls once the metrics stop improving, or so early that `most_steps` suffice for the fall."""
 
     def __init__(self, peak: float, most_steps: int, met: Callable[[Scores], bool]) -> None:
-        super().__init__(peak, None)
+        super().__init__(peak, most_steps, None)
         self._met = met
-        self._last_step = most_steps
         # a training run that may take few steps still needs some of them for the fall
         self._last_stable = round(most_steps / (1 + DECAY_SHARE))
         self._best, self._best_step = 0.0, 0
@@ -65,6 +73,6 @@ class AdaptiveSchedule(Schedule):
             self._best, self._best_step = reached, step
         patience = PATIENCE_MET if self._met(scores) else PATIENCE_UNMET
         if step >= self._last_stable:
-            self.falls_from, self.ends_at = step, self._last_step
+            self.falls_from, self.ends_at = step, self.most_steps
         elif step >= LEAST_STEPS and step - self._best_step >= patience:
             self.falls_from, self.ends_at = step, step + int(step * DECAY_SHARE)
