@@ -24,7 +24,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors
-.PHONY: bounded forest missing-labels load soak growth simulate-growth many-projects image-test lint hooks audit requirements docs format clean python
+.PHONY: bounded forest missing-labels load interactive soak growth simulate-growth many-projects image-test lint hooks audit requirements docs format clean python
 .PHONY: checkout-2x
 
 help: ## list the targets
@@ -94,6 +94,9 @@ missing-labels: install ## measure what missing annotations cost, on the data se
 
 load: install ## measure answers to eight clients while a training runs (two minutes)
 	@$(BIN)/python -m benchmarks.load
+
+interactive: install ## measure what an annotator who draws waits for, alone and beside batches (a minute)
+	@$(BIN)/python -m benchmarks.interactive
 
 soak: install ## measure memory over 5000 predictions of 50 projects and 20 trainings (two minutes)
 	@$(BIN)/python -m benchmarks.soak

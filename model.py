@@ -1,5 +1,6 @@
 """The model that Label Studio connects: learns from annotated regions and predicts the rest."""
 
+from contextlib import nullcontext
 from functools import cached_property, partial
 from typing import Any
 
@@ -8,6 +9,7 @@ from flask import has_request_context, request
 
 from timeseries_segmenter.errors import ModelFileError
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.project.drawn import Drawn
 from timeseries_segmenter.project.prediction import PredictionRequest, predict_tasks
 from timeseries_segmenter.settings import read_settings
 from timeseries_segmenter.sources.request_series import RequestSeries
@@ -74,7 +76,8 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
     ) -> list[dict[str, Any]]:
         """One prediction per task, by the project's newest model. Raises LabelConfigError.
 
-        The project is the request's, else the context's, else that of the first task.
+        The project is the request's, else the context's, else that of the first task. If the context says
+        what an annotator has drawn of the task, these are suggestions after that, and batches give way.
         """
         project = self.project_id or project_of_tasks(context, tasks)
         config, backend = self.config, self._backend
@@ -84,9 +87,13 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
             model = None
         backend.metrics.models.set(backend.store.in_memory)
         waits = partial(client_waits, request.environ) if has_request_context() else None
-        series = RequestSeries(backend.sources, project, config, waits)
+        drawn, first = Drawn.from_context(context, tasks), backend.precedence
+        give_way = (lambda: None) if drawn else first.give_way  # not to itself
+        series = RequestSeries(backend.sources, project, config, waits, give_way)
         observe = backend.metrics.observe_prediction
-        return predict_tasks(PredictionRequest(tasks, config, series, backend.once, observe), model)
+        asked = PredictionRequest(tasks, config, series, backend.once, observe, drawn)
+        with first.taken() if drawn else nullcontext():
+            return predict_tasks(asked, model)
 
     def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Count an event and queue a training run when it is due; the run itself works elsewhere.

@@ -18,6 +18,7 @@ from tests.support.e2e.chromium import (
     chromium,
     draw,
     log_in,
+    mark_instant,
     open_task,
     plots,
     show_prediction,
@@ -25,6 +26,7 @@ from tests.support.e2e.chromium import (
 from tests.support.e2e.lesson import Lesson, teach
 from tests.support.e2e.loop import ANNOTATED, TRAINING_SECONDS
 from tests.support.processes import wait_for
+from timeseries_segmenter.project.evaluation import TOLERANCE
 from tools.studio.label_studio import LabelStudio
 from tools.studio.sample import EXAMPLES, Sample, example_names, read_example
 from tools.studio.service import Service
@@ -157,6 +159,51 @@ def test_a_person_submits_what_the_model_drew_and_the_model_learns_from_it(
     expect(annotations).to_have_text("1")
     expect(regions).to_have_text(str(len(drawn)))
     expect(per_region).to_have_text("0.00")
+
+
+def test_an_instant_that_is_marked_with_auto_annotation_on_brings_the_others_of_its_label(
+    lesson: Callable[[str], Lesson], studio: LabelStudio, page: Page, shoot: Shoot
+) -> None:
+    learned = lesson("heart_beats")
+    project, task = learned.project, learned.others[0]
+    ((backend,),) = [project.client.ml.list(project=project.id)]
+    settings = {"project": project.id, "url": learned.service.url, "is_interactive": True}
+    address = f"{studio.url}/api/ml/{backend.id}"
+    project.session.patch(address, json=settings, timeout=60).raise_for_status()
+    project.client.projects.update(id=project.id, show_collab_predictions=False)  # an empty annotation
+    open_task(page, studio, project.id, task)
+    page.get_by_text("Auto-Annotation", exact=True).click()
+    label = learned.example.pair.labels[0]
+    with page.expect_response(lambda answer: "interactive-annotating" in answer.url) as answer:
+        mark_instant(page, label, 0.5)
+    assert answer.value.json().keys() == {"data"}
+    page.wait_for_function("Htx.annotationStore.selected.regions.length > 1")
+    shoot("auto-annotation")
+    (drawn,), suggested = by_origin(page)
+
+    series = learned.tasks[task].series.time
+    row = series.rows(drawn["start"], drawn["end"])
+    assert row
+    beats = [each for each in learned.predicted(task) if each["timeserieslabels"] == [label]]
+    rows = [series.rows(each["start"], each["end"]) for each in beats]
+    far = [each for each, at in zip(beats, rows, strict=True) if at and abs(at[0] - row[0]) > TOLERANCE]
+    assert len(far) >= len(beats) - 1 > 0
+    assert sorted(suggested, key=lambda each: float(each["start"])) == far
+
+    # what was removed does not come back with the next one
+    page.evaluate("Htx.annotationStore.selected.regions.find(r => r.origin === 'prediction').deleteRegion()")
+    with page.expect_response(lambda answer: "interactive-annotating" in answer.url) as answer:
+        mark_instant(page, label, 0.52)
+    assert answer.value.json()["data"]["result"] == []
+    by_hand, suggested = by_origin(page)
+    assert (len(by_hand), len(suggested)) == (2, len(far) - 1)
+
+
+def by_origin(page: Page) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The regions that the editor holds: those drawn by hand, and those that were predicted."""
+    results = page.evaluate("Htx.annotationStore.selected.serializeAnnotation()")
+    by_hand = [each["value"] for each in results if each["origin"] == "manual"]
+    return by_hand, [each["value"] for each in results if each["origin"] == "prediction"]
 
 
 def test_the_data_manager_orders_by_the_score_of_the_newest_version(

@@ -13,6 +13,7 @@ from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.learning.segmenter import Segmentation, Segmenter
 from timeseries_segmenter.once_logger import OnceLogger
+from timeseries_segmenter.project.drawn import Drawn
 from timeseries_segmenter.project.model import UNTRAINED, Model
 from timeseries_segmenter.project.series_reader import SeriesOfTask, SeriesReader
 from timeseries_segmenter.project.task import task_name
@@ -85,7 +86,8 @@ class PredictionRequest:
     """What one request for predictions brings, and who watches it.
 
     `series` reads for as long as the request may wait, and what it may read; `once` is shared by the
-    requests of a process, `observe` hears of each task that was predicted.
+    requests of a process, `observe` hears of each task that was predicted. `drawn` is what an annotator has
+    drawn of the one task, if somebody draws just now.
     """
 
     tasks: Sequence[Mapping[str, Any]]
@@ -93,6 +95,7 @@ class PredictionRequest:
     series: SeriesReader
     once: OnceLogger = field(default_factory=lambda: OnceLogger(logger))
     observe: Observe = lambda _rows, _seconds: None
+    drawn: Drawn | None = None
 
 
 def predict_tasks(request: PredictionRequest, model: Model | None) -> list[dict[str, Any]]:
@@ -100,14 +103,17 @@ def predict_tasks(request: PredictionRequest, model: Model | None) -> list[dict[
 
     A pair of tags that can't be read in a task gets no regions there, and a line in the log if that is
     news; so does one that the model has not learned, or whose channels the labeling config no longer has.
+    What an annotator has drawn is completed: the regions are those that `Drawn` suggests.
     """
-    version = model.version if model else UNTRAINED
+    version, drawn = model.version if model else UNTRAINED, request.drawn
     segmenters = pair_segmenters(model, request.config, request.once) if model else []
+    if drawn:
+        segmenters = [each for each in segmenters if drawn.invites(each.pair)]
     complaints = Complaints(request.once)
     predictions: list[TaskPrediction] = []
     for task, series in request.series.of_tasks(request.tasks, [each.pair for each in segmenters]):
         began = time.monotonic()
-        predicted = predict_task(task, segmenters, series, complaints)
+        predicted = predict_task(task, segmenters, series, complaints, drawn)
         seconds = time.monotonic() - began
         if predicted.rows:
             name = task_name(task)
@@ -165,8 +171,12 @@ def predict_task(
     segmenters: Sequence[PairSegmenter],
     series: SeriesOfTask,
     complaints: Complaints,
+    drawn: Drawn | None = None,
 ) -> TaskPrediction:
-    """The regions of all pairs of one task; what can't be read is added to the `complaints`."""
+    """The regions of all pairs of one task, or what is suggested after what is `drawn` of it.
+
+    What can't be read is added to the `complaints`.
+    """
     regions: list[dict[str, Any]] = []
     scores: list[float] = []
     rows = 0
@@ -176,7 +186,8 @@ def predict_task(
             pair = each.pair.of_task(task.get("data"))
             read = series.read(pair)
             segmentation = each.predict(read)
-            regions += to_regions(segmentation.segments, pair, read)
+            segments = segmentation.segments
+            regions += to_regions(drawn.suggested(segments, pair, read) if drawn else segments, pair, read)
         except OutOfTimeError as error:
             logger.debug("no prediction: %s", error)  # those of a request share one line
         except Exception as error:  # noqa: BLE001  one bad task must not cost the batch

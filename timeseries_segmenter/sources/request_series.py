@@ -43,13 +43,14 @@ class RequestSeries:
     """Reads the series of one request, for as long as its client waits for the answer.
 
     `still_wanted` says whether it does; None if this machine's own code asks, which needs nobody to
-    vouch for it.
+    vouch for it. `give_way` is called before each task, and may wait for what goes first.
     """
 
     sources: RequestSources
     project: int
     config: LabelConfig
     still_wanted: Callable[[], bool] | None
+    give_way: Callable[[], None] = lambda: None
 
     def of_tasks(
         self, tasks: Iterable[Mapping[str, Any]], pairs: Sequence[LabelPair]
@@ -66,6 +67,7 @@ class RequestSeries:
             if not still_wanted():
                 break
             done += 1
+            self.give_way()
             yield task, series
         if not still_wanted():
             logger.warning(

@@ -22,6 +22,7 @@ from timeseries_segmenter.trainings.policy import (
     TrainingPolicy,
 )
 from timeseries_segmenter.web.metrics import Metrics
+from timeseries_segmenter.web.precedence import Precedence
 from timeseries_segmenter.web.security import Security
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Backend:
         self.security = Security(settings)
         self.sources = RequestSources.from_settings(settings, self.metrics.observe_cache)
         self.once = OnceLogger(logger)
+        self.precedence = Precedence()
 
     def handle(self, project: int, event: str) -> dict[str, Any]:
         """Count an event; the answer holds `job` if one is queued.

@@ -119,6 +119,15 @@ def draw(page: Page, label: str, start: float, end: float) -> None:
     page.keyboard.press("Escape")  # else the next label would be this region's
 
 
+def mark_instant(page: Page, label: str, at: float) -> None:
+    """Marks an instant with a double click; `at` is a share of what the first plot shows."""
+    page.locator(".lsf-label").filter(has_text=label).click()
+    plot = page.locator(".htx-timeseries-channel").first.locator(".new_brush rect.overlay").bounding_box()
+    assert plot
+    page.mouse.dblclick(plot["x"] + at * plot["width"], plot["y"] + plot["height"] / 2)
+    page.keyboard.press("Escape")
+
+
 def plots(page: Page, first: float, last: float) -> tuple[Plot, list[Plot]]:
     """The overview of a series that lasts from `first` to `last`, and the plot of each channel."""
     read = page.evaluate(READ_PLOTS)
