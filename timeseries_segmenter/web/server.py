@@ -33,6 +33,7 @@ IN_MEMORY = 64 * 1024  # bytes of a body; longer ones go to a temporary file
 ANSWER_IN_MEMORY = 1024 * 1024  # bytes, likewise
 LARGE = 16_000_000  # bytes of a body, after which memory is given back
 HEAD = 64 * 1024  # bytes of a request's first line and headers
+URGENT = 4  # threads for requests that find those for predictions taken
 CHUNK_LINE = 4096  # bytes of a line between chunks
 CHUNKED_AT_ONCE = 2048  # bytes: waitress copies what is left after each chunk
 BODIES = 8  # times the longest body: all that is held for requests that are not answered yet
@@ -47,6 +48,13 @@ class WantsBody(Protocol):
 
     def __call__(self, method: str, path: str, headers: Headers) -> bool:
         """Of a method, a path and headers."""
+
+
+class IsUrgent(Protocol):
+    """Whether a request goes before others for predictions, by its body."""
+
+    def __call__(self, body: bytes) -> bool:
+        """Of a body in whole."""
 
 
 class BusyError(Error):  # type: ignore[misc]  # waitress has no types
@@ -73,6 +81,13 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
     def held(self) -> int:
         """Bytes of body that are held, or announced."""
         return max(self.content_length, self.body_bytes_received)
+
+    def body(self, longest: int) -> bytes:
+        """Its body, to look at; empty if that is longer."""
+        if self.body_rcv is None or self.body_bytes_received > longest:
+            return b""
+        content: bytes = self.body_rcv.getbuf().get(longest)
+        return content
 
     def received(self, data: bytes) -> int:
         """Take some bytes in; returns how many."""
@@ -211,7 +226,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 class Server(TcpWSGIServer):  # type: ignore[misc]
     """Listens on a socket, and hands whole requests to `threads` for predictions and as many for the rest.
 
-    Raises no error for what clients do.
+    What is urgent among predictions, by a body of up to `longest_urgent` bytes, finds a thread if those are
+    taken. Raises no error for what clients do.
     """
 
     channel_class = Channel
@@ -228,11 +244,16 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         longest_body: int,
         wants_body: WantsBody,
         slow_paths: frozenset[str],
+        is_urgent: IsUrgent,
+        longest_urgent: int,
     ) -> None:
         self.wants_body = wants_body
         self._slow_paths = slow_paths
+        self._is_urgent = is_urgent
+        self._longest_urgent = longest_urgent
         self._connections = connections
         self._slow = _dispatcher(threads)
+        self._urgent = _dispatcher(URGENT)
         self.answered = 0
         address = listener.getsockname()
         super().__init__(
@@ -266,8 +287,12 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         """Have the next request of a connection answered."""
         self.answered += 1
         request = task.requests[0]
-        slow = not request.error and request.path in self._slow_paths
-        (self._slow if slow else self.task_dispatcher).add_task(task)
+        threads = self.task_dispatcher
+        if not request.error and request.path in self._slow_paths:
+            taken = self._slow.active_count + len(self._slow.queue) >= len(self._slow.threads)
+            urgent = taken and self._is_urgent(request.body(self._longest_urgent))
+            threads = self._urgent if urgent else self._slow
+        threads.add_task(task)
 
     def handle_accept(self) -> None:
         """Take new connections, and close the oldest unfinished ones if there are too many."""

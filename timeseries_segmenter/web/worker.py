@@ -13,6 +13,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from waitress import wasyncore
 
+from timeseries_segmenter.web.precedence import LONGEST, is_interactive
 from timeseries_segmenter.web.server import Server
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ class WebWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
                 longest_body=backend.settings.max_request_mb * 1_000_000,
                 wants_body=backend.security.wants_body,
                 slow_paths=SLOW_PATHS,
+                is_urgent=is_interactive,
+                longest_urgent=LONGEST,
             )
             for listener in self.sockets
         )
