@@ -10,6 +10,7 @@ import torch
 from flask import Flask
 
 from timeseries_segmenter.errors import SettingsError
+from timeseries_segmenter.learning.device import check_device
 from timeseries_segmenter.logs import configure_logging, log_missing_password
 from timeseries_segmenter.settings import Settings, read_settings
 from timeseries_segmenter.storage.files import folder_remarks
@@ -27,7 +28,9 @@ def init_app(
 
     Raises SettingsError.
     """
-    return create_app(model_class, settings or read_settings())
+    settings = settings or read_settings()
+    check_device(settings.device)
+    return create_app(model_class, settings)
 
 
 def serve(settings: Settings) -> Flask:
@@ -106,6 +109,7 @@ def main() -> None:
     given = {name: value for name in options if (value := getattr(arguments, name)) is not None}
     try:
         settings = read_settings(**given)
+        check_device(settings.device)
     except SettingsError as error:
         parser.error(str(error))
     if arguments.kwargs:

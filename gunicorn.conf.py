@@ -17,6 +17,10 @@ except ModuleNotFoundError:
     sys.exit(f"The package label_studio_ml is missing: {INSTALL}")
 try:
     settings = read_settings()
+    if settings.device == "cuda":
+        from timeseries_segmenter.learning.device import check_device
+
+        check_device(settings.device)
 except SettingsError as error:
     sys.exit(str(error))
 

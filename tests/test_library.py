@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -17,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import timeseries_segmenter
 from tests.support.synthetic import synthetic
-from timeseries_segmenter import Segment, SegmentClassifier, estimator
+from timeseries_segmenter import Segment, SegmentClassifier, SegmenterError, estimator
 
 Floats = NDArray[np.float32]
 Names = NDArray[np.str_]
@@ -163,6 +164,15 @@ def test_cross_validation_leaves_out_whole_series(series: list[Floats], labels: 
 def test_what_does_not_fit_together_is_a_value_error(x: Any, y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SegmentClassifier(max_epochs=1).fit(x, y)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(("device", "error"), [("cuda", SegmenterError), ("gpu", ValueError)])
+def test_a_device_that_is_not_there_is_refused(
+    series: list[Floats], labels: list[Names], device: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=device):
+        SegmentClassifier(device=device).fit(series, labels)
 
 
 def test_a_model_without_a_training_says_so() -> None:

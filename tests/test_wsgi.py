@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import torch
 from flask.testing import FlaskClient
 
 import _wsgi
@@ -95,6 +96,22 @@ def test_gunicorns_app_ends_with_a_sentence_where_a_setting_is_bad(monkeypatch: 
     monkeypatch.setenv("PORT", "http")
     with pytest.raises(SystemExit, match="PORT is 'http'"):
         _ = _wsgi.app
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(
+    "command",
+    [["_wsgi.py"], ["_wsgi.py", "--check"], ["-m", "gunicorn", "--bind", "127.0.0.1:0", "_wsgi:app"]],
+)
+def test_a_start_for_a_gpu_that_is_not_there_ends_with_one_sentence(
+    tmp_path: Path, command: list[str]
+) -> None:
+    ended = run(command, MODEL_DIR=str(tmp_path / "models"), DEVICE="cuda", LOG_LEVEL="ERROR")
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr
+    line = ended.stderr.splitlines()[-1]
+    assert "DEVICE is 'cuda'" in line
+    assert "DEVICE=auto" in line
 
 
 def test_importing_starts_nothing_and_other_names_are_unknown() -> None:

@@ -14,6 +14,10 @@ class SettingsError(SegmenterError):
     """An environment variable holds a value that can't be used."""
 
 
+class DeviceError(SettingsError):
+    """Networks should be computed on a GPU, and PyTorch finds none."""
+
+
 class LabelConfigError(SegmenterError):
     """The labeling config has no `TimeSeriesLabels` that can be learned for a `TimeSeries`."""
 

@@ -40,6 +40,8 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Training may end once both scores are reached on the training series. Above 1: never.
     use_class_weights : bool, default=True
         Weight the loss by inverse class frequency.
+    device : {"auto", "cpu", "cuda"}, default="auto"
+        What computes the network. "auto": an NVIDIA GPU if there is one.
     background : label, default=None
         The label of rows in no segment. None: 0 if labels are numbers, False if they are booleans,
         "background" otherwise.
@@ -85,6 +87,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         use_class_weights: bool = True,
         background: Any = None,
         random_state: Any = 0,
+        device: Any = "auto",
     ) -> None:
         self.max_epochs = max_epochs
         self.sequence_size = sequence_size
@@ -94,6 +97,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.use_class_weights = use_class_weights
         self.background = background
         self.random_state = random_state
+        self.device = device
 
     def fit(self, X: Any, y: Any) -> "SegmentClassifier":
         """Train a network from scratch.
@@ -240,6 +244,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             min_class_f1_threshold=self.min_class_f1_threshold,
             use_class_weights=self.use_class_weights,
             seed=int(seed),
+            device=self.device,
         )
 
     def _fitted_series(self, X: Any) -> list[Floats]:

@@ -28,6 +28,7 @@ KEY = re.compile(r"[!-~]*")
 PAGE = re.compile(r"/(projects|user|api)(?=/|$)")  # of Label Studio
 ADDRESSES = ("label_studio_host", "label_studio_public_url")
 UNQUOTED = (*ADDRESSES, "label_studio_api_key")
+Device = Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(str.lower)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(str.lower)]
 
@@ -122,6 +123,11 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Redis (`redis://host:6379/0`) that wakes `make worker` processes; "
         "unset: one process next to the web server trains.",
+    )
+    device: Device = Field(
+        "auto",
+        description="What computes networks: `cpu`, `cuda` for an NVIDIA GPU, or `auto` for a GPU if there "
+        "is one.",
     )
     random_seed: int = Field(0, ge=0, description="Same data, same settings, same seed: same model.")
     model_history: int = Field(5, ge=1, description="Versions to keep of each project's model.")

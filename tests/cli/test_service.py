@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.support.foreign_models import raise_format, save_reference
 from tests.support.models import PAIR, of_one_pair
@@ -97,6 +98,17 @@ def test_what_cannot_be_done_is_one_sentence(
     assert main(arguments) == 1
     error = capsys.readouterr().err
     assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DEVICE", "cuda")
+    assert main(["versions", "--project", "3"]) == 1
+    error = capsys.readouterr().err
+    assert "DEVICE is 'cuda'" in error
     assert error.count("\n") == 1
 
 

@@ -33,6 +33,10 @@ def test_a_training_run_follows_the_recipe_that_was_found() -> None:
     assert followed == Recipe(sequence_size=100, use_class_weights=False)
 
 
+def test_a_recipe_names_the_device_that_is_set() -> None:
+    assert recipe(Settings(device="cpu"), PairSettings()).device == "cpu"
+
+
 def test_what_people_set_wins() -> None:
     in_config = PairSettings(sequence_size=50)
     assert recipe(Settings(), in_config, found(sequence_size=(50, 100))).sequence_size == 50

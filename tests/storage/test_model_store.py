@@ -9,7 +9,7 @@ import torch
 
 from tests.support.models import PAIR, of_one_pair
 from tests.support.need import need
-from timeseries_segmenter.errors import ModelFileError, VersionError
+from timeseries_segmenter.errors import DeviceError, ModelFileError, VersionError
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import PairCard
 from timeseries_segmenter.project.model import Model
@@ -98,6 +98,13 @@ def test_a_current_model_stays_in_memory_until_its_file_changes(
     assert second is not None
     assert second is not first
     assert second.version == store.version(3) == version
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_models_are_loaded_on_the_device_that_is_set(settings: Settings, run_walk: Segmenter) -> None:
+    ModelStore(settings).save(3, of_one_pair(run_walk))
+    with pytest.raises(DeviceError, match="DEVICE is 'cuda'"):
+        ModelStore(settings.model_copy(update={"device": "cuda"})).load(3)
 
 
 def test_a_model_that_was_removed_is_served_no_longer(store: ModelStore, run_walk: Segmenter) -> None:

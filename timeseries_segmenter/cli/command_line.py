@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "timeseries-segment
     options = command_line(prog).parse_args(arguments)
     import torch
 
+    from timeseries_segmenter.learning.device import check_device
     from timeseries_segmenter.logs import configure_logging
     from timeseries_segmenter.settings import read_settings
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "timeseries-segment
     try:
         settings = read_settings(**overrides)
         configure_logging(settings)
+        check_device(settings.device)
         command(options, settings)
     except SegmenterError as error:
         sys.stderr.write(f"{error}\n")

@@ -37,7 +37,7 @@ def evaluate(options: argparse.Namespace, settings: "Settings") -> None:
     from timeseries_segmenter.project.evaluation import table
     from timeseries_segmenter.sources.task_series import TaskSeries
 
-    config, model = read_label_config(options.config), read_model(options.model)
+    config, model = read_label_config(options.config), read_model(options.model, settings.device)
     segmenters = read_segmenters(model, config, options)
     tasks = tqdm(read_chosen_tasks(options, "test"), "evaluating", unit=" tasks", disable=None)
     labelled, left_out = read_annotated(tasks, config, TaskSeries.from_settings(settings))

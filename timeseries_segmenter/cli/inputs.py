@@ -9,6 +9,7 @@ from typing import Any
 
 from timeseries_segmenter.errors import ExportError, SegmenterError
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
+from timeseries_segmenter.learning.device import choose_device
 from timeseries_segmenter.project.labelled_task import LabelledTask, read_labelled_tasks
 from timeseries_segmenter.project.left_out import LeftOut
 from timeseries_segmenter.project.model import Model
@@ -51,9 +52,9 @@ def find_model(options: argparse.Namespace, settings: Settings) -> Path:
     return path
 
 
-def read_model(path: Path) -> Model:
-    """The model in a file, which gives it a name if its card has none."""
-    model = load_model(path)
+def read_model(path: Path, device: str = "cpu") -> Model:
+    """The model in a file, which gives it a name if its card has none, for predictions on a device."""
+    model = load_model(path, choose_device(device))
     named = model.card.model_copy(update={"version": model.version or path.stem})
     return replace(model, card=named)
 

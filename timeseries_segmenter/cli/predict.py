@@ -68,7 +68,7 @@ def _predict_tasks(options: argparse.Namespace, settings: "Settings") -> None:
     from timeseries_segmenter.sources.export_file import WRITTEN, check_writable
     from timeseries_segmenter.sources.task_series import TaskSeries
 
-    model = read_model(options.model)
+    model = read_model(options.model, settings.device)
     config = read_label_config(options.config, model)
     series = TaskSeries.from_settings(settings)
     check_writable(options.output, *filter(None, (options.config, options.tasks, options.model)))

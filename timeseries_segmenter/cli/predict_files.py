@@ -31,7 +31,7 @@ class FilePredictor:
     """Predicts the regions of files that are one TimeSeries of a labeling config each."""
 
     def __init__(self, options: argparse.Namespace, settings: Settings) -> None:
-        model = read_model(options.model)
+        model = read_model(options.model, settings.device)
         segmenters = read_segmenters(model, read_label_config(options.config, model), options)
         self._version = model.version
         self._segmenters = [for_files(each) for each in _of_one_series(segmenters, options)]

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning import warm_start
 from timeseries_segmenter.learning.calibration import Calibration, expected_calibration_error
 from timeseries_segmenter.learning.decoding_fit import fit_decoding
+from timeseries_segmenter.learning.device import choose_device, fork_random
 from timeseries_segmenter.learning.held_out import learn_from_held_out
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
 from timeseries_segmenter.learning.optimisation import optimise
@@ -113,7 +113,7 @@ def cross_validate(
         earlier = {}
     most = max(WARMUP, round(fitted.segmenter.full_training.steps * STEPS_SHARE))
     segmenters = {}
-    with torch.random.fork_rng():
+    with fork_random(choose_device(prepared.recipe.device)):
         for place, (fold, rest) in enumerate(leave_out(prepared, folds)):
             start = earlier.get(fold)
             if start and warm_start.suit(rest, start):

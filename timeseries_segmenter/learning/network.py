@@ -1,6 +1,7 @@
 """The network: a strided convolution stem, a bidirectional LSTM, and class logits per sample."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from timeseries_segmenter.learning.device import CPU, OutOfMemory, choose_device, log_fallback, place_on
 from timeseries_segmenter.learning.dimensions import Dimensions
-from timeseries_segmenter.learning.windows import Stretch, average_of_stretches
+from timeseries_segmenter.learning.windows import WINDOWS_IN_BATCH, Stretch, average_of_stretches
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -22,6 +24,7 @@ EMBEDDING_DROPOUT = 0.2
 PER_WINDOW_SHARE = 4  # one in so many features of the first convolution is normalised per window
 STEM_DROPOUT = 0.2
 LSTM_DROPOUT = 0.3
+WINDOWS_IN_GPU_BATCH = 1024
 
 
 class Network(nn.Module):
@@ -104,24 +107,54 @@ class Network(nn.Module):
         `stretch` gives what the network sees of the rows from a first one, at the start of a timestep, to an
         end. Stretches overlap, and are some WINDOWS_IN_BATCH windows long.
         """
-        device = next(self.parameters()).device
-        stride = self.dimensions.stride
+        network = self.eval()
 
         def predict(inputs: FloatArray, rolling: FloatArray | None, starts: IntArray) -> FloatArray:
-            places = torch.from_numpy(starts).to(device)
-            with torch.inference_mode():
-                rows = torch.from_numpy(inputs).to(device)
-                windows = rows.unfold(1, window, 1)[:, places].transpose(0, 1)
-                embedded = None
-                if self.embedding is not None and rolling is not None:
-                    timesteps = self.embedding(torch.from_numpy(rolling).to(device)[None])[0]
-                    around = torch.arange(window // stride, device=device)[:, None] + places // stride
-                    embedded = timesteps.T.contiguous()[around]
-                probabilities: FloatArray = self._logits(windows, embedded).softmax(dim=1).cpu().numpy()
-            return probabilities
+            nonlocal network
+            try:
+                return network._window_probabilities(inputs, rolling, starts, window)
+            except OutOfMemory as error:
+                log_fallback("the rest of a series is predicted on the CPU", error)
+                network = network.copy_on_cpu()  # not this one: other threads may use it
+            return network._window_probabilities(inputs, rolling, starts, window)
 
-        self.eval()
-        return average_of_stretches(length, window, self.dimensions, stretch, predict)
+        most = WINDOWS_IN_BATCH if self.device == CPU else WINDOWS_IN_GPU_BATCH
+        return average_of_stretches(length, window, self.dimensions, stretch, predict, most)
+
+    def _window_probabilities(
+        self, inputs: FloatArray, rolling: FloatArray | None, starts: IntArray, window: int
+    ) -> FloatArray:
+        """`(N, classes, window)` of the windows that begin at `starts` `(N,)` in a stretch `(inputs, rows)`;
+        `rolling` is `(features, timesteps)`.
+        """
+        device, stride = self.device, self.dimensions.stride
+        places = torch.from_numpy(starts).to(device)
+        with torch.inference_mode():
+            rows = torch.from_numpy(inputs).to(device)
+            windows = rows.unfold(1, window, 1)[:, places].transpose(0, 1)
+            embedded = None
+            if self.embedding is not None and rolling is not None:
+                timesteps = self.embedding(torch.from_numpy(rolling).to(device)[None])[0]
+                around = torch.arange(window // stride, device=device)[:, None] + places // stride
+                embedded = timesteps.T.contiguous()[around]
+            probabilities: FloatArray = self._logits(windows, embedded).softmax(dim=1).cpu().numpy()
+        return probabilities
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return next(self.parameters()).device
+
+    def copy_on_cpu(self) -> "Network":
+        """The same network, to predict with, on the CPU."""
+        return _restored(self.dimensions, self._weights(), CPU.type)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: tensor.cpu() for name, tensor in self.state_dict().items()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled on a GPU, it can be read where there is none."""
+        return _restored, (self.dimensions, self._weights(), self.device.type)
 
 
 class MixedNorm(nn.Module):
@@ -143,9 +176,11 @@ class MixedNorm(nn.Module):
         return torch.cat([self.window(own), self.batch(shared)], dim=1)
 
 
-def best_device() -> torch.device:
-    """The GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _restored(dimensions: Dimensions, weights: dict[str, Tensor], device: str) -> Network:
+    """A network, to predict with, from its weights: on such a device, or on the CPU if there is none."""
+    network = Network(dimensions)
+    network.load_state_dict(weights)
+    return place_on(network, choose_device("cpu" if device == CPU.type else "auto")).eval()
 
 
 def _split(stride: int) -> tuple[int, int]:

@@ -1,13 +1,15 @@
 """The second act of training: prepared examples to a network."""
 
+import copy
 import math
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from timeseries_segmenter.learning.device import CPU, OutOfMemory, choose_device, log_fallback
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
-from timeseries_segmenter.learning.network import Network, best_device
+from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.schedule import Schedule
@@ -26,9 +28,21 @@ def optimise(
     """Train a new network, or a copy of that of `start`, until the learning rate has fallen to zero or for as
     many epochs as the recipe allows.
 
-    The random numbers of PyTorch begin with the recipe's seed.
+    The random numbers of PyTorch begin with the recipe's seed. If its device has no memory left, the CPU
+    begins anew. Raises DeviceError.
     """
-    recipe, classes, device = prepared.recipe, prepared.dimensions.classes, best_device()
+    device, untouched = choose_device(prepared.recipe.device), copy.deepcopy(schedule)
+    try:
+        return _optimise(prepared, start, schedule, observer, device)
+    except OutOfMemory as error:
+        log_fallback("the training begins anew on the CPU", error)
+    return _optimise(prepared, start, untouched, observer, CPU)
+
+
+def _optimise(
+    prepared: Prepared, start: Segmenter | None, schedule: Schedule, observer: Observer, device: torch.device
+) -> tuple[Network, list[Epoch]]:
+    recipe, classes = prepared.recipe, prepared.dimensions.classes
     windows = prepared.windows(device)
     torch.manual_seed(recipe.seed)
     network = Network(prepared.dimensions).to(device).train()

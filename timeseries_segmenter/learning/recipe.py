@@ -1,9 +1,12 @@
 """What people can set about how a network is trained."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from timeseries_segmenter.learning.metrics import Scores
 from timeseries_segmenter.learning.segmenter import FullTraining
+
+DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Recipe:
     forest: bool = True  # a random forest on them has a say beside the network
     use_class_weights: bool = True  # rare classes weigh more in the loss
     seed: int = 0  # of the weights at first, the windows and the dropout
+    device: DeviceName = "auto"  # that computes it: `cpu`, `cuda`, or `auto` for a GPU if there is one
 
     def met_by(self, scores: Scores | FullTraining) -> bool:
         """Whether these scores reach both thresholds."""

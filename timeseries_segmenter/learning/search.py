@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 
-import torch
-
 from timeseries_segmenter.learning.candidates import Candidate
 from timeseries_segmenter.learning.cross_validation import leave_out
 from timeseries_segmenter.learning.decoding_fit import fit_decoding
+from timeseries_segmenter.learning.device import choose_device, fork_random
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.held_out import learn_from_held_out
 from timeseries_segmenter.learning.matching import find, is_better, match, row_macro_f1
@@ -135,7 +134,7 @@ def _cross_validate(
     that is all. Folds that are left when the time is over have no matches.
     """
     segmenters = {}
-    with torch.random.fork_rng():
+    with fork_random(choose_device(prepared.recipe.device)):
         for fold, rest in leave_out(prepared, folds):
             network, _ = optimise(rest, None, PlannedSchedule(LEARNING_RATE, steps))
             segmenters[fold] = fit_decoding(network, rest)

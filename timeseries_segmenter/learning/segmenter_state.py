@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from timeseries_segmenter.learning.device import CPU, place_on
 from timeseries_segmenter.learning.dimensions import Dimensions
-from timeseries_segmenter.learning.network import Network, best_device
+from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.segmenter import Segmenter
 
 NO_DEVICE = torch.device("meta")  # tensors there have a shape alone
@@ -24,14 +25,14 @@ def state_of(segmenter: Segmenter) -> dict[str, Any]:
     }
 
 
-def segmenter_from_state(state: Mapping[str, Any], device: torch.device | None = None) -> Segmenter:
-    """The same segmenter again, by default on the GPU if there is one.
+def segmenter_from_state(state: Mapping[str, Any], device: torch.device = CPU) -> Segmenter:
+    """The same segmenter again, on a device that has memory for it, or else on the CPU.
 
     Raises KeyError, TypeError, ValueError, RuntimeError or AttributeError for another state.
     """
     network = Network(Dimensions(**state["dimensions"]))
     network.load_state_dict(state["weights"], assign=device == NO_DEVICE)
-    return Segmenter.from_parts(state, network.to(device or best_device()).eval())
+    return Segmenter.from_parts(state, place_on(network, device).eval())
 
 
 def check_state(state: Mapping[str, Any]) -> None:

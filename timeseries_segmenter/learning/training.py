@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from timeseries_segmenter.learning import warm_start
 from timeseries_segmenter.learning.decoding_fit import confuse, fit_decoding
+from timeseries_segmenter.learning.device import choose_device, fork_random
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import Scores, scores_of
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
@@ -68,7 +67,7 @@ def fit(
     """
     observer.on_step(Step.TRAINING)
     prepared = Prepared.from_examples(examples, label_sets, channels, recipe)
-    with torch.random.fork_rng():
+    with fork_random(choose_device(recipe.device)):
         if start and (suited := warm_start.suit(prepared, start)):
             fitted = _fit(suited, warm_start.plan(start), observer, start)
             if warm_start.keeps_up(fitted.deciding, start, recipe):

@@ -31,26 +31,31 @@ def window_starts(length: int, size: int, step: int = 1) -> NDArray[np.int64]:
 
 
 def average_over_windows(
-    length: int, size: int, classes: int, predict: Callable[[IntArray], FloatArray], step: int = 1
+    length: int,
+    size: int,
+    classes: int,
+    predict: Callable[[IntArray], FloatArray],
+    step: int = 1,
+    most: int = WINDOWS_IN_BATCH,
 ) -> Iterator[FloatArray]:
     """Mean of what `predict` gives for each row over all windows that hold the row.
 
-    `predict` takes the first rows `(N,)` of windows of `size` rows, multiples of `step`, to
-    `(N, classes, size)`; what comes of it are `(classes, rows)` of one stretch after the other, from row 0 to
-    `length`, at least a window. Memory does not grow with the length.
+    `predict` takes the first rows `(N,)` of windows of `size` rows, multiples of `step` and at most `most` at
+    a time, to `(N, classes, size)`; what comes of it are `(classes, rows)` of one stretch after the other,
+    from row 0 to `length`, at least a window. Memory does not grow with the length.
     """
     starts = window_starts(length, size, step)
     rest: FloatArray = np.zeros((classes, 0), np.float32)
     times: FloatArray = np.zeros(0, np.float32)
-    for first in range(0, len(starts), WINDOWS_IN_BATCH):
-        batch = starts[first : first + WINDOWS_IN_BATCH]
+    for first in range(0, len(starts), most):
+        batch = starts[first : first + most]
         rows = int(batch[-1] - batch[0]) + size
         totals = np.pad(rest, ((0, 0), (0, rows - len(times))))
         counts = np.pad(times, (0, rows - len(times)))
         for start, output in zip(batch - batch[0], predict(batch), strict=True):
             totals[:, start : start + size] += output
             counts[start : start + size] += 1
-        following = starts[first + WINDOWS_IN_BATCH : first + WINDOWS_IN_BATCH + 1]
+        following = starts[first + most : first + most + 1]
         done = int(following[0] - batch[0]) if len(following) else rows
         yield totals[:, :done] / counts[:done]
         rest, times = totals[:, done:], counts[done:]
@@ -62,12 +67,13 @@ def average_of_stretches(
     dimensions: Dimensions,
     stretch: Callable[[int, int], Stretch],
     predict: Callable[[FloatArray, FloatArray | None, IntArray], FloatArray],
+    most: int = WINDOWS_IN_BATCH,
 ) -> Iterator[FloatArray]:
     """Class probabilities `(classes, rows)` of one stretch of a series of `length` rows after the other.
 
     `stretch` gives what the network sees of the rows from a first one, at the start of a timestep, to an
     end; `predict` takes it, filled up with zeros, and the first rows in it of windows `(N,)` to their
-    probabilities `(N, classes, window)`.
+    probabilities `(N, classes, window)`, at most `most` at a time.
     """
     stride = dimensions.stride
     filled = -(-max(length, window) // stride) * stride
@@ -80,7 +86,7 @@ def average_of_stretches(
         return predict(_filled(inputs, end - first), rolling, starts - first)
 
     done = 0
-    for average in average_over_windows(filled, window, dimensions.classes, predict_windows, stride):
+    for average in average_over_windows(filled, window, dimensions.classes, predict_windows, stride, most):
         yield average[:, : length - done]
         done += average.shape[1]
 

@@ -83,13 +83,12 @@ class _Probabilities(nn.Module):
 
 def _write_network(path: Path, segmenter: Segmenter) -> None:
     """Raises OSError."""
-    network = segmenter.network
+    network = segmenter.network.copy_on_cpu()
     dimensions = network.dimensions
-    device = next(network.parameters()).device
-    windows = [torch.zeros(1, segmenter.window, dimensions.inputs, device=device)]
+    windows = [torch.zeros(1, segmenter.window, dimensions.inputs)]
     if dimensions.features:
         timesteps = segmenter.window // dimensions.stride
-        windows.append(torch.zeros(1, timesteps, dimensions.features, device=device))
+        windows.append(torch.zeros(1, timesteps, dimensions.features))
     names = ["windows", "rolling"][: len(windows)]
     with warnings.catch_warnings():
         # of the exporter that traces: the newer one writes out each timestep of the LSTM, and takes minutes

@@ -44,6 +44,7 @@ def recipe(settings: Settings, pair: PairSettings, found: RecipeSearch | None = 
         min_class_f1_threshold=settings.min_class_f1_threshold,
         use_class_weights=settings.use_class_weights,
         seed=settings.random_seed,
+        device=settings.device,
     )
     if found is None:
         return as_set

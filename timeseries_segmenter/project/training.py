@@ -11,6 +11,7 @@ from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.targets import annotated_label_sets
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds
+from timeseries_segmenter.learning.device import choose_device, lent_memory
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.observer import NOBODY, Observer
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -130,10 +131,10 @@ def train_model(
     unlearned: dict[str, str] = {}
     for pair in config.pairs:
         observer.on_pair(pair.name)
+        tasks, searched = annotated[pair.name], (searches or {}).get(pair.name)
         try:
-            trained[pair.name] = _train_pair(
-                pair, config, annotated[pair.name], settings, start, observer, (searches or {}).get(pair.name)
-            )
+            with lent_memory(choose_device(settings.device)):
+                trained[pair.name] = _train_pair(pair, config, tasks, settings, start, observer, searched)
         except TrainingError as error:
             unlearned[pair.name] = str(error)
     if not trained:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from timeseries_segmenter.errors import ForeignModelError, ModelFileError
+from timeseries_segmenter.learning.device import CPU
 from timeseries_segmenter.learning.network import ARCHITECTURE
 from timeseries_segmenter.learning.segmenter_state import check_state, segmenter_from_state, state_of
 from timeseries_segmenter.project.card import Card
@@ -46,8 +47,8 @@ def copy_model(source: Path, target: Path, card: Card) -> None:
     torch.save(_read(source, whole=True) | {"format": FILE_FORMAT, "metadata": card.dump()}, target)
 
 
-def load_model(path: Path, device: torch.device | None = None) -> Model:
-    """The model without folds and report, all from one state of the file.
+def load_model(path: Path, device: torch.device = CPU) -> Model:
+    """The model without folds and report, all from one state of the file, for predictions on a `device`.
 
     Raises DamagedModelError if its bytes are not those that were written, ForeignModelError if they are,
     but hold no model for this release, ModelFileError if it can't be read or loaded now.
@@ -63,12 +64,12 @@ def load_model(path: Path, device: torch.device | None = None) -> Model:
     return Model(card, segmenters)
 
 
-def load_folds(path: Path, device: torch.device | None = None) -> dict[str, Folds]:
-    """The segmenters of the cross-validation, by pair and fold. Raises like `load_model`."""
+def load_folds(path: Path) -> dict[str, Folds]:
+    """The segmenters of the cross-validation, by pair and fold, to begin from. Raises like `load_model`."""
     content = _read(path, whole=False)
     try:
         return {
-            name: {number: segmenter_from_state(each, device) for number, each in pair["folds"].items()}
+            name: {number: segmenter_from_state(each) for number, each in pair["folds"].items()}
             for name, pair in content["pairs"].items()
         }
     except (MemoryError, *_NO_STATE) as error:

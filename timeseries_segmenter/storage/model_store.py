@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError, VersionError
+from timeseries_segmenter.learning.device import choose_device
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import UNTRAINED, Folds, Model
 from timeseries_segmenter.project.versions import version_number
@@ -48,7 +49,11 @@ class ModelStore:
         self._files = ModelFiles(settings.model_dir, settings.model_history)
         self._unreadable = UnreadableModels()
         self._models = ModelReader(
-            self._files, self._unreadable, _load, settings.models_in_memory, loads=True
+            self._files,
+            self._unreadable,
+            partial(_load, device=settings.device),
+            settings.models_in_memory,
+            loads=True,
         )
         self._current = ModelReader(self._files, self._unreadable, _summarise, MOST_VERSIONS, loads=False)
         self._summaries = FileMemory[VersionSummary](MOST_VERSIONS)
@@ -362,8 +367,8 @@ class ModelReader(Generic[V]):
         raise error
 
 
-def _load(path: Path) -> Model:
-    model = load_model(path)
+def _load(path: Path, device: str) -> Model:
+    model = load_model(path, choose_device(device))
     _check_version(model.card, path)
     logger.info("model %s is in memory", model.version, extra={"version": model.version})
     return model

@@ -21,6 +21,7 @@ GROUPS = {
         "training_timeout",
         "training_processes",
         "redis_url",
+        "device",
         "random_seed",
     ),
     "Models": ("model_dir", "model_history", "models_in_memory"),
