@@ -1,5 +1,6 @@
 import gzip
 import os
+import resource
 import socket
 import threading
 import time
@@ -7,6 +8,7 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -18,9 +20,10 @@ from tests.support import recorded
 from tests.support.downloads import AT_ONCE, ONCE, make_downloader
 from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.label_studio_server import TOKEN, LabelStudioServer, failure
-from timeseries_segmenter.errors import DownloadError, LabelStudioError
+from timeseries_segmenter.errors import DownloadError, LabelStudioError, PassingDownloadError
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.download_cache import File
 from timeseries_segmenter.sources.downloads import LONGEST_DOWNLOAD, Download, Downloader
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.patience import Patience
@@ -452,6 +455,54 @@ def test_the_limit_holds_for_what_a_compressed_answer_becomes(
         downloader.fetch(other_host.serve("/x.csv", bomb, Content_Encoding="gzip"), 1)
 
 
+def long_body(chunks: int = 300) -> Iterator[bytes]:
+    """Thirty megabytes, unless it should be more or less."""
+    for number in range(chunks):
+        yield bytes([number % 251]) * 100_000
+
+
+@pytest.mark.parametrize(
+    ("cache_mb", "headers", "kept"),
+    [
+        (100, {"ETag": '"1"'}, True),
+        (100, {}, False),
+        (20, {"ETag": '"1"'}, False),
+        (0, {"ETag": '"1"'}, False),
+    ],
+)
+def test_a_long_answer_is_not_held_in_memory(
+    settings: Settings, other_host: HttpServer, cache_mb: int, headers: dict[str, str], kept: bool
+) -> None:
+    other_host.routes["/x.csv"] = lambda _: Reply(long_body(), headers=headers)
+    downloader = make(settings, max_series_mb=50, cache_mb=cache_mb)
+    tracemalloc.start()
+    try:
+        with downloader.find(f"{other_host.url}/x.csv", 1) as found:
+            _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 25_000_000
+    assert found.read() == b"".join(long_body())
+    names = [path.suffix for path in settings.series_cache_dir.iterdir()]
+    assert names == ([".series"] if kept else [])
+    if kept:
+        assert downloader.holds(f"{other_host.url}/x.csv")
+
+
+def test_a_long_answer_for_which_the_disk_has_no_room_may_be_fetched_later(
+    settings: Settings, other_host: HttpServer
+) -> None:
+    other_host.routes["/x.csv"] = lambda _: Reply(long_body())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, before[1]))  # as full as a disk gets in a test
+    try:
+        with pytest.raises(PassingDownloadError, match=r"/x\.csv is long, .* \(File too large\); make room"):
+            make(settings, ONCE, max_series_mb=50).find(f"{other_host.url}/x.csv", 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(settings.series_cache_dir.iterdir()) == []
+
+
 def test_an_endless_answer_is_given_up_at_the_limit(downloader: Downloader, other_host: HttpServer) -> None:
     sent: list[int] = []
     other_host.routes["/x.csv"] = lambda _: Reply(endless(sent))
@@ -563,6 +614,18 @@ def test_a_file_in_the_allowed_folder_is_read_by_path(settings: Settings, tmp_pa
     downloader = make(settings, local_files_dir=tmp_path)
     assert downloader.fetch("sub/series.csv", 1) == SERIES
     assert downloader.fetch(str(tmp_path / "sub" / "series.csv"), 1) == SERIES
+
+
+def test_a_long_file_is_open_until_it_was_read(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_bytes(b"".join(long_body()))
+    (tmp_path / "short.csv").write_bytes(SERIES)
+    downloader = make(settings, local_files_dir=tmp_path, max_series_mb=50)
+    with downloader.find("long.csv", 1) as found:
+        assert isinstance(found.content, BufferedReader)
+        assert found.content.read(5) == bytes(5)
+        assert found.identity == File.from_bytes(b"".join(long_body())).identity
+    assert found.content.closed
+    assert downloader.find("short.csv", 1).content == SERIES
 
 
 @pytest.mark.parametrize(

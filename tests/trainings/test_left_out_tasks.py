@@ -255,13 +255,14 @@ def test_a_name_that_is_not_resolved_may_be_later(settings: Settings) -> None:
 def test_a_network_disk_may_come_back_and_a_missing_right_does_not(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, number: int, passing: bool
 ) -> None:
-    def fail(_: Path) -> bytes:
+    def fail(*_: object) -> None:
         raise OSError(number, "odd")
 
     name = str(next(path for path in recorded.DATA.rglob("*") if path.is_file()))
-    monkeypatch.setattr(Path, "read_bytes", fail)
-    with pytest.raises(DownloadError) as failure:
-        LocalFiles(settings).read(name, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", fail)
+        with pytest.raises(DownloadError) as failure:
+            LocalFiles(settings).find(name, 1)
     assert failure.value.passing is passing
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 from timeseries_segmenter.storage.files import give_to_folder_owner, make_folder
 
@@ -17,6 +17,15 @@ logger = logging.getLogger(__name__)
 UNFINISHED = 3600  # seconds after which nobody writes to a file any more
 KINDS = ("*.series", "*.npy")
 SLACK = 16  # a process counts all files again after it wrote this part of the capacity
+
+
+def temporary_file(folder: Path) -> BinaryIO:
+    """An empty file in a folder, which is gone as soon as nobody uses it, however a process ends.
+
+    Raises OSError.
+    """
+    make_folder(folder)
+    return cast(BinaryIO, tempfile.TemporaryFile(dir=folder))
 
 
 class CacheFolder:

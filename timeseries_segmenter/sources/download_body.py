@@ -1,9 +1,12 @@
 """The body of an answer: bounded in bytes and in seconds, unpacked, and whole."""
 
 import io
+import mmap
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import BinaryIO
 
 import requests
 import urllib3
@@ -12,6 +15,7 @@ from timeseries_segmenter.sources.time_limit import time_limit
 
 ARRIVING = 1 << 16  # bytes
 UNPACKED = 1 << 20  # bytes
+MOST_IN_MEMORY = 1 << 24  # bytes
 CODINGS = "gzip, deflate"  # that read_body can unpack
 LAYERS = 3  # codings, one around the other
 
@@ -20,17 +24,23 @@ class TooLargeError(Exception):
     """A body is larger than it may be."""
 
 
+class SpillError(Exception):
+    """The disk refuses a temporary file, and why."""
+
+
 def read_body(
     response: requests.Response,
     limit: int,
     seconds: float,
+    spill: Callable[[], BinaryIO],
     on_arrival: Callable[[int], None] = lambda _: None,
-) -> bytes:
-    """The body of a streamed answer, holding no more than `limit` bytes and a chunk of it at a time.
+) -> bytes | memoryview:
+    """The body of a streamed answer, at most `limit` bytes: in memory, or if it is long, mapped from the
+    temporary file that `spill` opens.
 
     `on_arrival` gets the number of packed bytes that have arrived so far, and may raise to end it. Raises
-    TooLargeError, TimeoutError, and urllib3's HTTPError: ProtocolError if it is cut off, DecodeError
-    if it can't be unpacked.
+    TooLargeError, TimeoutError, SpillError, and urllib3's HTTPError: ProtocolError if it is cut off,
+    DecodeError if it can't be unpacked.
     """
     raw = response.raw
     ends = time.monotonic() + seconds
@@ -49,16 +59,48 @@ def read_body(
     chunks = _arriving(raw, on_arrival)
     for coding in reversed(codings):
         chunks = _unpacked(chunks, coding, check)
-    body = io.BytesIO()  # unlike a bytearray, it gives its content away without a copy
-    with time_limit(seconds, raw.shutdown):
+    with _Body(spill) as body, time_limit(seconds, raw.shutdown):
         for chunk in chunks:
             check()
             body.write(chunk)
-            if body.tell() > limit:
+            if body.length > limit:
                 raise TooLargeError(limit)
-    if not body.tell() and not length and not raw.chunked:  # headers that were cut off look like this
-        raise urllib3.exceptions.ProtocolError("no body")
-    return body.getvalue()
+        if not body.length and not length and not raw.chunked:  # headers that were cut off look like this
+            raise urllib3.exceptions.ProtocolError("no body")
+        return body.content()
+
+
+class _Body(ExitStack):
+    """What has arrived of a body: in memory, or from MOST_IN_MEMORY on in a temporary file."""
+
+    def __init__(self, spill: Callable[[], BinaryIO]) -> None:
+        super().__init__()
+        self.length = 0
+        self._spill = spill
+        self._memory = io.BytesIO()  # unlike a bytearray, it gives its content away without a copy
+        self._file: BinaryIO | None = None
+
+    def write(self, chunk: bytes) -> None:
+        """Raises SpillError."""
+        self.length += len(chunk)
+        try:
+            if self._file is None and self.length > MOST_IN_MEMORY:
+                self._file = self.enter_context(self._spill())
+                self._file.write(self._memory.getbuffer())
+                self._memory = io.BytesIO()
+            (self._file or self._memory).write(chunk)
+        except OSError as error:
+            raise SpillError(error.strerror) from error
+
+    def content(self) -> bytes | memoryview:
+        """All of it, also after the file was closed. Raises SpillError."""
+        if self._file is None:
+            return self._memory.getvalue()
+        try:
+            self._file.flush()
+            return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
+        except OSError as error:
+            raise SpillError(error.strerror) from error
 
 
 def _arriving(raw: urllib3.HTTPResponse, on_arrival: Callable[[int], None]) -> Iterator[bytes]:

@@ -5,7 +5,9 @@ import json
 import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from typing import Self
 
 from timeseries_segmenter.sources.cache_folder import CacheFolder
 
@@ -15,19 +17,37 @@ LENGTH = "Length"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What was downloaded. Files with the same `identity` have the same content."""
+    """What was downloaded, or lies on this machine, in memory, mapped or open; a `with` block closes it.
 
-    content: bytes | memoryview
+    Files with the same `identity` have the same content.
+    """
+
+    content: bytes | memoryview | BufferedReader
     identity: str
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> "File":
+    def from_bytes(cls, content: bytes | memoryview) -> "File":
         """A file that nobody vouches for but its content."""
         return cls(content, hashlib.sha256(content).hexdigest())
 
+    @classmethod
+    def from_open(cls, content: BufferedReader) -> "File":
+        """The same of an open one, which is read once for that. Raises OSError."""
+        identity = hashlib.file_digest(content, "sha256").hexdigest()
+        content.seek(0)
+        return cls(content, identity)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if isinstance(self.content, BufferedReader):
+            self.content.close()
+
     def read(self) -> bytes:
-        """The content, from the disk where it is kept."""
-        return bytes(self.content)
+        """The content, from the disk where it is kept. Raises OSError."""
+        with self:
+            return self.content.read() if isinstance(self.content, BufferedReader) else bytes(self.content)
 
 
 class DownloadCache:
@@ -89,7 +109,9 @@ class DownloadCache:
         except OSError:
             return 0
 
-    def put(self, url: str, body: bytes, headers: Mapping[str, str], *, lasting: bool = False) -> File:
+    def put(
+        self, url: str, body: bytes | memoryview, headers: Mapping[str, str], *, lasting: bool = False
+    ) -> File:
         """The file of a body, which is kept if its server gave a validator, or if it is `lasting`.
 
         A disk that refuses it is a warning in the log: the next one fetches the body again.

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import monotonic
+from typing import BinaryIO
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
@@ -19,7 +20,8 @@ from timeseries_segmenter.errors import (
     SegmenterError,
 )
 from timeseries_segmenter.settings import Settings
-from timeseries_segmenter.sources.download_body import CODINGS, TooLargeError, read_body
+from timeseries_segmenter.sources.cache_folder import temporary_file
+from timeseries_segmenter.sources.download_body import CODINGS, SpillError, TooLargeError, read_body
 from timeseries_segmenter.sources.download_cache import DownloadCache, File
 from timeseries_segmenter.sources.hosts import (
     CONNECT_TIMEOUT,
@@ -143,7 +145,11 @@ class Downloader:
         address = self._studio.of(source)
         if address:
             return self._get(address, source, download)
-        return File.from_bytes(self._local_files.read(source, task))
+        return self._local_files.find(source, task)
+
+    def spill(self) -> BinaryIO:
+        """An empty file for what is too long for the memory; gone once nobody uses it. Raises OSError."""
+        return temporary_file(self._cache.folder)
 
     def _key(self, url: str) -> str:
         """What a file is kept by; one that is not asked for again is for the owner of the token."""
@@ -195,7 +201,7 @@ class Downloader:
 
     def _follow(
         self, url: str, conditions: dict[str, str], download: Download
-    ) -> tuple[bytes, requests.structures.CaseInsensitiveDict[str]] | None:
+    ) -> tuple[bytes | memoryview, requests.structures.CaseInsensitiveDict[str]] | None:
         """Body and headers from the end of the redirects; None if the conditions hold."""
         with_token = not download.withheld
         renewed = False
@@ -290,7 +296,7 @@ class Downloader:
 
     def _take(
         self, response: requests.Response, conditions: dict[str, str], shown: str, download: Download
-    ) -> tuple[bytes, requests.structures.CaseInsensitiveDict[str]] | None:
+    ) -> tuple[bytes | memoryview, requests.structures.CaseInsensitiveDict[str]] | None:
         task, host, status = download.task, host_of(shown), response.status_code
         if status == HTTPStatus.NOT_MODIFIED and conditions:
             download.patience.answered(host)
@@ -318,7 +324,12 @@ class Downloader:
                 download.patience.answered(host)
 
         try:
-            body = read_body(response, most, patient * LONGEST_DOWNLOAD, watch)
+            body = read_body(response, most, patient * LONGEST_DOWNLOAD, self.spill, watch)
+        except SpillError as error:
+            raise PassingDownloadError(
+                f"Task {task}: {shown} is long, and can't be kept in a temporary file in "
+                f"{self._cache.folder} ({error}); make room, or set CACHE_DIR to a folder on another disk"
+            ) from error
         except TooLargeError as error:
             if most < limit * 1_000_000:
                 raise TooLargeAheadError from error

@@ -1,10 +1,13 @@
 """Series in the one folder on this machine whose files tasks may name."""
 
 import errno
+from contextlib import ExitStack
 
 from timeseries_segmenter.errors import DownloadError, PassingDownloadError
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.download_cache import File
 
+MOST_IN_MEMORY = 1 << 24  # bytes
 LASTING = frozenset(  # the others, such as those of a network disk that is away, may pass by themselves
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
 )
@@ -17,8 +20,8 @@ class LocalFiles:
         self._folder = settings.local_files_dir
         self._most_megabytes = settings.max_series_mb
 
-    def read(self, source: str, task: int | str) -> bytes:
-        """The bytes of a file by its path, whole or below LOCAL_FILES_DIR. Raises DownloadError."""
+    def find(self, source: str, task: int | str) -> File:
+        """A file by its path, whole or below LOCAL_FILES_DIR; a long one is open. Raises DownloadError."""
         if self._folder is None:
             raise DownloadError(
                 f"Task {task}: {source!r:.300} is neither a URL nor a file of Label Studio; paths are read "
@@ -38,7 +41,13 @@ class LocalFiles:
                 raise DownloadError(
                     f"Task {task}: {source!r:.300} is larger than MAX_SERIES_MB={self._most_megabytes}"
                 )
-            return path.read_bytes()
+            with ExitStack() as stack:
+                opened = stack.enter_context(path.open("rb"))
+                if path.stat().st_size <= MOST_IN_MEMORY:
+                    return File.from_bytes(opened.read())
+                file = File.from_open(opened)
+                stack.pop_all()  # who reads the file closes it
+                return file
         except OSError as error:
             kind = DownloadError if error.errno in LASTING else PassingDownloadError
             raise kind(f"Task {task}: {source!r:.300} can't be read: {error.strerror}") from error

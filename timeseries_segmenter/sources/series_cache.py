@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import tempfile
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,6 @@ from timeseries_segmenter.labeling.tables.table import FileForm
 from timeseries_segmenter.labeling.time.formats import TimeFormat
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.cache_folder import CacheFolder
-from timeseries_segmenter.storage.files import make_folder
 
 
 class SeriesCache:
@@ -57,11 +55,6 @@ class SeriesCache:
         if kept and not series.time.is_counted:
             kept = self._write(times_name, series.time.stamps)
         return (self.get(identity, form) if kept else None) or series
-
-    def spill(self) -> BinaryIO:
-        """An empty file beside those that are kept, for what is too long for the memory meanwhile."""
-        make_folder(self._files.folder)
-        return cast(BinaryIO, tempfile.TemporaryFile(dir=self._files.folder))
 
     def holds(self, identity: str, form: FileForm) -> bool:
         """Whether a series is kept."""

@@ -61,11 +61,11 @@ class TaskSeries:
         return read_series(content, pair, number, name="the series")
 
     def _read_file(self, file: File, pair: LabelPair, number: int | str, name: str) -> Series:
-        known = self._cache.get(file.identity, pair) if self._cache else None
-        if known:
-            return known
-        spill = self._cache.spill if self._cache else None
-        series = read_series(file.content, pair, number, name=name, spill=spill)
+        with file:
+            known = self._cache.get(file.identity, pair) if self._cache else None
+            if known:
+                return known
+            series = read_series(file.content, pair, number, name=name, spill=self._downloader.spill)
         return self._cache.put(file.identity, pair, series) if self._cache else series
 
     def _content(
