@@ -54,7 +54,7 @@ def forest_as_it_is_defined(forest: Forest, rolling: FloatArray, stride: int, ro
 def test_opinions_are_those_of_whole_series(
     fitted: Fitted, rows: int, every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("timeseries_segmenter.learning.windows.WINDOWS_IN_BATCH", 4)
+    monkeypatch.setattr("timeseries_segmenter.learning.network.WINDOWS_IN_BATCH", 4)
     segmenter = fitted.segmenter
     assert segmenter.forest is not None
     segmenter = replace(segmenter, forest=replace(segmenter.forest, every=every))
@@ -74,7 +74,7 @@ def test_opinions_are_those_of_whole_series(
 
 
 def test_no_stretch_is_longer_than_its_windows(fitted: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("timeseries_segmenter.learning.windows.WINDOWS_IN_BATCH", 4)
+    monkeypatch.setattr("timeseries_segmenter.learning.network.WINDOWS_IN_BATCH", 4)
     values = np.tile(synthetic(1).values, (20, 1))
     stretches = list(opinions.opinions_by_stretch(fitted.segmenter, values))
     assert sum(network.shape[1] for network, _ in stretches) == len(values)
