@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -58,6 +58,16 @@ def test_a_class_too_rare_to_be_picked_by_chance_is_learned() -> None:
     features[[7, 20_007]] = 100
     forest = Forest.fit([features], [targets], 3, 1, 0)
     assert forest.probabilities(np.full((1, 5), 100, np.float32))[0, 1] > 0.3
+
+
+def test_a_forest_does_not_depend_on_how_timesteps_are_cut_into_series() -> None:
+    features, targets = clouds(12_000)  # more than are picked
+    targets[[5, 11_000]] = 1
+    cuts = [1, 500, 7000]
+    whole = Forest.fit([features], [targets], 3, 8, 0)
+    cut = Forest.fit(np.split(features, cuts), np.split(targets, cuts), 3, 8, 0)
+    for name, array in asdict(whole).items():
+        assert np.array_equal(getattr(cut, name), array), name
 
 
 def test_no_timesteps_have_no_probabilities() -> None:

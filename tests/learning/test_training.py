@@ -41,6 +41,33 @@ def test_instants_are_found_once_at_the_right_row(fitted_events: Fitted) -> None
     assert np.abs(found - unseen.instants).max() <= 1
 
 
+def slowly_and_fast(seed: int) -> Example:
+    """Every other one of them was sampled at a quarter of the rate."""
+    example = synthetic(seed)
+    step = 4 if seed % 2 else 1
+    times = np.arange(len(example.values), dtype=np.float64)[::step]
+    return Example(example.values[::step], example.classes[::step], times=times)
+
+
+@pytest.mark.parametrize(
+    ("examples", "label_sets", "channels"),
+    [
+        ([synthetic(seed) for seed in range(3)], LABEL_SETS, "xy"),
+        ([events(seed) for seed in range(3)], (("Beat",),), "x"),
+        ([slowly_and_fast(seed) for seed in range(4)], LABEL_SETS, "xy"),
+    ],
+)
+def test_what_it_says_about_its_own_series_is_what_it_would_predict(
+    examples: list[Example], label_sets: tuple[tuple[str, ...], ...], channels: str
+) -> None:
+    fitted = fit(examples, label_sets, tuple(channels), Recipe(epochs=8, hidden_size=8))
+    predicted = [fitted.segmenter.predict(each.values, each.times) for each in examples]
+    assert any(each.segments for each in predicted)
+    found = fitted.segmentations()
+    assert [each.segments for each in found] == [each.segments for each in predicted]
+    assert [each.confidence for each in found] == pytest.approx([each.confidence for each in predicted])
+
+
 def test_a_label_drawn_as_ranges_and_as_instants_is_found_as_both() -> None:
     examples = [mixed(seed) for seed in range(5)]
     fitted = fit(examples, LABEL_SETS, ("x", "y"), Recipe(epochs=150, hidden_size=16))

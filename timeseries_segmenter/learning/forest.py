@@ -48,7 +48,6 @@ class Forest:
         """
         from sklearn.ensemble import RandomForestClassifier  # here: a second that only training needs
 
-        rows = np.concatenate(features)
         truth = np.concatenate(targets)
         known = np.flatnonzero(truth >= 0)
         random = np.random.default_rng(seed)
@@ -60,7 +59,7 @@ class Forest:
             min_samples_leaf=max(LEAST_IN_LEAF, int(run * LEAF_SHARE)),
             class_weight="balanced_subsample",
             random_state=seed,
-        ).fit(rows[picked], truth[picked])
+        ).fit(_timesteps(features, picked), truth[picked])
         trees = [each.tree_ for each in model.estimators_]
         roots = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
         shares = np.zeros((sum(tree.node_count for tree in trees), classes), np.float32)
@@ -136,6 +135,17 @@ def _children(tree: object) -> NDArray[np.int32]:
     children = np.stack([tree.children_left, tree.children_right], axis=1)  # type: ignore[attr-defined]
     own = np.arange(len(children))[:, None]
     return np.where(children < 0, own, children).astype(np.int32)
+
+
+def _timesteps(features: Sequence[FloatArray], picked: IntArray) -> FloatArray:
+    """The `picked` ones of all series, `(N, features)`."""
+    rows = np.empty((len(picked), features[0].shape[1]), np.float32)
+    ends = np.cumsum([len(each) for each in features])
+    places = np.argsort(picked, kind="stable")
+    of_series = np.split(places, np.searchsorted(picked[places], ends[:-1]))
+    for each, end, own in zip(features, ends, of_series, strict=True):
+        rows[own] = each[picked[own] - (end - len(each))]
+    return rows
 
 
 def _with_every_class(

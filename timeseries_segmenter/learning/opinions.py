@@ -99,6 +99,13 @@ class _Series:
         return self._learned.standardisation.by_input(self._values[first:end], self._own)
 
 
+def forest_opinion(forest: Forest, features: FloatArray, stride: int, rows: int) -> FloatArray:
+    """What a forest says of each row of a series, `(classes, rows)`, by all `features` of its timesteps,
+    `(timesteps, features)`, which span `stride` rows each.
+    """
+    return interpolate(forest.probabilities(features).T, stride * forest.every)[:, :rows]
+
+
 def interpolate(steps: FloatArray, rows_of_one: int) -> FloatArray:
     """`(classes, N)` of steps of so many rows to `(classes, N * rows_of_one)`.
 

@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from timeseries_segmenter.learning import warm_start
 from timeseries_segmenter.learning.decoding_fit import confuse, fit_decoding
 from timeseries_segmenter.learning.device import choose_device, fork_random
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import Scores, scores_of
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
+from timeseries_segmenter.learning.opinions import forest_opinion
 from timeseries_segmenter.learning.optimisation import count_steps_in_epoch, optimise
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.schedule import LEARNING_RATE, AdaptiveSchedule, Schedule
-from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
+from timeseries_segmenter.learning.segmenter import FullTraining, Segmentation, Segmenter
 from timeseries_segmenter.segment import LabelSet
+
+FloatArray = NDArray[np.float32]
 
 __all__ = ["Fitted", "Recipe", "fit"]
 
@@ -25,7 +31,7 @@ class Fitted:
 
     `deciding` are the scores without classes that fill less than a window, which decide whether it is good
     enough. `warm_started` says whether it began with the weights of an earlier model; `history` holds its own
-    epochs.
+    epochs. `probabilities` are what the network says about the prepared examples, `(T, classes)` each.
     """
 
     segmenter: Segmenter
@@ -33,6 +39,7 @@ class Fitted:
     deciding: Scores
     history: Sequence[Epoch]
     prepared: Prepared
+    probabilities: Sequence[FloatArray]
     warm_started: bool
 
     @property
@@ -49,6 +56,27 @@ class Fitted:
     def unlearned(self) -> tuple[LabelSet, ...]:
         """Label sets without an example."""
         return self.prepared.unlearned
+
+    def segmentations(self) -> list[Segmentation]:
+        """What the model says about each of the series it was trained on, of the file's rows."""
+        return [
+            self.segmenter.segmentation(
+                self.segmenter.pool.apply((each, self._forest_opinion(features, len(each)))),
+                example.values,
+                resampling,
+            )
+            for each, features, example, resampling in zip(
+                self.probabilities,
+                self.prepared.inputs.features,
+                self.prepared.examples,
+                self.prepared.resamplings,
+                strict=True,
+            )
+        ]
+
+    def _forest_opinion(self, features: FloatArray, rows: int) -> FloatArray | None:
+        forest = self.segmenter.forest
+        return forest_opinion(forest, features, self.prepared.stride, rows).T if forest else None
 
 
 def fit(
@@ -91,4 +119,6 @@ def _fit(
         history[-1].steps, len(prepared.examples), deciding.balanced_accuracy, deciding.min_f1
     )
     segmenter = replace(segmenter, full_training=start.full_training if start else full)
-    return Fitted(segmenter, scores, deciding, history, prepared, warm_started=start is not None)
+    return Fitted(
+        segmenter, scores, deciding, history, prepared, probabilities, warm_started=start is not None
+    )

@@ -1,6 +1,7 @@
 """Random windows of series, to train on."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,28 +45,9 @@ class TrainingWindows:
         self._shares = torch.from_numpy(lengths / self.rows)
         self._window_rows = torch.arange(size, device=device)
         self._window_timesteps = torch.arange(size // stride, device=device)
-        self._inputs = torch.from_numpy(
-            np.concatenate(
-                [np.pad(each, ((0, more), (0, 0))) for each, more in zip(inputs, missing, strict=True)]
-            )
-        ).to(device)
-        timesteps = lengths // stride
-        self._rolling = torch.from_numpy(
-            np.concatenate(
-                [
-                    np.pad(each, ((0, most - len(each)), (0, 0)))
-                    for each, most in zip(rolling, timesteps, strict=True)
-                ]
-            )
-        ).to(device)
-        self._targets = torch.from_numpy(
-            np.concatenate(
-                [
-                    np.pad(target, (0, more), constant_values=UNKNOWN)
-                    for target, more in zip(targets, missing, strict=True)
-                ]
-            )
-        ).to(device)
+        self._inputs = _behind_one_another(inputs, lengths).to(device)
+        self._rolling = _behind_one_another(rolling, lengths // stride).to(device)
+        self._targets = _behind_one_another(targets, lengths, UNKNOWN).to(device)
 
     def batch(self, windows: int) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs `(windows, size, inputs)`, rolling features `(windows, size / stride, features)`, and
@@ -97,3 +79,12 @@ class TrainingWindows:
             held = known[np.minimum(offsets + self.size, len(target))] > known[offsets]
             starts.append(first + offsets[held])
         return np.concatenate(starts)
+
+
+def _behind_one_another(arrays: Sequence[NDArray[Any]], lengths: IntArray, filling: int = 0) -> Tensor:
+    """The arrays along their first axis, each filled up to one of the `lengths`."""
+    whole = np.full((lengths.sum(), *arrays[0].shape[1:]), filling, arrays[0].dtype)
+    for each, end, length in zip(arrays, np.cumsum(lengths), lengths, strict=True):
+        first = end - length
+        whole[first : first + len(each)] = each
+    return torch.from_numpy(whole)

@@ -107,9 +107,7 @@ def pair_report(
     """One pair's part of the report; `held_out` is in the order of `tasks`, `time_name` its time column."""
     segmenter = fitted.segmenter
     classes = Classes.from_segmenter(segmenter)
-    on_training = _comparisons(
-        tasks, [segmenter.segments(task.series.values, task.series.times) for task in tasks]
-    )
+    on_training = _comparisons(tasks, [each.segments for each in fitted.segmentations()])
     shown, metrics = on_training, None
     if held_out:
         shown = _comparisons(tasks, held_out.segments)
