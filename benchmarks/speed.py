@@ -98,7 +98,7 @@ def _seconds_of_parts(
         for _ in opinions_by_stretch(segmenter, series.values):
             pass
 
-    with _anonymous_megabytes() as megabytes:
+    with anonymous_megabytes() as megabytes:
         reading = _seconds(runs, read)
         series = read()
         predicting = _seconds(runs, segmenter.predict, series.values, series.times)
@@ -109,7 +109,7 @@ def _seconds_of_parts(
 
 
 @contextmanager
-def _anonymous_megabytes() -> Iterator[list[int]]:
+def anonymous_megabytes() -> Iterator[list[int]]:
     """Looks twenty times a second."""
     megabytes: list[int] = []
     ended = threading.Event()
