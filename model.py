@@ -87,7 +87,9 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
             model = None
         backend.metrics.models.set(backend.store.in_memory)
         waits = partial(client_waits, request.environ) if has_request_context() else None
-        drawn, first = Drawn.from_context(context, tasks), backend.precedence
+        first = backend.precedence
+        results = context.get("result") if isinstance(context, dict) else None
+        drawn = Drawn(results) if isinstance(results, list) and len(tasks) == 1 else None
         give_way = (lambda: None) if drawn else first.give_way  # not to itself
         series = RequestSeries(backend.sources, project, config, waits, give_way)
         observe = backend.metrics.observe_prediction

@@ -21,23 +21,11 @@ WALK = Segment(25, 35, ("Walk",))
 
 def drawn(*regions: tuple[int, int, str], origin: str = "manual") -> Drawn:
     results = [result | {"origin": origin} for result in recorded.regions(*regions)]
-    found = Drawn.from_context({"result": results}, [{}])
-    assert found
-    return found
+    return Drawn(results)
 
 
 def suggested(what: Drawn, segments: Sequence[Segment], series: Series = SERIES) -> list[Segment]:
     return what.suggested(segments, PAIR, series)
-
-
-@pytest.mark.parametrize("context", [None, {}, [], "text", {"result": None}, {"result": "text"}])
-def test_a_context_without_results_says_nothing_of_what_is_drawn(context: Any) -> None:
-    assert Drawn.from_context(context, [{}]) is None
-
-
-def test_nobody_draws_on_several_tasks_at_once() -> None:
-    assert Drawn.from_context({"result": []}, [{}, {}]) is None
-    assert Drawn.from_context({"result": []}, []) is None
 
 
 def test_the_rest_of_a_drawn_label_is_suggested_and_no_other_label() -> None:

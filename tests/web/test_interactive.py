@@ -82,6 +82,24 @@ def test_nothing_is_suggested_without_a_region_or_a_model(
     assert ask([])["result"] == []
 
 
+@pytest.mark.usefixtures("version")
+@pytest.mark.parametrize("context", [None, {}, [], "text", {"result": None}, {"result": "text"}])
+def test_a_context_that_says_nothing_of_what_is_drawn_gets_the_whole_prediction(
+    client: FlaskClient, context: Any
+) -> None:
+    body = recorded.body("interactive_json_inline") | {"params": {"context": context}}
+    (prediction,) = client.post("/predict", json=body).get_json()["results"]
+    assert len(spans(prediction)) == len(recorded.DRAWN)
+
+
+@pytest.mark.usefixtures("version")
+def test_nobody_draws_on_several_tasks_at_once(client: FlaskClient) -> None:
+    body = recorded.body("interactive_json_inline")
+    body["tasks"] *= 2
+    for prediction in client.post("/predict", json=body).get_json()["results"]:
+        assert len(spans(prediction)) == len(recorded.DRAWN)
+
+
 def test_instants_are_completed_too(
     client: FlaskClient, backend: Backend, beat: Segmenter, beats: dict[str, list[float]]
 ) -> None:

@@ -26,12 +26,6 @@ class Drawn:
 
     results: Sequence[object]
 
-    @classmethod
-    def from_context(cls, context: object, tasks: Sequence[object]) -> "Drawn | None":
-        """What is drawn of the one task of a request; None for a request that nobody draws for."""
-        results = context.get("result") if isinstance(context, Mapping) else None
-        return cls(results) if isinstance(results, list) and len(tasks) == 1 else None
-
     def invites(self, pair: LabelPair) -> bool:
         """Whether something is suggested for a pair: there are regions, and all were drawn by hand.
 
