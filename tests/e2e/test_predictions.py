@@ -36,6 +36,8 @@ def test_each_version_takes_the_place_of_the_last_one_and_of_no_other_model(loop
     first = loop.learn()
     follow(loop, first)
     loop.assert_predicted(first)
+    scores = sorted(loop.stored(task, first)["score"] for task in loop.others)
+    assert scores == pytest.approx([1 / 3, 2 / 3])  # places in an order
     began: dict[str, Any] = loop.stored(one, first)
 
     second = loop.learn(loop.annotated[:1])

@@ -306,7 +306,7 @@ def test_what_to_do_next_names_what_is_missing(part: PairReport) -> None:
     calm = part.model_copy(update={"few": [], "disagreements": []})
     perfect = held_out(calm, confusions=[])
     assert next_steps(perfect, 0) == [
-        "Nothing stands out. Annotate next what the model is least sure of: tasks with a low score."
+        "Nothing stands out. Annotate next what is listed so: what adds most to the annotated series."
     ]
 
 

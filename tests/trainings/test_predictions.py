@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from tests.support import levels
+from tests.support import levels, recorded
 from tests.support.http_server import Reply, Request
 from tests.support.label_studio_server import LabelStudioServer, failure
 from tests.support.models import of_one_pair
@@ -18,7 +19,7 @@ from tests.support.processes import kill, wait_for, workers
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings import predictions
+from timeseries_segmenter.trainings import labeling_order, predictions
 from timeseries_segmenter.trainings.job import PREDICTION, START_TRAINING, Job, Kind, Predicted, State
 from timeseries_segmenter.trainings.policy import ROLLED_BACK, TASKS_CREATED, TrainingPolicy
 from timeseries_segmenter.trainings.project_trainings import MOST_PREDICTIONS, ProjectTrainings
@@ -137,6 +138,32 @@ def test_after_a_training_run_the_tasks_without_annotations_are_predicted_once(
     assert changes(studio) == [("POST", IMPORT)]
     trainings = policy.queue.read(3)
     assert (len(trainings.jobs), trainings.outcomes, policy.queue.waiting()) == (1, {"finished": 1}, [])
+
+
+def test_the_lowest_score_is_that_of_the_task_which_adds_most_to_the_annotated_ones(
+    runner: JobRunner,
+    studio: LabelStudioServer,
+    serve: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = np.arange(recorded.ROWS)
+    odd, like_it = (
+        studio.add_task(3, {"ts": {"time": rows.tolist(), "value": (9 * np.sin(rows + start)).tolist()}})
+        for start in (0, 1)
+    )
+    serve()
+    assert runner.run(3)
+    scores = {task: stored[0]["score"] for task, stored in studio.predictions(3).items()}
+    order = sorted(scores, key=scores.__getitem__)
+    assert order[0] in (odd, like_it)
+    assert order[1] not in (odd, like_it)  # what it adds is there already
+    places = np.arange(1, len(order) + 1) / (len(order) + 1)
+    assert [scores[task] for task in order] == pytest.approx(places)
+    # a series that is not read in time has a prediction, and no place
+    monkeypatch.setattr(labeling_order, "SECONDS", 0.0)
+    serve()
+    assert runner.run(3)
+    assert {stored[0]["score"] for stored in studio.predictions(3).values()} == {1.0}
 
 
 def test_the_next_version_takes_the_place_of_ours_and_touches_no_other_prediction(

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from timeseries_segmenter.errors import OutOfTimeError, SegmenterError
@@ -11,6 +11,7 @@ from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series
+from timeseries_segmenter.learning.coverage import Described, FloatArray, describe
 from timeseries_segmenter.learning.segmenter import Segmentation, Segmenter
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.drawn import Drawn
@@ -33,10 +34,16 @@ class PairSegmenter:
 
     def predict(self, series: Series) -> Segmentation:
         """What the model says about a series that the pair labels, with labels of its own."""
+        return self.segmenter.predict(self._values(series), series.times)
+
+    def describe(self, series: Series) -> FloatArray:
+        """Its windows, as `learning.coverage` compares them."""
+        resampling = self.segmenter.sampling.resampling(series.times)
+        return describe(resampling.values(self._values(series)), self.segmenter.window)
+
+    def _values(self, series: Series) -> FloatArray:
         values = series.values
-        if self.columns != list(range(values.shape[1])):
-            values = values[:, self.columns]
-        return self.segmenter.predict(values, series.times)
+        return values if self.columns == list(range(values.shape[1])) else values[:, self.columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,10 @@ class TaskPrediction:
     score: float
     rows: int
     problems: tuple[str, ...] = ()
+
+    def scored(self, score: float) -> "TaskPrediction":
+        """The same with another score."""
+        return replace(self, score=score)
 
     def as_json(self, version: str) -> dict[str, Any]:
         """A prediction as Label Studio takes it."""
@@ -201,3 +212,21 @@ def predict_task(
             scores.append(segmentation.confidence)
             rows += len(read)
     return TaskPrediction(regions, min(scores, default=0.0), rows, tuple(problems))
+
+
+def describe_task(
+    task: Mapping[str, Any], segmenters: Sequence[PairSegmenter], series: SeriesOfTask
+) -> Described:
+    """The windows of a task's series, by the names of their TimeSeries; none of one that can't be read.
+
+    Whoever predicts the task hears why.
+    """
+    found: dict[str, FloatArray] = {}
+    for each in segmenters:
+        if each.pair.to_name in found:
+            continue
+        try:
+            found[each.pair.to_name] = each.describe(series.read(each.pair.of_task(task.get("data"))))
+        except Exception as error:  # noqa: BLE001  one bad task must not cost the others their order
+            logger.debug("task %s: %s has no place in the order: %s", task_name(task), each.pair.name, error)
+    return found

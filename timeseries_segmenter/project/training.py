@@ -10,6 +10,7 @@ from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.targets import annotated_label_sets
+from timeseries_segmenter.learning.coverage import Described, FloatArray, describe
 from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds
 from timeseries_segmenter.learning.device import choose_device, lent_memory
 from timeseries_segmenter.learning.examples import Example
@@ -55,6 +56,12 @@ class PairTraining:
         return self.validated.segmenter
 
     @property
+    def described(self) -> list[FloatArray]:
+        """The windows of each task's series, as `learning.coverage` compares them."""
+        prepared = self.fitted.prepared
+        return [describe(example.values, prepared.window) for example in prepared.examples]
+
+    @property
     def remarks(self) -> list[str]:
         """A sentence on each label that is scarce, and on each task whose annotations look incomplete."""
         prepared = self.fitted.prepared
@@ -91,6 +98,12 @@ class ModelTraining:
     def segmenters(self) -> dict[str, Segmenter]:
         """The model: a segmenter for each pair."""
         return {name: each.segmenter for name, each in self.pairs.items()}
+
+    @property
+    def described(self) -> list[Described]:
+        """The windows of the tasks' series, by the names of their TimeSeries."""
+        by_name = {each.pair.to_name: each for each in reversed(list(self.pairs.values()))}
+        return [{name: windows} for name, each in by_name.items() for windows in each.described]
 
     def with_searches(self, searches: Mapping[str, RecipeSearch]) -> "ModelTraining":
         """The same after searches that found no better recipe."""

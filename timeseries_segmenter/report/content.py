@@ -138,7 +138,7 @@ class Agreement(Part):
 
 
 class Unlabelled(Part):
-    """A task that nobody annotated, and its prediction's score."""
+    """A task that nobody annotated, and how sure the model is of it, from 0 to 1."""
 
     task: TaskId
     score: Rounded

@@ -160,7 +160,7 @@ def next_steps(pair: PairReport, skipped: int) -> list[str]:
         )
     if not steps:
         steps.append(
-            "Nothing stands out. Annotate next what the model is least sure of: tasks with a low score."
+            "Nothing stands out. Annotate next what is listed so: what adds most to the annotated series."
         )
     return steps
 

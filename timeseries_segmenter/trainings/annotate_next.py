@@ -1,15 +1,23 @@
-"""Which tasks to annotate next: those that the new model scores lowest."""
+"""Which tasks to annotate next: those that hold most of what the annotated ones do not."""
 
 import logging
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.labeling.label_pair import LabelPair
-from timeseries_segmenter.project.prediction import Complaints, PairSegmenter, TaskPrediction, predict_task
+from timeseries_segmenter.learning.coverage import Described, order_by_coverage
+from timeseries_segmenter.project.prediction import (
+    Complaints,
+    PairSegmenter,
+    TaskPrediction,
+    describe_task,
+    predict_task,
+)
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.report.content import Unlabelled
 from timeseries_segmenter.sources.patience import Patience
@@ -23,7 +31,15 @@ MOST_NAMED = 10
 SECONDS = 3.0  # until the new model is saved
 
 
-LookedAt = Mapping[TaskId, TaskPrediction]
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is predicted of a task, and the windows of its series."""
+
+    prediction: TaskPrediction
+    described: Described
+
+
+LookedAt = Mapping[TaskId, Look]
 
 
 def look_at(
@@ -35,7 +51,7 @@ def look_at(
     what keeps Label Studio or a file from being read: a training run does without.
     """
     began = time.monotonic()
-    found: dict[TaskId, TaskPrediction] = {}
+    found: dict[TaskId, Look] = {}
     complaints = Complaints(level=logging.DEBUG)  # the log says it to a person who wants predictions
     unreadable = 0
     try:
@@ -44,7 +60,7 @@ def look_at(
         for task, of_task in series.of_tasks(chosen, pairs, Patience(SECONDS)):
             predicted = predict_task(task, segmenters, of_task, complaints)
             if predicted.rows:
-                found[task["id"]] = predicted
+                found[task["id"]] = Look(predicted, describe_task(task, segmenters, of_task))
             else:
                 unreadable += 1
             if time.monotonic() - began > SECONDS:
@@ -61,10 +77,14 @@ def look_at(
     return found
 
 
-def lowest_scores(looked_at: LookedAt) -> list[Unlabelled]:
-    """Those with the lowest scores, lowest first."""
-    found = [Unlabelled(task=task, score=each.score) for task, each in looked_at.items()]
-    return sorted(found, key=lambda each: each.score)[:MOST_NAMED]
+def covering_most(looked_at: LookedAt, annotated: Sequence[Described]) -> list[Unlabelled]:
+    """Those that add most to what the annotated tasks hold, in their order."""
+    tasks = list(looked_at)
+    order = order_by_coverage([looked_at[task].described for task in tasks], annotated)
+    return [
+        Unlabelled(task=tasks[place], score=looked_at[tasks[place]].prediction.score)
+        for place in order[:MOST_NAMED]
+    ]
 
 
 def _at_hand(

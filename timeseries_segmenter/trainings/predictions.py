@@ -26,6 +26,7 @@ from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.annotate_next import LookedAt
 from timeseries_segmenter.trainings.job import Predicted
+from timeseries_segmenter.trainings.labeling_order import LAST, LabelingOrder
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class PredictionRun:
         self._label_studio = PredictionsClient(settings)
         self._series = TaskSeries.from_settings(settings)
         self._store = ModelStore(settings)
+        self._order = LabelingOrder(settings, self._label_studio, self._series)
 
     def run(
         self,
@@ -55,7 +57,8 @@ class PredictionRun:
     ) -> Predicted:
         """Have the next PREDICT_AFTER_TRAINING tasks without annotations predicted by the served version.
 
-        They are the first by their ids, as the labeling stream gives them. `before` is how far an earlier try
+        They are the first by their ids, as the labeling stream gives them. The scores of their predictions
+        say in which order they are best annotated, lowest first. `before` is how far an earlier try
         of the job came, `looked_at` what a version has predicted already. The run ends early if
         PREDICT_SECONDS are over, or another version is served. Raises LabelStudioError, LabelConfigError,
         ModelFileError, TrainingError, OSError.
@@ -64,7 +67,8 @@ class PredictionRun:
         model = self._store.load(project)
         if model is None:
             raise TrainingError(f"project {project} has no model that could predict its tasks")
-        config = parse_label_config(self._label_studio.project(project).label_config)
+        label_config = self._label_studio.project(project).label_config
+        config = parse_label_config(label_config)
         segmenters = pair_segmenters(model, config)
         if not segmenters:
             raise TrainingError(f"{model.version} has learned nothing that the labeling config asks for")
@@ -73,6 +77,7 @@ class PredictionRun:
         until = began + self._settings.predict_seconds - spent
         reached = Predicted(version=model.version)
         known = looked_at[1] if looked_at[0] == model.version else {}
+        scores = self._order.scores(project, label_config, segmenters, until)
         budget, seen, last = self._settings.predict_after_training, 0, 0
         while seen < budget and time.monotonic() < until:
             tasks, left = self._label_studio.unlabelled_after(project, last, min(MOST_AT_ONCE, budget - seen))
@@ -81,7 +86,8 @@ class PredictionRun:
             done, found = self._predict(tasks, segmenters, model.version, until, known)
             if not done:
                 break
-            stored.store(done, {task: each for task, each in found.items() if each.rows})
+            readable = {task: each for task, each in found.items() if each.rows}
+            stored.store(done, {task: each.scored(scores.get(task, LAST)) for task, each in readable.items()})
             reached = _further(reached, done, found)
             reached.most = min(budget, seen + left)
             reached.seconds = spent + time.monotonic() - began
@@ -103,7 +109,7 @@ class PredictionRun:
         """
         now = time.monotonic()
         lacking = [task for task in tasks if task.lacks(version)]
-        found = {task.id: known[task.id] for task in lacking if task.id in known}
+        found = {task.id: known[task.id].prediction for task in lacking if task.id in known}
         complaints = Complaints(level=logging.DEBUG)  # the last line of each run counts them
         pairs = [each.pair for each in segmenters]
         readable = [{"id": task.id, "data": task.data} for task in lacking if task.id not in found]

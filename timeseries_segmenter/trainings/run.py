@@ -29,7 +29,7 @@ from timeseries_segmenter.sources.retries import ONE_TRY
 from timeseries_segmenter.sources.series_cache import SeriesCache
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.annotate_next import SECONDS, LookedAt, look_at, lowest_scores
+from timeseries_segmenter.trainings.annotate_next import SECONDS, LookedAt, covering_most, look_at
 from timeseries_segmenter.trainings.fetcher import Fetched, Fetcher
 from timeseries_segmenter.trainings.log import log_model, log_news, log_step
 
@@ -201,7 +201,7 @@ class TrainingRun:
             },
         )
         looked_at = self._look_at(project, fetched.config, training)
-        unlabelled = lowest_scores(looked_at)
+        unlabelled = covering_most(looked_at, training.described)
         model = reported(training, card, fetched.before.card if fetched.before else None, unlabelled)
         reported_at = time.monotonic()
         log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", reported_at - trained)

@@ -1,0 +1,97 @@
+"""The order in which a project's tasks are best annotated, as the scores that Label Studio sorts by."""
+
+import logging
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from timeseries_segmenter.learning.coverage import Described, order_by_coverage
+from timeseries_segmenter.project.prediction import PairSegmenter, describe_task
+from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.known_tasks import KnownTasks
+from timeseries_segmenter.sources.patience import Patience
+from timeseries_segmenter.sources.stored_predictions import PredictionsClient
+from timeseries_segmenter.sources.task_series import TaskSeries
+
+logger = logging.getLogger(__name__)
+
+MOST_COVERED = 100  # annotated tasks, by chance: more of them say much the same
+TASKS_AT_ONCE = 100  # that Label Studio lists
+SECONDS = 30.0  # people wait for predictions
+LAST = 1.0  # the score of a task without a place in the order
+
+
+class LabelingOrder:
+    """Reads the series of a project's tasks, and puts them in an order, with one set of settings."""
+
+    def __init__(self, settings: Settings, label_studio: PredictionsClient, series: TaskSeries) -> None:
+        self._most = settings.predict_after_training
+        self._seed = settings.random_seed
+        self._label_studio = label_studio
+        self._known_tasks = KnownTasks(settings, label_studio)
+        self._series = series
+
+    def scores(
+        self, project: int, label_config: str, segmenters: Sequence[PairSegmenter], until: float
+    ) -> dict[int, float]:
+        """The places of the first PREDICT_AFTER_TRAINING tasks without annotations, evenly from 0 to LAST.
+
+        The lowest one is that of the task which adds most to what the annotated tasks hold, the next one that
+        of the task which then adds most. What can't be read within SECONDS, and before `until` by the
+        monotonic clock, is left out. Raises LabelStudioError.
+        """
+        began = time.monotonic()
+        until = min(until, began + SECONDS)
+        annotated = self._annotated(project, label_config)
+        covered = self._described(annotated, segmenters, until)
+        waiting = self._described(islice(self._unlabelled(project), self._most), segmenters, until)
+        tasks = list(waiting)
+        order = order_by_coverage(list(waiting.values()), list(covered.values()))
+        logger.info(
+            "project %d: %d tasks are in order, by what %d annotated ones hold already, in %.1f s",
+            project,
+            len(tasks),
+            len(covered),
+            time.monotonic() - began,
+            extra={"project": project, "seconds": round(time.monotonic() - began, 4)},
+        )
+        return {tasks[place]: number / (len(tasks) + 1) for number, place in enumerate(order, 1)}
+
+    def _annotated(self, project: int, label_config: str) -> list[dict[str, Any]]:
+        """Some of the annotated tasks, each with the same chance (Vitter 1985, doi 10.1145/3147.3165)."""
+        chance = random.Random(self._seed)
+        kept: list[dict[str, Any]] = []
+        for number, task in enumerate(self._known_tasks.labelled_tasks(project, label_config)):
+            if number < MOST_COVERED:
+                kept.append(task)
+            elif (place := chance.randrange(number + 1)) < MOST_COVERED:
+                kept[place] = task
+        return kept
+
+    def _unlabelled(self, project: int) -> Iterator[dict[str, Any]]:
+        last = 0
+        while True:
+            most = min(TASKS_AT_ONCE, self._most)
+            tasks, _ = self._label_studio.unlabelled_after(project, last, most)
+            if not tasks:
+                return
+            yield from ({"id": task.id, "data": task.data} for task in tasks)
+            last = tasks[-1].id
+
+    def _described(
+        self, tasks: Iterable[Mapping[str, Any]], segmenters: Sequence[PairSegmenter], until: float
+    ) -> dict[int, Described]:
+        """The windows of each task that can be read in time."""
+        found: dict[int, Described] = {}
+        left = until - time.monotonic()
+        if left <= 0:
+            return found
+        pairs = [each.pair for each in segmenters]
+        for task, series in self._series.of_tasks(tasks, pairs, Patience(left)):
+            if described := describe_task(task, segmenters, series):
+                found[task["id"]] = described
+            if time.monotonic() >= until:
+                break
+        return found
