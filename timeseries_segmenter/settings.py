@@ -104,7 +104,8 @@ class Settings(BaseSettings):
         500,
         ge=0,
         description="So many of the next tasks without annotations are predicted after a training run, and "
-        "their predictions stored in Label Studio; 0: none are.",
+        "their predictions stored in Label Studio; before there is a model, they get scores alone. "
+        "0: none are.",
     )
     predict_seconds: float = Field(
         300,

@@ -1,5 +1,6 @@
 """Predictions that follow the model, in a real Label Studio: nobody asks for them."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import requests
 from tests.support.e2e.loop import Connect, Loop
 from tests.support.e2e.variants import NUMERIC
 from tests.support.processes import wait_for
+from timeseries_segmenter.project.model import UNTRAINED
 from tools.studio.service import Service
 
 pytestmark = pytest.mark.e2e
@@ -56,6 +58,21 @@ def test_each_version_takes_the_place_of_the_last_one_and_of_no_other_model(loop
     follow(loop, third)
     assert versions(loop, one) == [second]  # it is annotated by now
     assert versions(loop, other) == [FOREIGN, third]
+
+
+def test_label_studio_orders_tasks_before_the_first_annotation(loop: Loop) -> None:
+    tasks = list(loop.tasks)
+    assert wait_for(lambda: all(versions(loop, task) == [UNTRAINED] for task in tasks), SECONDS)
+    stored = {task: loop.project.predictions(task)[0] for task in tasks}
+    assert all(each["result"] == [] for each in stored.values())
+    listed: Any = loop.project.client.tasks.list(
+        project=loop.project.id, query=json.dumps({"ordering": ["tasks:predictions_score"]})
+    )
+    order = [task.id for task in listed]
+    assert order == sorted(tasks, key=lambda task: stored[task]["score"])
+    version = loop.learn()
+    follow(loop, version)
+    assert [versions(loop, task) for task in loop.others] == [[version]] * len(loop.others)
 
 
 def test_the_labeling_stream_shows_what_was_stored_and_asks_the_model_for_nothing(loop: Loop) -> None:

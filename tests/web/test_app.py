@@ -84,7 +84,7 @@ def test_every_recorded_webhook_gets_its_answer(client: FlaskClient, backend: Ba
         assert answer.status_code == 201
         assert answer.get_json()["job"] == trainings.jobs[0].id
         assert trainings.jobs[0].state is State.QUEUED
-    elif body["action"] == TASKS_CREATED:  # there is no model that could predict them
+    elif body["action"] == TASKS_CREATED:  # PREDICT_AFTER_TRAINING is 0
         assert (answer.status_code, answer.json) == (201, {})
         assert trainings.jobs == []
     else:

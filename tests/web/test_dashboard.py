@@ -22,6 +22,7 @@ from timeseries_segmenter.project.card import (
     RecipeTrial,
     VersionCorrections,
 )
+from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import Candidate, Job, Predicted, Progress, State
@@ -525,6 +526,27 @@ def test_what_came_of_predicting_tasks_is_shown(
     predicting(backend, version=versions[-1], **changes)
     shown = card(look(client), 47)
     assert status(shown) == "trained"
+    (block,) = shown.find_class("prediction")
+    assert words in text(block)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State.STARTED, "4 of 9 tasks in order The tasks get scores in Label Studio"),
+        (State.FINISHED, "4 of 9 tasks in order: begin with the lowest prediction score."),
+    ],
+)
+def test_before_there_is_a_model_tasks_are_put_in_an_order(
+    client: FlaskClient, backend: Backend, state: State, words: str
+) -> None:
+    with backend.policy.queue.change(47) as trainings:
+        reached = Predicted(version=UNTRAINED, tasks=4, most=9)
+        job = trainings.plan_prediction()
+        job.start("host:7")
+        trainings.prediction = job.model_copy(update={"state": state, "predicted": reached})
+    shown = card(look(client), 47)
+    assert status(shown) == ("predicting" if state is State.STARTED else "untrained")
     (block,) = shown.find_class("prediction")
     assert words in text(block)
 

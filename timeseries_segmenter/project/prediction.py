@@ -4,14 +4,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from timeseries_segmenter.errors import OutOfTimeError, SegmenterError
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series
-from timeseries_segmenter.learning.coverage import Described, FloatArray, describe
+from timeseries_segmenter.learning.coverage import COLD_WINDOW, Described, FloatArray, describe
 from timeseries_segmenter.learning.segmenter import Segmentation, Segmenter
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.drawn import Drawn
@@ -22,6 +22,28 @@ from timeseries_segmenter.project.task import task_name
 logger = logging.getLogger(__name__)
 
 Observe = Callable[[int, float], None]  # rows and seconds of a task that was predicted
+
+
+class Describes(Protocol):
+    """What describes the series of one pair, so that they can be put in an order."""
+
+    @property
+    def pair(self) -> LabelPair:
+        """The pair."""
+
+    def describe(self, series: Series) -> FloatArray:
+        """Its windows, as `learning.coverage` compares them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairWindows:
+    """The same before there is a model."""
+
+    pair: LabelPair
+
+    def describe(self, series: Series) -> FloatArray:
+        """Its windows, of a length that suits most, in the rows of the file."""
+        return describe(series.values, COLD_WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,15 +236,13 @@ def predict_task(
     return TaskPrediction(regions, min(scores, default=0.0), rows, tuple(problems))
 
 
-def describe_task(
-    task: Mapping[str, Any], segmenters: Sequence[PairSegmenter], series: SeriesOfTask
-) -> Described:
+def describe_task(task: Mapping[str, Any], pairs: Sequence[Describes], series: SeriesOfTask) -> Described:
     """The windows of a task's series, by the names of their TimeSeries; none of one that can't be read.
 
     Whoever predicts the task hears why.
     """
     found: dict[str, FloatArray] = {}
-    for each in segmenters:
+    for each in pairs:
         if each.pair.to_name in found:
             continue
         try:

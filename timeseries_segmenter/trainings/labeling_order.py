@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from timeseries_segmenter.learning.coverage import Described, order_by_coverage
-from timeseries_segmenter.project.prediction import PairSegmenter, describe_task
+from timeseries_segmenter.project.prediction import Describes, describe_task
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.known_tasks import KnownTasks
 from timeseries_segmenter.sources.patience import Patience
@@ -34,7 +34,7 @@ class LabelingOrder:
         self._series = series
 
     def scores(
-        self, project: int, label_config: str, segmenters: Sequence[PairSegmenter], until: float
+        self, project: int, label_config: str, pairs: Sequence[Describes], until: float
     ) -> dict[int, float]:
         """The places of the first PREDICT_AFTER_TRAINING tasks without annotations, evenly from 0 to LAST.
 
@@ -45,8 +45,8 @@ class LabelingOrder:
         began = time.monotonic()
         until = min(until, began + SECONDS)
         annotated = self._annotated(project, label_config)
-        covered = self._described(annotated, segmenters, until)
-        waiting = self._described(islice(self._unlabelled(project), self._most), segmenters, until)
+        covered = self._described(annotated, pairs, until)
+        waiting = self._described(islice(self._unlabelled(project), self._most), pairs, until)
         tasks = list(waiting)
         order = order_by_coverage(list(waiting.values()), list(covered.values()))
         logger.info(
@@ -81,16 +81,16 @@ class LabelingOrder:
             last = tasks[-1].id
 
     def _described(
-        self, tasks: Iterable[Mapping[str, Any]], segmenters: Sequence[PairSegmenter], until: float
+        self, tasks: Iterable[Mapping[str, Any]], pairs: Sequence[Describes], until: float
     ) -> dict[int, Described]:
         """The windows of each task that can be read in time."""
         found: dict[int, Described] = {}
         left = until - time.monotonic()
         if left <= 0:
             return found
-        pairs = [each.pair for each in segmenters]
-        for task, series in self._series.of_tasks(tasks, pairs, Patience(left)):
-            if described := describe_task(task, segmenters, series):
+        read = [each.pair for each in pairs]
+        for task, series in self._series.of_tasks(tasks, read, Patience(left)):
+            if described := describe_task(task, pairs, series):
                 found[task["id"]] = described
             if time.monotonic() >= until:
                 break

@@ -75,7 +75,7 @@ class TrainingPolicy:
     def count(self, project: int, event: str) -> Job | None:
         """Count an event; returns the queued job once enough have come, at once for START_TRAINING.
 
-        One of PREDICTION_EVENTS is not counted, but has the tasks of a project with a model predicted.
+        One of PREDICTION_EVENTS is not counted, but has tasks predicted, or put in an order.
 
         Events that come during a training run share one job behind it. If another process holds the
         project's lock, the event is kept, and counted within seconds of its release.

@@ -8,9 +8,11 @@ from itertools import takewhile
 
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.labeling.config import parse_label_config
+from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.project.prediction import (
     Complaints,
     PairSegmenter,
+    PairWindows,
     TaskPrediction,
     pair_segmenters,
     predict_task,
@@ -60,19 +62,19 @@ class PredictionRun:
         They are the first by their ids, as the labeling stream gives them. The scores of their predictions
         say in which order they are best annotated, lowest first. `before` is how far an earlier try
         of the job came, `looked_at` what a version has predicted already. The run ends early if
-        PREDICT_SECONDS are over, or another version is served. Raises LabelStudioError, LabelConfigError,
-        ModelFileError, TrainingError, OSError.
+        PREDICT_SECONDS are over, or another version is served. Without a model, predictions hold scores and
+        no regions. Raises LabelStudioError, LabelConfigError, ModelFileError, TrainingError, OSError.
         """
         began = time.monotonic()
         model = self._store.load(project)
         if model is None:
-            raise TrainingError(f"project {project} has no model that could predict its tasks")
+            return self._order_untrained(project, on_progress)
         label_config = self._label_studio.project(project).label_config
         config = parse_label_config(label_config)
         segmenters = pair_segmenters(model, config)
         if not segmenters:
             raise TrainingError(f"{model.version} has learned nothing that the labeling config asks for")
-        stored = _Stored(self._label_studio, project, model.version, self._store.given(project))
+        stored = self._stored(project, model.version)
         spent = before.seconds if before and before.version == model.version else 0.0
         until = began + self._settings.predict_seconds - spent
         reached = Predicted(version=model.version)
@@ -95,6 +97,31 @@ class PredictionRun:
             on_progress(reached)
         _log(project, reached, self._settings.predict_seconds if time.monotonic() >= until else None)
         return reached
+
+    def _order_untrained(self, project: int, on_progress: Callable[[Predicted], None]) -> Predicted:
+        """Have the first annotations put in an order: predictions without a region carry the scores."""
+        began = time.monotonic()
+        label_config = self._label_studio.project(project).label_config
+        pairs = [PairWindows(pair) for pair in parse_label_config(label_config).pairs]
+        scores = self._order.scores(project, label_config, pairs, began + self._settings.predict_seconds)
+        stored, last = self._stored(project, UNTRAINED), 0
+        reached = Predicted(version=UNTRAINED, most=len(scores))
+        while reached.tasks < reached.most:
+            tasks, _ = self._label_studio.unlabelled_after(project, last, MOST_AT_ONCE)
+            if not tasks or self._store.version(project) != UNTRAINED:
+                break
+            placed = [task for task in tasks if task.id in scores]
+            new = [task for task in placed if task.lacks(UNTRAINED)]
+            stored.store(placed, {task.id: TaskPrediction([], scores[task.id], 0) for task in new})
+            reached.tasks += len(placed)
+            reached.seconds = time.monotonic() - began
+            last = tasks[-1].id
+            on_progress(reached)
+        return reached
+
+    def _stored(self, project: int, version: str) -> "_Stored":
+        ours = self._store.given(project) | {UNTRAINED}
+        return _Stored(self._label_studio, project, version, ours)
 
     def _predict(
         self,

@@ -9,7 +9,7 @@ from werkzeug.local import LocalProxy
 
 from timeseries_segmenter.errors import QueueError
 from timeseries_segmenter.once_logger import OnceLogger
-from timeseries_segmenter.project.model import UNTRAINED
+from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.report.saved import ReportFiles, saved_report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.request_series import RequestSources
@@ -53,15 +53,28 @@ class Backend:
 
         Raises QueueError if MODEL_DIR can't be written.
         """
-        if event == TASKS_CREATED and self.store.version(project) == UNTRAINED:
-            return {}
         if event not in TRAINING_EVENTS and event != TASKS_CREATED:
+            return {}
+        if event == TASKS_CREATED and not self._orders_tasks and self.store.version(project) == UNTRAINED:
             return {}
         job = self.policy.count(project, event)
         if job is None:
             return {"updates": self.policy.queue.read(project).updates}
         logger.info("project %d: %s, job %s is %s", project, event, job.id, job.state)
         return {"job": job.id}
+
+    def connect(self, project: int) -> None:
+        """Have the tasks of a project put in an order, if nothing has happened to it yet."""
+        if project != NO_PROJECT and self._orders_tasks and not self.knows(project):
+            try:
+                self.handle(project, TASKS_CREATED)
+            except QueueError as error:
+                logger.warning("project %d: its tasks are not put in an order: %s", project, error)
+
+    @property
+    def _orders_tasks(self) -> bool:
+        token = self.settings.label_studio_api_key.get_secret_value()
+        return bool(token) and self.settings.predict_after_training > 0
 
     def knows(self, project: int) -> bool:
         """Whether the project has a model, or had a training event."""

@@ -140,6 +140,8 @@ class ProjectOverview:
         reached = self.prediction.predicted if self.prediction else None
         if reached is None:
             return ""
+        if reached.version == UNTRAINED:
+            return f"{reached.tasks} of {reached.most} tasks in order"
         unreadable = f", {reached.unreadable} can't be" if reached.unreadable else ""
         return f"{reached.tasks} of {reached.most} tasks predicted{unreadable}"
 

@@ -75,7 +75,7 @@ def bodies() -> str:
     events = ", ".join(f"`{event}`" for event in sorted(TRAINING_EVENTS))
     parts.insert(
         4,
-        f"Events that count: {events}. `{TASKS_CREATED}` has the tasks of a project with a model predicted. "
+        f"Events that count: {events}. `{TASKS_CREATED}` has tasks predicted, or put in an order. "
         "Others are answered with 200 and do nothing.",
     )
     return "\n\n".join(parts)
