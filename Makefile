@@ -77,8 +77,8 @@ bench: install ## measure prediction speed, and quality on the data sets in a fo
 forest: install ## measure a random forest on the data sets in a folder, for comparison (DATA=folder)
 	@$(BIN)/python -m benchmarks.forest $(DATA)
 
-simulate: install ## annotate in the order of the scores, or at random, on the data sets in a folder (DATA=folder; hours)
-	@$(BIN)/python -m benchmarks.annotation_order $(DATA)
+simulate: install ## annotate in the order of the scores, or at random, on the data sets in a folder (DATA=folder QUICK=1; hours without)
+	@$(BIN)/python -m benchmarks.annotation_order $(DATA) $(if $(QUICK),--quick)
 
 bounded: install ## measure projects too large for one training run, on the data sets in a folder (DATA=folder)
 	@$(BIN)/python -m benchmarks.bounded $(DATA)

@@ -39,7 +39,7 @@ EXAMPLE = Path("examples/activity")
 
 # words of others that a page may hold; Label Studio's variables are those that the compose file gives it
 OTHER_VARIABLES = {"CUDA_VISIBLE_DEVICES", "MALLOC_ARENA_MAX", "PYTHONPATH", "TORCH_INDEX_URL"}
-OF_MAKE = {"DATA", "EXAMPLE", "HOST", "LABEL_STUDIO_ML", "ONCE"}
+OF_MAKE = {"DATA", "EXAMPLE", "HOST", "LABEL_STUDIO_ML", "ONCE", "QUICK"}
 OTHER_MODEL_WORDS = {"model_version", "model_dir", "model_project_"}
 OTHER_PATHS = ("/api/", "/data/", "/user/", "/samples/", "/train", "/is_training")
 OTHER_OPTIONS = {
