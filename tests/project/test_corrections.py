@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.segment_metrics import Corrections
-from timeseries_segmenter.project.corrections import count_by_version, count_changes
+from timeseries_segmenter.project.corrections import count_by_version, count_changes, with_corrections
 
 CONFIG = """<View>
   <TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>
@@ -86,7 +87,11 @@ def test_corrections_are_counted_by_the_version_that_an_annotation_began_as() ->
         {"annotations": [annotation([], 5, was_cancelled=True)]},
         {"annotations": [annotation(PREDICTED, 6, parent_annotation=1)]},  # a copy of another one
     ]
-    nothing, first, second = count_by_version(tasks, [pair_of()])
+    counted = [with_corrections(task, [pair_of()]) for task in tasks]
+    assert all("predictions" not in task for task in counted)
+    assert [task["annotations"] for task in counted] == [task["annotations"] for task in tasks]
+    kept = json.loads(json.dumps(counted))  # as between two training runs
+    nothing, first, second = count_by_version(kept)
     assert (nothing.version, nothing.annotations, nothing.seconds) == ("", 2, 75)
     assert nothing.per_region is None
     assert (first.version, first.added, first.regions, first.seconds) == ("p6-v1", 3, 3, 40)

@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tests.support.label_studio_server import LabelStudioServer, failure
 from timeseries_segmenter.errors import LabelStudioError
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources import task_store
-from timeseries_segmenter.sources.known_tasks import KnownTasks
+from timeseries_segmenter.sources.known_tasks import READ_AGAIN, KnownTasks
 from timeseries_segmenter.sources.label_studio import PAGE_SIZE, LabelStudioClient
 
 CONFIG = "<View/>"
@@ -78,6 +78,34 @@ def test_one_more_annotation_is_few_requests(settings: Settings, studio: LabelSt
     assert "ordering" not in asked[3]  # that of fresh
     listing = [request.query for request in studio.requests[:3]]
     assert sum(int(query["page_size"]) for query in listing) == 2 * PAGE_SIZE + 1
+
+
+@pytest.mark.parametrize("cache_mb", [0, 100])
+def test_a_task_is_condensed_when_it_is_read_and_not_each_time(
+    settings: Settings, studio: LabelStudioServer, cache_mb: int
+) -> None:
+    condensed: list[int] = []
+
+    def condense(task: Mapping[str, Any]) -> dict[str, Any]:
+        condensed.append(task["id"])
+        kept = {name: task[name] for name in ("id", "annotations", "updated_at")}
+        return kept | {"count": len(task["annotations"])}
+
+    def counts() -> dict[int, int]:
+        condensed.clear()
+        store = known(settings.model_copy(update={"cache_mb": cache_mb}))
+        return {task["id"]: task["count"] for task in store.labelled_tasks(3, CONFIG, condense)}
+
+    tasks = add_tasks(studio, 3 * READ_AGAIN)
+    assert counts() == dict.fromkeys(tasks, 1)
+    assert condensed == tasks
+    pass_time(studio)
+    studio.annotate(tasks[-1], WALK)
+    assert counts() == dict.fromkeys(tasks, 1) | {tasks[-1]: 2}
+    if cache_mb:
+        assert len(condensed) < 2 * READ_AGAIN
+    else:
+        assert len(condensed) == len(tasks)
 
 
 @pytest.mark.parametrize(

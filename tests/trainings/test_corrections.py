@@ -34,3 +34,22 @@ def test_a_version_knows_what_people_corrected_before_it(
     assert (without.version, without.annotations, without.seconds) == ("", 1, 90)
     assert (begun.version, begun.added, begun.regions, begun.seconds) == ("p3-v1", 1, len(TRUTH), 20)
     assert need(begun.per_region) == pytest.approx(1 / len(TRUTH), abs=1e-3)
+
+
+@pytest.mark.parametrize("cache_mb", [0, 100])
+def test_corrections_follow_the_annotation(
+    settings: Settings, studio: LabelStudioServer, cache_mb: int
+) -> None:
+    settings = settings.model_copy(update={"cache_mb": cache_mb})
+
+    def added() -> int:
+        TrainingRun(settings).run(3)
+        (corrected,) = need(ModelStore(settings).load(3)).card.corrected
+        return corrected.added
+
+    task = studio.add_task(3, INLINE)
+    parent = studio.add_prediction(task, "p3-v1", result=TRUTH[1:], score=0.5)
+    studio.annotate(task, TRUTH, parent_prediction=parent)
+    assert added() == 1
+    studio.change_annotation(task, 0, result=TRUTH[1:])
+    assert added() == 0

@@ -5,6 +5,8 @@ times, so that they can be compared without reading it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from operator import itemgetter
 from statistics import median
 from typing import Any
 
@@ -21,29 +23,37 @@ from timeseries_segmenter.project.card import VersionCorrections
 from timeseries_segmenter.segment import Segment
 
 FINENESS = 1e9  # steps of a series in which times that are no whole numbers are compared
+CORRECTED = "corrected"  # the key of a task under which `with_corrections` puts it
 WITHOUT = ""  # in place of a version: annotations that began as nothing
 
 Result = Mapping[str, Any]
 
 
-def count_by_version(
-    tasks: Iterable[Mapping[str, Any]], pairs: Sequence[LabelPair]
-) -> list[VersionCorrections]:
-    """One for each version whose predictions annotations began as, in the order of their first annotations,
-    and one for those that began as none.
+def with_corrections(task: Mapping[str, Any], pairs: Sequence[LabelPair]) -> dict[str, Any]:
+    """The task with what was corrected, for `count_by_version`, in place of the predictions themselves.
 
-    `tasks` hold their `annotations` and the `predictions` that these began as. Skipped annotations and
-    those of predictions that are gone do not count.
+    It holds its `annotations` and the `predictions` that these began as. Skipped annotations and those of
+    predictions that are gone do not count.
     """
-    begun: dict[str, list[tuple[Corrections, float | None]]] = {}
-    for version, annotation, predicted in sorted(
-        _begun(tasks), key=lambda each: str(each[1].get("created_at"))
-    ):
+    counted = []
+    for version, annotation, predicted in _begun(task):
         corrections = Corrections()
         if version != WITHOUT:
             for pair in pairs:
                 corrections += count_changes(annotation.get("result"), predicted, pair)
-        begun.setdefault(version, []).append((corrections, _seconds(annotation)))
+        created_at = str(annotation.get("created_at"))
+        counted.append([created_at, version, _seconds(annotation), asdict(corrections)])
+    return {name: value for name, value in task.items() if name != "predictions"} | {CORRECTED: counted}
+
+
+def count_by_version(tasks: Iterable[Mapping[str, Any]]) -> list[VersionCorrections]:
+    """One for each version whose predictions annotations began as, in the order of their first annotations,
+    and one for those that began as none; of tasks `with_corrections`.
+    """
+    begun: dict[str, list[tuple[Corrections, float | None]]] = {}
+    counted = (each for task in tasks for each in task[CORRECTED])
+    for _, version, seconds, corrections in sorted(counted, key=itemgetter(0)):
+        begun.setdefault(version, []).append((Corrections(**corrections), seconds))
     return [_in_all(version, each) for version, each in begun.items()]
 
 
@@ -65,18 +75,17 @@ def count_changes(annotated: object, predicted: object, pair: LabelPair) -> Corr
     return count_corrections(true, found, tolerance=0)
 
 
-def _begun(tasks: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any], object]]:
+def _begun(task: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], object]]:
     """Each annotation that counts, with the version and the result that it began as."""
-    for task in tasks:
-        predictions = {each["id"]: each for each in task.get("predictions") or ()}
-        for annotation in task.get("annotations") or ():
-            if annotation.get("was_cancelled") or annotation.get("parent_annotation"):
-                continue
-            if (parent := annotation.get("parent_prediction")) is None:
-                yield WITHOUT, annotation, None
-            elif parent in predictions:
-                prediction = predictions[parent]
-                yield str(prediction.get("model_version") or "?"), annotation, prediction.get("result")
+    predictions = {each["id"]: each for each in task.get("predictions") or ()}
+    for annotation in task.get("annotations") or ():
+        if annotation.get("was_cancelled") or annotation.get("parent_annotation"):
+            continue
+        if (parent := annotation.get("parent_prediction")) is None:
+            yield WITHOUT, annotation, None
+        elif parent in predictions:
+            prediction = predictions[parent]
+            yield str(prediction.get("model_version") or "?"), annotation, prediction.get("result")
 
 
 def _regions(results: object, pair: LabelPair) -> list[Mapping[str, Any]]:

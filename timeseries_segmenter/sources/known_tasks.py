@@ -8,7 +8,7 @@ show there either (renaming a label in all annotations) is found by reading a fe
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from timeseries_segmenter.sources.task_store import (
 
 logger = logging.getLogger(__name__)
 
+Condense = Callable[[Mapping[str, Any]], dict[str, Any]]
+
 SHARE = 0.25  # of CACHE_MB, for the tasks of all projects
 LOOK_BACK = timedelta(minutes=2)  # what is stamped earlier may be there later: it was being written
 READ_AGAIN = 100  # tasks at each look, at most
@@ -47,17 +49,19 @@ class KnownTasks:
         self._capacity = int(settings.cache_mb * 1_000_000 * SHARE)
 
     def labelled_tasks(
-        self, project: int, label_config: str, *, anew: bool = False
+        self, project: int, label_config: str, condense: Condense = dict, *, anew: bool = False
     ) -> Iterator[dict[str, Any]]:
         """The tasks of a project that hold an annotation, by their ids.
 
-        Each is `id`, `data`, `annotations` and `updated_at`, a text in UTC, empty if Label Studio gives none.
-        All are listed if `anew`, and if the labeling config has changed. Raises LabelStudioError.
+        Each is `id`, `data`, `annotations` and `updated_at`, a text in UTC, empty if Label Studio gives none,
+        and the `predictions` that annotations began as; or what `condense`, which may depend on the labeling
+        config, makes of that once, when the task has changed. All are listed if `anew`, and if the labeling
+        config has changed. Raises LabelStudioError.
         """
         given = 0
         try:
             if self._capacity:
-                for task in self._from_store(project, _digest(label_config), anew):
+                for task in self._from_store(project, _digest(label_config), condense, anew):
                     given = task["id"]
                     yield task
                 return
@@ -66,17 +70,20 @@ class KnownTasks:
             if isinstance(error, DAMAGE):
                 remove_task_store(self.path(project))
         listed = self._label_studio.labelled_tasks(project)
-        yield from sorted((task for task in listed if task["id"] > given), key=lambda task: task["id"])
+        left = sorted((task for task in listed if task["id"] > given), key=lambda task: task["id"])
+        yield from map(condense, left)
 
     def forget(self, project: int) -> None:
         """Remove what is kept of a project. Raises OSError."""
         if self.path(project).exists():
             remove_task_store(self.path(project))
 
-    def _from_store(self, project: int, config: str, anew: bool) -> Iterator[dict[str, Any]]:
+    def _from_store(
+        self, project: int, config: str, condense: Condense, anew: bool
+    ) -> Iterator[dict[str, Any]]:
         path = self.path(project)
         with open_task_store(path) as store:
-            look = _Look(self._label_studio, project, store)
+            look = _Look(self._label_studio, project, store, condense)
             if anew or store.fact("config") != config:
                 look.list_all()
                 store.set_fact("config", config)
@@ -115,15 +122,18 @@ class KnownTasks:
 class _Look:
     """One look at a project in Label Studio, by which a store is brought up to date."""
 
-    def __init__(self, label_studio: LabelStudioClient, project: int, store: TaskStore) -> None:
+    def __init__(
+        self, label_studio: LabelStudioClient, project: int, store: TaskStore, condense: Condense
+    ) -> None:
         self._label_studio = label_studio
         self._project = project
         self._store = store
+        self._condense = condense
 
     def list_all(self) -> None:
         """Replace what is known by what there is."""
         self._store.clear()
-        self._store.put(self._label_studio.labelled_tasks(self._project))
+        self._store.put(map(self._condense, self._label_studio.labelled_tasks(self._project)))
 
     def list_changes(self) -> None:
         """Take over what was annotated, changed and deleted. Raises LabelStudioError."""
@@ -198,7 +208,7 @@ class _Look:
         while number * PAGE_SIZE < total:
             number += 1
             page = self._label_studio.find_tasks(self._project, query, number, PAGE_SIZE)
-            self._store.put(page.tasks)
+            self._store.put(map(self._condense, page.tasks))
             found.update(task["id"] for task in page.tasks)
             total = page.total
         return found

@@ -22,7 +22,7 @@ from timeseries_segmenter.storage.files import file_lock, give_to_folder_owner, 
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 1  # raise it when the tables change
+SCHEMA = 2  # raise it when the tables change, or what is kept of a task
 TABLES = """
 CREATE TABLE task (
     id INTEGER PRIMARY KEY,

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +18,7 @@ from timeseries_segmenter.errors import (
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.observer import Observer, Step
 from timeseries_segmenter.project.card import Card, RecipeSearch, Selection, VersionCorrections
-from timeseries_segmenter.project.corrections import count_by_version
+from timeseries_segmenter.project.corrections import count_by_version, with_corrections
 from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
     count_tasks,
@@ -173,7 +174,12 @@ class Fetcher:
         if remark := config.settings_remark:
             logger.warning("project %d: %s", project, remark)
         before = self._before(project)
-        tasks = self._known_tasks.labelled_tasks(project, studio_project.label_config, anew=from_scratch)
+        tasks = self._known_tasks.labelled_tasks(
+            project,
+            studio_project.label_config,
+            partial(with_corrections, pairs=config.pairs),
+            anew=from_scratch,
+        )
         annotated = annotated_tasks(tasks)
         rows = (FROM_SCRATCH if from_scratch else 1) * self._settings.max_training_rows
         chosen = self._choose(project, config, annotated, before.card if before else Card(), rows)
@@ -183,7 +189,7 @@ class Fetcher:
             config_text=studio_project.label_config,
             config=config,
             chosen=chosen,
-            corrected=count_by_version([each.task for each in annotated], config.pairs),
+            corrected=count_by_version(each.task for each in annotated),
             before=before,
             began=began,
             ended=time.monotonic(),
