@@ -18,7 +18,8 @@ class Inputs:
     """The standardised `samples` `(T, inputs)` of each series and its rolling `features`
     `(ceil(T / stride), features)`, with the statistics of all series that make them.
 
-    `rolling` is None, and a timestep has no features, if the recipe wants none.
+    `rolling` is None, and a timestep has no features, if the recipe wants none. `features` are empty once
+    nobody needs them: they are most of a training run's memory.
     """
 
     standardisation: Standardisation
@@ -53,5 +54,5 @@ class Inputs:
         return replace(
             self,
             samples=[self.samples[place] for place in places],
-            features=[self.features[place] for place in places],
+            features=[self.features[place] for place in places] if self.features else (),
         )

@@ -115,6 +115,10 @@ class Prepared:
             resamplings=[self.resamplings[place] for place in places],
         )
 
+    def without_features(self) -> "Prepared":
+        """The same for what follows the optimiser and the forest."""
+        return replace(self, inputs=replace(self.inputs, features=()))
+
     @property
     def dimensions(self) -> Dimensions:
         """Those of a network that learns from it."""

@@ -31,7 +31,8 @@ class Fitted:
 
     `deciding` are the scores without classes that fill less than a window, which decide whether it is good
     enough. `warm_started` says whether it began with the weights of an earlier model; `history` holds its own
-    epochs. `probabilities` are what the network says about the prepared examples, `(T, classes)` each.
+    epochs. `prepared` is without rolling features, and `probabilities` are what network and forest say about
+    its examples, `(T, classes)` each.
     """
 
     segmenter: Segmenter
@@ -60,23 +61,11 @@ class Fitted:
     def segmentations(self) -> list[Segmentation]:
         """What the model says about each of the series it was trained on, of the file's rows."""
         return [
-            self.segmenter.segmentation(
-                self.segmenter.pool.apply((each, self._forest_opinion(features, len(each)))),
-                example.values,
-                resampling,
-            )
-            for each, features, example, resampling in zip(
-                self.probabilities,
-                self.prepared.inputs.features,
-                self.prepared.examples,
-                self.prepared.resamplings,
-                strict=True,
+            self.segmenter.segmentation(each, example.values, resampling)
+            for each, example, resampling in zip(
+                self.probabilities, self.prepared.examples, self.prepared.resamplings, strict=True
             )
         ]
-
-    def _forest_opinion(self, features: FloatArray, rows: int) -> FloatArray | None:
-        forest = self.segmenter.forest
-        return forest_opinion(forest, features, self.prepared.stride, rows).T if forest else None
 
 
 def fit(
@@ -109,16 +98,32 @@ def _fit(
     prepared: Prepared, schedule: Schedule, observer: Observer, start: Segmenter | None = None
 ) -> Fitted:
     network, history = optimise(prepared, start, schedule, observer)
-    probabilities = prepared.probabilities(network)
-    segmenter = fit_decoding(network, prepared, probabilities)
-    confusion = confuse(segmenter.decoding, prepared, probabilities)
+    of_network = prepared.probabilities(network)
+    segmenter = fit_decoding(network, prepared, of_network)
+    confusion = confuse(segmenter.decoding, prepared, of_network)
     scores = scores_of(confusion)
     confusion[prepared.scarce] = 0
     deciding = scores_of(confusion)
     full = FullTraining(
         history[-1].steps, len(prepared.examples), deciding.balanced_accuracy, deciding.min_f1
     )
-    segmenter = replace(segmenter, full_training=start.full_training if start else full)
     return Fitted(
-        segmenter, scores, deciding, history, prepared, probabilities, warm_started=start is not None
+        replace(segmenter, full_training=start.full_training if start else full),
+        scores,
+        deciding,
+        history,
+        prepared.without_features(),
+        _pooled(segmenter, prepared, of_network),
+        warm_started=start is not None,
     )
+
+
+def _pooled(
+    segmenter: Segmenter, prepared: Prepared, of_network: Sequence[FloatArray]
+) -> Sequence[FloatArray]:
+    if (forest := segmenter.forest) is None:
+        return of_network
+    return [
+        segmenter.pool.apply((each, forest_opinion(forest, features, prepared.stride, len(each)).T))
+        for each, features in zip(of_network, prepared.inputs.features, strict=True)
+    ]
