@@ -6,7 +6,9 @@ import pytest
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.segment_metrics import Corrections
+from timeseries_segmenter.project.card import VersionCorrections
 from timeseries_segmenter.project.corrections import count_by_version, count_changes, with_corrections
+from timeseries_segmenter.project.model import UNTRAINED
 
 CONFIG = """<View>
   <TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>
@@ -98,3 +100,12 @@ def test_corrections_are_counted_by_the_version_that_an_annotation_began_as() ->
     assert first.per_region == 1
     assert (second.version, second.removed, second.regions, second.seconds) == ("p6-v2", 1, 2, 12.5)
     assert second.per_region == 0.5
+
+
+def test_an_annotation_that_began_before_there_was_a_model_began_as_nothing() -> None:
+    empty = {"id": 7, "model_version": UNTRAINED, "result": []}
+    annotation = {"result": PREDICTED, "created_at": "2026-11-01T08:00:00Z", "lead_time": 80.0}
+    task = {"predictions": [empty], "annotations": [annotation | {"parent_prediction": 7}]}
+    assert count_by_version([with_corrections(task, [pair_of()])]) == [
+        VersionCorrections(version="", annotations=1, seconds=80)
+    ]

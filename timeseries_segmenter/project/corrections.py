@@ -20,11 +20,12 @@ from timeseries_segmenter.labeling.tag import REGION_TYPE
 from timeseries_segmenter.labeling.time.formats import Reading, TimeFormat
 from timeseries_segmenter.learning.segment_metrics import Corrections, count_corrections
 from timeseries_segmenter.project.card import VersionCorrections
+from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.segment import Segment
 
 FINENESS = 1e9  # steps of a series in which times that are no whole numbers are compared
 CORRECTED = "corrected"  # the key of a task under which `with_corrections` puts it
-WITHOUT = ""  # in place of a version: annotations that began as nothing
+WITHOUT = ""  # in place of a version: annotations that began as nothing, or by no model
 
 Result = Mapping[str, Any]
 
@@ -85,7 +86,9 @@ def _begun(task: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], ob
             yield WITHOUT, annotation, None
         elif parent in predictions:
             prediction = predictions[parent]
-            yield str(prediction.get("model_version") or "?"), annotation, prediction.get("result")
+            version = str(prediction.get("model_version") or "?")
+            # without a model there is nothing to correct
+            yield WITHOUT if version == UNTRAINED else version, annotation, prediction.get("result")
 
 
 def _regions(results: object, pair: LabelPair) -> list[Mapping[str, Any]]:
