@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from tests.support import recorded
+from tests.support.label_studio_server import LabelStudioServer
 from timeseries_segmenter.learning.candidates import Candidate
 from timeseries_segmenter.learning.prepared import Prepared
+from timeseries_segmenter.settings import Settings
 
 CONFIG = recorded.body("predict_json_inline")["label_config"]
 LEVELS = {"Run": 3.0, "Walk": -3.0}
@@ -26,6 +28,19 @@ def data(seed: int) -> dict[str, Any]:
 def drawn(seed: int) -> list[dict[str, Any]]:
     """The regions of an annotation."""
     return recorded.regions(*_segments(seed))
+
+
+def settings_for(
+    settings: Settings, studio: LabelStudioServer, annotated: int, others: int = 0, **changes: object
+) -> Settings:
+    """Of a service that asks the stand-in, whose project 3 has so many annotated tasks, and others; project 4
+    has none yet. One epoch of a small network is a training run.
+    """
+    studio.configs |= {3: CONFIG, 4: CONFIG}
+    for seed in range(annotated + others):
+        studio.add_task(3, data(seed), *([drawn(seed)] if seed < annotated else []))
+    small = {"local_files_dir": None, "train_epochs": 1, "hidden_size": 16}
+    return settings.model_copy(update={"label_studio_host": studio.url} | small | changes)
 
 
 def try_more_epochs(monkeypatch: pytest.MonkeyPatch) -> None:

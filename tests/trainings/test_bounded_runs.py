@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.support import recorded
+from tests.support.inline import INLINE, TRUTH, settings_for
 from tests.support.label_studio_server import LabelStudioServer
 from tests.support.models import PAIR
 from tests.support.need import need
@@ -16,25 +17,14 @@ from timeseries_segmenter.storage.version_summary import VersionSummary
 from timeseries_segmenter.trainings.fetcher import FROM_SCRATCH
 from timeseries_segmenter.trainings.run import TrainingRun
 
-CONFIG = recorded.body("predict_json_inline")["label_config"]
-TRUTH = recorded.regions(*recorded.DRAWN)
-INLINE = {"ts": {"time": list(range(recorded.ROWS)), "value": recorded.values()}}
 ROOM = 4  # tasks
 LATER = {"updated_at": "2026-11-22T11:00:00.000000Z"}
 
 
 @pytest.fixture
 def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
-    studio.configs[3] = CONFIG
-    return settings.model_copy(
-        update={
-            "label_studio_host": studio.url,
-            "train_epochs": 2,
-            "hidden_size": 4,
-            "search_seconds": 0,
-            "max_training_rows": int(ROOM * recorded.ROWS * LEAST_WEIGHT),
-        }
-    )
+    room = int(ROOM * recorded.ROWS * LEAST_WEIGHT)
+    return settings_for(settings, studio, train_epochs=2, max_training_rows=room)
 
 
 def train(settings: Settings, *, from_scratch: bool = False) -> Model:

@@ -1,23 +1,16 @@
 import pytest
 
-from tests.support import recorded
+from tests.support.inline import INLINE, TRUTH, settings_for
 from tests.support.label_studio_server import LabelStudioServer
 from tests.support.need import need
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.run import TrainingRun
 
-CONFIG = recorded.body("predict_json_inline")["label_config"]
-TRUTH = recorded.regions(*recorded.DRAWN)
-INLINE = {"ts": {"time": list(range(recorded.ROWS)), "value": recorded.values()}}
-
 
 @pytest.fixture
 def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
-    studio.configs[3] = CONFIG
-    return settings.model_copy(
-        update={"label_studio_host": studio.url, "train_epochs": 2, "hidden_size": 4, "search_seconds": 0}
-    )
+    return settings_for(settings, studio, train_epochs=2)
 
 
 def test_a_version_knows_what_people_corrected_before_it(

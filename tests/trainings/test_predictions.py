@@ -35,20 +35,7 @@ IMPORT = "/api/projects/3/import/predictions"
 
 @pytest.fixture
 def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
-    studio.configs |= {3: levels.CONFIG, 4: levels.CONFIG}
-    for seed in range(ANNOTATED):
-        studio.add_task(3, levels.data(seed), levels.drawn(seed))
-    for seed in range(OTHERS):
-        studio.add_task(3, levels.data(ANNOTATED + seed))
-    return settings.model_copy(
-        update={
-            "label_studio_host": studio.url,
-            "local_files_dir": None,
-            "train_epochs": 1,
-            "hidden_size": 16,
-            "predict_after_training": 500,
-        }
-    )
+    return levels.settings_for(settings, studio, ANNOTATED, OTHERS, predict_after_training=500)
 
 
 @pytest.fixture

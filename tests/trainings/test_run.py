@@ -12,6 +12,7 @@ from filelock import Timeout
 
 from tests.support import recorded
 from tests.support.http_server import Reply, Request
+from tests.support.inline import CONFIG, INLINE, TRUTH, settings_for
 from tests.support.label_studio_server import LabelStudioServer
 from tests.support.models import PAIR, of_one_pair
 from tests.support.need import need
@@ -39,18 +40,12 @@ from timeseries_segmenter.trainings.queue import JobQueue
 from timeseries_segmenter.trainings.run import TrainingRun
 from timeseries_segmenter.trainings.runner import JobRunner
 
-CONFIG = recorded.body("predict_json_inline")["label_config"]
 URL_CONFIG = recorded.body("predict_batch_3_tasks_index_time")["label_config"]
-TRUTH = recorded.regions(*recorded.DRAWN)
-INLINE = {"ts": {"time": list(range(recorded.ROWS)), "value": recorded.values()}}
 
 
 @pytest.fixture
 def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
-    studio.configs[3] = CONFIG
-    return settings.model_copy(
-        update={"label_studio_host": studio.url, "local_files_dir": None, "train_epochs": 3}
-    )
+    return settings_for(settings, studio, local_files_dir=None, train_epochs=3)
 
 
 @pytest.fixture(autouse=True)

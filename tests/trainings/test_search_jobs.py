@@ -31,18 +31,7 @@ SECONDS = 15  # that a training run may wait for a search to give way, on a mach
 
 @pytest.fixture
 def settings(settings: Settings, studio: LabelStudioServer) -> Settings:
-    studio.configs |= {3: levels.CONFIG, 4: levels.CONFIG}
-    for seed in range(TASKS):
-        studio.add_task(3, levels.data(seed), levels.drawn(seed))
-    return settings.model_copy(
-        update={
-            "label_studio_host": studio.url,
-            "local_files_dir": None,
-            "train_epochs": 1,
-            "hidden_size": 16,
-            "search_seconds": 90,
-        }
-    )
+    return levels.settings_for(settings, studio, TASKS, search_seconds=90)
 
 
 @pytest.fixture
