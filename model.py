@@ -57,8 +57,8 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
 
     @property
     def model_version(self) -> str:
-        """Changes with every training run; `untrained` before the first."""
-        return self._backend.store.version(self.project_id)
+        """Changes with every training run; `untrained` before the first, or another project's until then."""
+        return self._backend.version(self.project_id, self.config if self._label_config else None)
 
     def get(self, key: str) -> str | None:
         """What the app of 2.x asks for by key: `model_version`."""
@@ -82,7 +82,7 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
         project = self.project_id or project_of_tasks(context, tasks)
         config, backend = self.config, self._backend
         try:
-            model = backend.store.load(project)
+            model = backend.serving.load(project, config)
         except ModelFileError:  # the store has said so, once
             model = None
         backend.metrics.models.set(backend.store.in_memory)
@@ -103,6 +103,9 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
         The project is the request's, else that in `data`. The answer holds `job` if one is queued.
         Raises LabelConfigError if a labeling config is given that can't be learned.
         """
-        if self._label_config:
-            self.config  # noqa: B018  it has to be one that can be learned
-        return self._backend.handle(self.project_id or first_project(data.get("project")), event)
+        config = self.config if self._label_config else None  # it has to be one that can be learned
+        return self._backend.handle(self.project_id or first_project(data.get("project")), event, config)
+
+    def set_up(self) -> None:
+        """Do what is due when Label Studio connects, or opens the project. Raises LabelConfigError."""
+        self._backend.set_up(self.project_id, self.config)

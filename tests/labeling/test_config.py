@@ -346,6 +346,29 @@ def test_a_bad_setting_is_an_error_that_names_tag_attribute_and_value(attribute:
     assert f'TimeSeriesLabels "label" has model_{attribute}="{value}": Input should be' in str(raised.value)
 
 
+def test_a_start_names_a_project_and_the_whole_config_one() -> None:
+    assert with_attributes("").start is None
+    tag = '<TimeSeriesLabels name="other" toName="ts" model_start="project:{}">'
+    other = tag + '<Label value="X"/></TimeSeriesLabels>'
+    assert with_attributes("", other.format(47)).start == 47
+    assert with_attributes('model_start=" project:47 "', other.format(47)).start == 47
+    with pytest.raises(LabelConfigError, match='model_start="project:46" and "project:47"; name one'):
+        with_attributes('model_start="project:46"', other.format(47))
+    skipped = other.format(47).replace("toName", 'model_skip="true" toName')
+    assert with_attributes('model_start="project:46"', skipped).start == 46
+
+
+@pytest.mark.parametrize(
+    "value", ["47", "project:", "project:0", "project:x", "project:-1", "p47-v3", "x" * 50]
+)
+def test_a_start_that_names_no_project_says_how_to_write_it(value: str) -> None:
+    with pytest.raises(LabelConfigError) as raised:
+        with_attributes(f'model_start="{value}"')
+    assert f'has model_start="{value}": it should name a project by its number, as in project:47' in str(
+        raised.value
+    )
+
+
 def test_skipped_labels_are_left_alone() -> None:
     other = '<TimeSeriesLabels name="other" toName="ts"><Label value="X"/></TimeSeriesLabels>'
     assert [pair.name for pair in with_attributes('model_skip="true"', other).pairs] == ["other:ts"]

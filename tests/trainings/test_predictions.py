@@ -17,6 +17,7 @@ from tests.support.label_studio_server import LabelStudioServer, failure
 from tests.support.models import of_one_pair
 from tests.support.need import need
 from tests.support.processes import kill, wait_for, workers
+from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.settings import Settings
@@ -191,7 +192,7 @@ def test_without_a_token_or_without_predictions_no_order_is_tried(
     event = {"action": TASKS_CREATED, "project": {"id": 3}}
     for changed in ({"label_studio_api_key": SecretStr("")}, {"predict_after_training": 0}):
         other = Backend(settings.model_copy(update=changed))
-        other.connect(3)
+        other.set_up(3, parse_label_config(levels.CONFIG))
         other.handle(3, TASKS_CREATED)
         assert other.policy.queue.projects() == []
     client.post("/setup", json={**body, "project": ""})

@@ -98,7 +98,7 @@ def test_a_prediction_goes_through_few_functions_and_is_parsed_once(
     ask()
     answer, calls = hops(ask)
     assert [len(result["result"]) for result in answer.get_json()["results"]] == [3, 3, 3]
-    assert_short(calls, once=("predict", "read_body", "parse_label_config", "ModelStore.load"))
+    assert_short(calls, once=("predict", "read_body", "parse_label_config", "Serving.load"))
 
 
 @pytest.mark.usefixtures("app")

@@ -55,6 +55,11 @@ class LabelConfig:
     unusable: tuple[str, ...] = ()
 
     @property
+    def start(self) -> int | None:
+        """The project whose model predicts until there is one of this config's own; None for none."""
+        return next((pair.settings.start for pair in self.pairs if pair.settings.start), None)
+
+    @property
     def settings_remark(self) -> str:
         """What to say about `unknown_settings`; empty if there are none."""
         if not self.unknown_settings:
@@ -125,6 +130,10 @@ def parse_label_config(xml: str) -> LabelConfig:
     if not usable:
         raise LabelConfigError(f"{' and '.join(skipped)} has model_skip, and there is no other to learn.")
     _check_number(len(usable), MOST_PAIRS, "The labeling config", "pairs of TimeSeriesLabels and TimeSeries")
+    starts = sorted({pair.settings.start for pair in usable.values() if pair.settings.start})
+    if len(starts) > 1:
+        named = " and ".join(f'"project:{start}"' for start in starts)
+        raise LabelConfigError(f"The labeling config has {PREFIX}start={named}; name one project in it.")
     unusable = tuple(dict.fromkeys(map(str, problems)))
     return LabelConfig(tuple(usable.values()), tuple(dict.fromkeys(unknown)), unusable)
 

@@ -1,15 +1,30 @@
 """What people set about a model in the labeling config itself, as other Label Studio backends have it."""
 
+import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from timeseries_segmenter.errors import LabelConfigError
 
 PREFIX = "model_"
 
 Unlabeled = Literal["background", "ignore", "span"]
+
+
+def _project(value: object) -> object:
+    """The number of the project that a text such as `project:47` names. Raises ValueError for another one."""
+    if not isinstance(value, str):
+        return value
+    named = re.fullmatch(r"project:\s*([1-9][0-9]{0,17})", value.strip())
+    if named is None:
+        raise ValueError("it should name a project by its number, as in project:47")
+    return int(named[1])
+
+
+# a text for people who read the reference
+StartProject = Annotated[int | None, BeforeValidator(_project, json_schema_input_type=str | None)]
 
 
 class PairSettings(BaseModel):
@@ -50,6 +65,12 @@ class PairSettings(BaseModel):
         "nothing, so if no label is marked as background, every row is predicted with some label. `span`: "
         "between the first and the last region of a series that nothing is there, beyond them nothing.",
     )
+    start: StartProject = Field(
+        default=None,
+        description="`project:47`: until this project has a model of its own, that of project 47 predicts "
+        "its tasks, if the config has the channels and labels that it knows; the first training run is a "
+        "warm start from it. A config names one project.",
+    )
     skip: bool = Field(
         default=False,
         description="Leave this tag alone: nothing is learned or predicted for it.",
@@ -71,9 +92,10 @@ class PairSettings(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             first = error.errors()[0]
+            reason = first["msg"].removeprefix("Value error, ")
             raise LabelConfigError(
-                f'{tag} has {PREFIX}{first["loc"][0]}="{first["input"]}": {first["msg"]}; correct it, or '
-                "leave it out."
+                f'{tag} has {PREFIX}{first["loc"][0]}="{first["input"]}": {reason}; correct it, or leave it '
+                "out."
             ) from error
 
 

@@ -259,6 +259,7 @@ class Card(Part):
     `left_out` those tasks, each with the pair that lacks it; None if that is not known. `remarks` are
     sentences on what had to be guessed of others, `seconds` what each step took. `corrected` is what people
     did with predictions until then. `restored` is the version that this one is again, after a rollback.
+    `start` is the version of another project's model that the training run began with; empty for none.
     """
 
     version: str = ""
@@ -273,6 +274,7 @@ class Card(Part):
     seconds: dict[str, float] = {}
     corrected: list[VersionCorrections] = []
     restored: str | None = None
+    start: str = ""
     selection: Selection = Selection()
     pairs: dict[str, PairCard] = {}
 
@@ -331,9 +333,8 @@ class Card(Part):
             if newest.annotations == 1
             else f"{newest.annotations:,} annotations that began as predictions"
         )
-        sentence = (
-            f"{newest.per_region:.2f} corrections per region in {began} of {shorten_version(newest.version)}"
-        )
+        version = shorten_version(newest.version, self.project)
+        sentence = f"{newest.per_region:.2f} corrections per region in {began} of {version}"
         without = next((each.seconds for each in self.corrected if not each.version), None)
         if newest.seconds and without:
             sentence += f", {newest.seconds:.0f} s each instead of {without:.0f} s without"

@@ -11,7 +11,13 @@ def version_number(version: str) -> int:
     return int(match["number"]) if match else 0
 
 
-def shorten_version(version: str) -> str:
-    """A version for people: `v3`; the name in full if a person gave it."""
-    number = version_number(version)
-    return f"v{number}" if number else version
+def shorten_version(version: str, project: int | None = None) -> str:
+    """A version for people: `v3`; the name in full if a person gave it.
+
+    Among versions of a `project`, one of another project is named with that: `v3 of project 47`.
+    """
+    named = VERSION.match(version)
+    if named is None:
+        return version
+    other = project is not None and named["project"] != str(project)
+    return f"v{named['number']}" + (f" of project {named['project']}" if other else "")

@@ -31,7 +31,8 @@ MODEL_NAME = re.compile(r"(?:model_project_|p)(\d+)\b")
 class VersionSummary:
     """`tasks` and `skipped` count; `annotated` are all of the project, if `tasks` are a part of them, else 0.
     `restored` is the version that this one is again, after a rollback. `corrections` say what people
-    corrected in predictions, empty if nobody began with one.
+    corrected in predictions, empty if nobody began with one. `start` is the version of another project that
+    it began with, empty for none.
 
     `unreadable` says why the version can't be served; None where it can.
     """
@@ -46,6 +47,7 @@ class VersionSummary:
     unreadable: str | None = None
     annotated: int = 0
     corrections: str = ""
+    start: str = ""
 
     @classmethod
     def from_card(cls, version: str, card: Card, unreadable: str | None = None) -> "VersionSummary":
@@ -61,6 +63,7 @@ class VersionSummary:
             unreadable,
             card.selection.annotated if card.learned_from else 0,
             card.newest_corrections,
+            card.start,
         )
 
 

@@ -4,12 +4,15 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from filelock import Timeout
 
 from timeseries_segmenter.errors import StateError
 from timeseries_segmenter.once_logger import OnceLogger
+from timeseries_segmenter.project.model import NO_PROJECT
+from timeseries_segmenter.project.start import Start
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.files import writing_to
 from timeseries_segmenter.trainings.job import START_TRAINING, Job, State
@@ -98,6 +101,23 @@ class TrainingPolicy:
                     "project %d: its state is locked; %s is kept, and counted later", project, event
                 )
                 return None
+
+    def note_start(self, project: int, start: Start | None, *, predict: bool) -> None:
+        """Keep what comes of a start from another project. If a model serves that did not before, `predict`
+        has it predict the project's tasks. Raises QueueError as `count` does.
+        """
+        if project == NO_PROJECT or self.queue.look(project).start == start:
+            return
+        planned = None
+        with writing_to(self._model_dir), suppress(Timeout):  # the next look at the project does it then
+            self._room.check(project)
+            with self.queue.change(project, PATIENCE) as trainings:
+                trainings.start = start
+                if start and not start.problem and predict:
+                    planned = trainings.plan_prediction()
+        if planned and start:
+            logger.info("project %d: starts from project %d, %s", project, start.project, start.version)
+            self.workers.wake(project)
 
     def cancel(self, project: int) -> list[Job]:
         """Take back what is queued, and stop what runs, within seconds. Raises QueueError."""

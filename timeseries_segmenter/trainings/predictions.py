@@ -4,10 +4,11 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
 
 from timeseries_segmenter.errors import TrainingError
-from timeseries_segmenter.labeling.config import parse_label_config
+from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.project.prediction import (
     Complaints,
@@ -17,6 +18,7 @@ from timeseries_segmenter.project.prediction import (
     pair_segmenters,
     predict_task,
 )
+from timeseries_segmenter.project.versions import VERSION
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.patience import Patience
 from timeseries_segmenter.sources.stored_predictions import (
@@ -26,6 +28,7 @@ from timeseries_segmenter.sources.stored_predictions import (
 )
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.storage.serving import Serving
 from timeseries_segmenter.trainings.annotate_next import LookedAt
 from timeseries_segmenter.trainings.job import Predicted
 from timeseries_segmenter.trainings.labeling_order import LAST, LabelingOrder
@@ -48,6 +51,7 @@ class PredictionRun:
         self._label_studio = PredictionsClient(settings)
         self._series = TaskSeries.from_settings(settings)
         self._store = ModelStore(settings)
+        self._serving = Serving(self._store)
         self._order = LabelingOrder(settings, self._label_studio, self._series)
 
     def run(
@@ -66,11 +70,11 @@ class PredictionRun:
         no regions. Raises LabelStudioError, LabelConfigError, ModelFileError, TrainingError, OSError.
         """
         began = time.monotonic()
-        model = self._store.load(project)
-        if model is None:
-            return self._order_untrained(project, on_progress)
         label_config = self._label_studio.project(project).label_config
         config = parse_label_config(label_config)
+        model = self._serving.load(project, config)
+        if model is None:
+            return self._order_untrained(project, label_config, config, on_progress)
         segmenters = pair_segmenters(model, config)
         if not segmenters:
             raise TrainingError(f"{model.version} has learned nothing that the labeling config asks for")
@@ -83,7 +87,7 @@ class PredictionRun:
         budget, seen, last = self._settings.predict_after_training, 0, 0
         while seen < budget and time.monotonic() < until:
             tasks, left = self._label_studio.unlabelled_after(project, last, min(MOST_AT_ONCE, budget - seen))
-            if not tasks or self._store.version(project) != model.version:
+            if not tasks or self._serving.version(project, config) != model.version:
                 break
             done, found = self._predict(tasks, segmenters, model.version, until, known)
             if not done:
@@ -98,17 +102,22 @@ class PredictionRun:
         _log(project, reached, self._settings.predict_seconds if time.monotonic() >= until else None)
         return reached
 
-    def _order_untrained(self, project: int, on_progress: Callable[[Predicted], None]) -> Predicted:
+    def _order_untrained(
+        self,
+        project: int,
+        label_config: str,
+        config: LabelConfig,
+        on_progress: Callable[[Predicted], None],
+    ) -> Predicted:
         """Have the first annotations put in an order: predictions without a region carry the scores."""
         began = time.monotonic()
-        label_config = self._label_studio.project(project).label_config
-        pairs = [PairWindows(pair) for pair in parse_label_config(label_config).pairs]
+        pairs = [PairWindows(pair) for pair in config.pairs]
         scores = self._order.scores(project, label_config, pairs, began + self._settings.predict_seconds)
         stored, last = self._stored(project, UNTRAINED), 0
         reached = Predicted(version=UNTRAINED, most=len(scores))
         while reached.tasks < reached.most:
             tasks, _ = self._label_studio.unlabelled_after(project, last, MOST_AT_ONCE)
-            if not tasks or self._store.version(project) != UNTRAINED:
+            if not tasks or self._serving.version(project, config) != UNTRAINED:
                 break
             placed = [task for task in tasks if task.id in scores]
             new = [task for task in placed if task.lacks(UNTRAINED)]
@@ -120,8 +129,7 @@ class PredictionRun:
         return reached
 
     def _stored(self, project: int, version: str) -> "_Stored":
-        ours = self._store.given(project) | {UNTRAINED}
-        return _Stored(self._label_studio, project, version, ours)
+        return _Stored(self._label_studio, project, version, _ours(self._store))
 
     def _predict(
         self,
@@ -153,12 +161,12 @@ class PredictionRun:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A project's predictions in Label Studio, of which those by versions in `ours` may be changed."""
+    """A project's predictions in Label Studio, of which those by versions that are `ours` may be changed."""
 
     label_studio: PredictionsClient
     project: int
     version: str
-    ours: frozenset[str]
+    ours: Callable[[str], bool]
 
     def store(self, tasks: Sequence[UnlabelledTask], found: Mapping[int, TaskPrediction]) -> None:
         """Store what was found of tasks, each in the place of the newest prediction that we made before.
@@ -179,11 +187,22 @@ class _Stored:
                 self._remove([each for each in ours if each != first])
 
     def _ours(self, task: UnlabelledTask) -> list[StoredPrediction]:
-        return [each for each in task.predictions if each.version in self.ours]
+        return [each for each in task.predictions if self.ours(each.version)]
 
     def _remove(self, predictions: Sequence[StoredPrediction]) -> None:
         for each in predictions:
             self.label_studio.remove(self.project, each)
+
+
+def _ours(store: ModelStore) -> Callable[[str], bool]:
+    """Whether this service gave a version its name: for the project, or for one that it started from."""
+    given = cache(store.given)
+
+    def is_ours(version: str) -> bool:
+        named = VERSION.fullmatch(version)
+        return version == UNTRAINED or (named is not None and version in given(int(named["project"])))
+
+    return is_ours
 
 
 def _further(

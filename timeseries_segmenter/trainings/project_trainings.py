@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, Field, PrivateAttr
 
 from timeseries_segmenter.project.card import SEARCH_GROWTH, RecipeSearch
+from timeseries_segmenter.project.start import Start
 from timeseries_segmenter.trainings.job import (
     CANCELLED,
     LEFT_OUT,
@@ -30,7 +31,9 @@ class ProjectTrainings(BaseModel):
 
     `outcomes` counts all jobs that ended, by outcome, including those that are no longer kept; `seconds`
     is the time they took together. `prediction` is the last job that predicted tasks, and `search` the last
-    search for a better recipe: they are none of `jobs` and in no count of them.
+    search for a better recipe: they are none of `jobs` and in no count of them. `start` is what came of the
+    labeling config's `model_start` when Label Studio last opened the project; None if that has none, or the
+    project had its own model.
     """
 
     format: int = FORMAT
@@ -41,6 +44,7 @@ class ProjectTrainings(BaseModel):
     seconds: float = 0.0
     prediction: Job | None = None
     search: Job | None = None
+    start: Start | None = None
     _problem: str | None = PrivateAttr(None)
 
     @classmethod

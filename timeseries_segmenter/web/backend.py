@@ -8,6 +8,7 @@ from flask import current_app
 from werkzeug.local import LocalProxy
 
 from timeseries_segmenter.errors import QueueError
+from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.report.saved import ReportFiles, saved_report
@@ -15,6 +16,7 @@ from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.request_series import RequestSources
 from timeseries_segmenter.storage.files import writing_to
 from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.storage.serving import Serving
 from timeseries_segmenter.trainings.policy import (
     ROLLED_BACK,
     TASKS_CREATED,
@@ -37,6 +39,7 @@ class Backend:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = ModelStore(settings)
+        self.serving = Serving(self.store)
         link = settings.label_studio_link
         self.reports = ReportFiles(
             self.store, partial(saved_report, label_studio_url=link, dashboard=DASHBOARD)
@@ -48,14 +51,14 @@ class Backend:
         self.once = OnceLogger(logger)
         self.precedence = Precedence()
 
-    def handle(self, project: int, event: str) -> dict[str, Any]:
+    def handle(self, project: int, event: str, config: LabelConfig | None = None) -> dict[str, Any]:
         """Count an event; the answer holds `job` if one is queued.
 
-        Raises QueueError if MODEL_DIR can't be written.
+        `config` is the project's, if the event brings it. Raises QueueError if MODEL_DIR can't be written.
         """
         if event not in TRAINING_EVENTS and event != TASKS_CREATED:
             return {}
-        if event == TASKS_CREATED and not self._orders_tasks and self.store.version(project) == UNTRAINED:
+        if event == TASKS_CREATED and not self._looks_at_tasks and self.version(project, config) == UNTRAINED:
             return {}
         job = self.policy.count(project, event)
         if job is None:
@@ -63,16 +66,30 @@ class Backend:
         logger.info("project %d: %s, job %s is %s", project, event, job.id, job.state)
         return {"job": job.id}
 
-    def connect(self, project: int) -> None:
-        """Have the tasks of a project put in an order, if nothing has happened to it yet."""
-        if project != NO_PROJECT and self._orders_tasks and not self.knows(project):
-            try:
-                self.handle(project, TASKS_CREATED)
-            except QueueError as error:
-                logger.warning("project %d: its tasks are not put in an order: %s", project, error)
+    def version(self, project: int, config: LabelConfig | None = None) -> str:
+        """The version that predicts the project's tasks, of another project's model if the config says so."""
+        return self.serving.version(project, config) if config else self.store.version(project)
+
+    def set_up(self, project: int, config: LabelConfig) -> None:
+        """Do what is due for a project that Label Studio connects or opens.
+
+        Its tasks are put in an order if nothing has happened to it yet, or predicted by a model that is
+        borrowed anew. What comes of a start from another project is kept for the dashboard.
+        """
+        start = self.serving.start(project, config)
+        try:
+            if start is None or start.problem:
+                self._order_tasks(project)
+            self.policy.note_start(project, start, predict=self._looks_at_tasks)
+        except QueueError as error:
+            logger.warning("project %d: its tasks are not looked at before it is trained: %s", project, error)
+
+    def _order_tasks(self, project: int) -> None:
+        if project != NO_PROJECT and self._looks_at_tasks and not self.knows(project):
+            self.handle(project, TASKS_CREATED)
 
     @property
-    def _orders_tasks(self) -> bool:
+    def _looks_at_tasks(self) -> bool:
         token = self.settings.label_studio_api_key.get_secret_value()
         return bool(token) and self.settings.predict_after_training > 0
 

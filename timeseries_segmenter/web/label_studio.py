@@ -42,7 +42,7 @@ def setup() -> ResponseReturnValue:
     model = current_app.extensions[MODEL_CLASS](project_id=body.project, label_config=body.schema_)
     if remark := model.config.settings_remark:
         logger.warning("project %d: %s", body.project, remark)
-    current_backend.connect(body.project)
+    model.set_up()
     return jsonify({"model_version": model.model_version})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from timeseries_segmenter.learning.observer import Step
 from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
+from timeseries_segmenter.project.start import Start
 from timeseries_segmenter.project.versions import version_number
 from timeseries_segmenter.storage.version_summary import VersionSummary
 from timeseries_segmenter.trainings.job import Job, Kind, Progress, State
@@ -71,7 +72,8 @@ def status_of(trainings: ProjectTrainings, *, served: bool) -> Status:
         return Status.BLOCKED
     if started and started.kind in BEHIND and (job is None or job.is_over):
         return BEHIND[started.kind]
-    if job is None:
+    waits = trainings.start and not served  # another project's model predicts
+    if job is None or (job.state is State.FINISHED and waits):
         return Status.TRAINED if served else Status.UNTRAINED
     if job.state is State.STARTED:
         return Status.STOPPING if job.cancelled else Status.TRAINING
@@ -103,6 +105,11 @@ class ProjectOverview:
     def served(self) -> VersionSummary | None:
         """The version that predicts."""
         return next((each for each in self.versions if each.version == self.version), None)
+
+    @property
+    def start(self) -> Start | None:
+        """What came of a start from another project, if there is no model of its own."""
+        return None if self.served else self.trainings.start
 
     @property
     def job(self) -> Job | None:
@@ -215,6 +222,7 @@ class ProjectOverview:
             if self.prediction
             else None,
             "predicted": self.predicted,
+            "start": self.start.model_dump(mode="json") if self.start else None,
             "behind_mark": self.behind_mark,
             "attempts": job.get("attempts", 0),
             "progress": self.progress.model_dump() if self.progress else None,
@@ -232,6 +240,7 @@ def _version_as_json(version: VersionSummary) -> dict[str, Any]:
         **({"annotated": version.annotated} if version.annotated else {}),
         "skipped": version.skipped,
         "restored": version.restored,
+        **({"start": version.start} if version.start else {}),
         "quality": asdict(quality) if quality else None,
         **({"unreadable": version.unreadable} if version.unreadable else {}),
     }

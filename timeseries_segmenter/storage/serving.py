@@ -1,0 +1,81 @@
+"""Which model predicts a project's tasks: its own, or at first that of the project that it starts from."""
+
+import logging
+from functools import lru_cache
+
+from timeseries_segmenter.errors import ModelFileError
+from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.labeling.pair_settings import PREFIX
+from timeseries_segmenter.once_logger import OnceLogger
+from timeseries_segmenter.project.model import UNTRAINED, Model
+from timeseries_segmenter.project.start import Start, misfit
+from timeseries_segmenter.storage.model_store import ModelStore
+
+logger = logging.getLogger(__name__)
+
+MOST_CARDS = 100  # of models that others start from; each takes milliseconds to read
+
+
+class Serving:
+    """Serves projects by their number and labeling config.
+
+    A borrowed model keeps its version's name, which no version of the borrower has. It is always the other
+    project's own model: nothing is borrowed twice.
+    """
+
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
+        self._log_once = OnceLogger(logger)
+        self._card = lru_cache(MOST_CARDS)(store.card)
+
+    def version(self, project: int, config: LabelConfig) -> str:
+        """The version that predicts the project's tasks, or UNTRAINED. What `load` gives has its name."""
+        start = self.start(project, config)
+        return start.version if start else self._store.version(project)
+
+    def load(self, project: int, config: LabelConfig) -> Model | None:
+        """The model that predicts the project's tasks; None if there is none. Raises ModelFileError."""
+        if (start := self.start(project, config)) is None:
+            return self._store.load(project)
+        if start.problem:
+            return None
+        model = self._store.load(start.project)
+        # another version may have been saved meanwhile
+        return model if model and not misfit(model.card, config) else None
+
+    def start(self, project: int, config: LabelConfig) -> Start | None:
+        """What comes of the config's `model_start`; None if it has none, or the project has its own model.
+
+        A problem is in the log, once.
+        """
+        if config.start is None or self._store.path(project).exists():
+            return None
+        start = self._start(project, config.start, config)
+        if not start.problem:
+            self._log_once.forget(project)
+        elif self._log_once.is_news(project, start.problem):
+            logger.warning("project %d: %s", project, start.problem)
+        return start
+
+    def _start(self, project: int, lender: int, config: LabelConfig) -> Start:
+        named = f'{PREFIX}start="project:{lender}"'
+        if lender == project:
+            return Start(project=lender, problem=f"{named} names the project itself; name another one")
+        version = self._store.version(lender)
+        if version == UNTRAINED:
+            return Start(
+                project=lender,
+                problem=f"{named} has no effect: that project has no model of its own; train it, or name "
+                "another one",
+            )
+        try:
+            reason = misfit(self._card(lender, version), config)
+        except ModelFileError as error:
+            return Start(project=lender, problem=f"{named} has no effect: {error}")
+        if reason:
+            return Start(
+                project=lender,
+                problem=f"{named} has no effect: model {version} {reason}; give both projects the same "
+                "channels and labels, or name another one",
+            )
+        return Start(project=lender, version=version)
