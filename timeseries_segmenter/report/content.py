@@ -234,6 +234,7 @@ class Report(Part):
     remarks: list[str] = Field(default_factory=list)
     next: list[Unlabelled] = Field(default_factory=list)
     corrected: list[VersionCorrections] = Field(default_factory=list)
+    start: str = ""
     previous: Previous | None = None
 
     @classmethod

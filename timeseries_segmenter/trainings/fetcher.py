@@ -34,6 +34,7 @@ from timeseries_segmenter.project.selection import (
     in_turns,
     selection_after,
 )
+from timeseries_segmenter.project.start import lent
 from timeseries_segmenter.project.stretches import Room, Taken, take_tasks
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.settings import Settings
@@ -45,6 +46,7 @@ from timeseries_segmenter.sources.retries import LONG
 from timeseries_segmenter.sources.series_cache import SeriesCache
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.storage.serving import Serving
 from timeseries_segmenter.trainings.log import log_news
 
 logger = logging.getLogger(__name__)
@@ -68,7 +70,8 @@ class Chosen:
 class Fetched:
     """What a run has to learn from, and the project's model `before` it; `began` and `ended` in seconds.
 
-    `corrected` is what people did with predictions.
+    `corrected` is what people did with predictions. `start` is another project's model, which predicts until
+    there is one of the project's own.
     """
 
     project: int
@@ -78,6 +81,7 @@ class Fetched:
     chosen: Chosen
     corrected: Sequence[VersionCorrections]
     before: Model | None
+    start: Model | None
     began: float
     ended: float
 
@@ -116,9 +120,25 @@ class Fetched:
         """Of the model before; an empty one if there is none."""
         return self.before.card if self.before else Card()
 
+    @property
+    def untaught(self) -> list[str]:
+        """The labels that the other project's model knows, and that nobody has annotated here yet."""
+        lacking: list[str] = []
+        for pair in self.config.pairs:
+            segmenter = self.start.segmenter(pair, self.config) if self.start else None
+            known = {
+                label
+                for names in (segmenter.label_sets if segmenter else ())
+                for label in pair.label_set(names)
+            }
+            segments = [segment for task in self.labelled[pair.name] for segment in task.segments]
+            annotated = {label for segment in segments for label in segment.labels}
+            lacking += [label for label in pair.labels if label in known - annotated]
+        return list(dict.fromkeys(lacking))
+
     def newest_searches(self, others: Mapping[str, RecipeSearch]) -> dict[str, RecipeSearch]:
-        """The last search of each pair: that of the model before, or a newer one of `others`."""
-        known = self.card_before.searches
+        """The last search of each pair: that of the model before, or of `start`, or of `others` if newer."""
+        known = self.start.card.searches if self.start else self.card_before.searches
         newer = {
             name: each
             for name, each in others.items()
@@ -157,6 +177,7 @@ class Fetcher:
     def __init__(self, settings: Settings, store: ModelStore) -> None:
         self._settings = settings
         self._store = store
+        self._serving = Serving(store)
         self._label_studio = LabelStudioClient(settings, LONG)
         self._known_tasks = KnownTasks(settings, self._label_studio)
         downloader = Downloader(settings, self._label_studio, studio_policy=LONG)
@@ -191,6 +212,7 @@ class Fetcher:
             chosen=chosen,
             corrected=count_by_version(each.task for each in annotated),
             before=before,
+            start=None if before else self._start(project, config),
             began=began,
             ended=time.monotonic(),
         )
@@ -233,6 +255,15 @@ class Fetcher:
         try:
             model = self._store.load(project)
             return replace(model, folds=self._store.load_folds(project)) if model else None
+        except ModelFileError as error:
+            logger.warning("project %d: training starts from scratch: %s", project, error)
+            return None
+
+    def _start(self, project: int, config: LabelConfig) -> Model | None:
+        """Another project's model for the first run to start from, if the labeling config names one."""
+        try:
+            model = self._serving.load(project, config) if config.start else None
+            return lent(model, config) if model else None
         except ModelFileError as error:
             logger.warning("project %d: training starts from scratch: %s", project, error)
             return None

@@ -91,7 +91,14 @@ class TrainingRun:
         if only_for_tasks and fetched.before and fetched.lacks_no_less:
             logger.info("project %d: no further task can be read; its model stays", project)
             return Outcome(fetched.before.version, fetched.skipped, is_new=False, away=fetched.away)
-        start = fetched.before if self._settings.warm_start and not from_scratch else None
+        if fetched.start and not from_scratch and (untaught := fetched.untaught):
+            waits = (
+                f"{fetched.start.version} predicts on: it knows {', '.join(untaught)}, which nobody has "
+                "annotated here yet; annotate that too, or choose Start Training"
+            )
+            logger.info("project %d: %s", project, waits)
+            return Outcome(fetched.start.version, [waits, *fetched.skipped], is_new=False, away=fetched.away)
+        start = (fetched.before or fetched.start) if self._settings.warm_start and not from_scratch else None
         training = self._train(fetched, start, fetched.newest_searches(searches or {}), observer)
         version, looked_at = self._save(fetched, training, observer)
         return Outcome(
@@ -194,6 +201,7 @@ class TrainingRun:
             selection=fetched.chosen.selection,
             corrected=list(fetched.corrected),
             remarks=shortened([*fetched.remarks, *training.remarks]),
+            start=_started_from(fetched, training),
             seconds={
                 "fetching": round(fetched.seconds, 2),
                 "fitting": round(trained - fetched.ended - training.check_seconds, 2),
@@ -221,6 +229,23 @@ class TrainingRun:
         downloader = Downloader(settings, label_studio, policy=ONE_TRY)
         series = TaskSeries(downloader, SeriesCache.from_settings(settings))
         return look_at(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
+
+
+def _started_from(fetched: Fetched, training: ModelTraining) -> str:
+    """The version of another project's model that was gone on from; empty for none. Says so in the log."""
+    if fetched.start is None:
+        return ""
+    version = fetched.start.version
+    began = [name for name, pair in training.pairs.items() if pair.fitted.warm_started]
+    if began:
+        logger.info("project %d: %s began with %s", fetched.project, ", ".join(began), version)
+        return version
+    logger.info(
+        "project %d: training began from scratch, not with %s, which no longer predicts",
+        fetched.project,
+        version,
+    )
+    return ""
 
 
 def _with_those_away(error: TrainingError, away: str) -> TrainingError:
