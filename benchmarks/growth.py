@@ -181,10 +181,10 @@ class EndError(Exception):
     """The rest of a training run is not measured."""
 
 
-def make_settings(url: str, folder: Path) -> Settings:
+def make_settings(url: str, folder: Path, token: str = TOKEN) -> Settings:
     return Settings(
         label_studio_host=url,
-        label_studio_api_key=SecretStr(TOKEN),
+        label_studio_api_key=SecretStr(token),
         model_dir=folder,
         cache_mb=8192,
         search_seconds=0,
@@ -192,21 +192,23 @@ def make_settings(url: str, folder: Path) -> Settings:
     )
 
 
-def read_all(url: str, folder: Path) -> None:
+def read_all(url: str, folder: Path, token: str = TOKEN, project: int = PROJECT) -> None:
     """Read the series of all annotated tasks, in a process of its own."""
-    settings, pairs = make_settings(url, folder), parse_label_config(CONFIG).pairs
-    tasks = LabelStudioClient(settings).labelled_tasks(PROJECT)
+    settings, pairs = make_settings(url, folder, token), parse_label_config(CONFIG).pairs
+    tasks = LabelStudioClient(settings).labelled_tasks(project)
     for _, series_of_task in TaskSeries.from_settings(settings).of_tasks(tasks, pairs):
         series_of_task.read(pairs[0])
 
 
-def run(url: str, folder: Path, training: bool) -> tuple[Cost, Cost]:
+def run(
+    url: str, folder: Path, training: bool, token: str = TOKEN, project: int = PROJECT
+) -> tuple[Cost, Cost]:
     """In the trainer: what a run costs until it has read all series, and in all."""
     torch.set_num_threads(1)  # as in the service
-    training_run = TrainingRun(make_settings(url, folder))
+    training_run = TrainingRun(make_settings(url, folder, token))
     watch = Watch(training)
     with suppress(EndError):
-        training_run.run(PROJECT, watch)
+        training_run.run(project, watch)
     assert watch.fetching
     return watch.fetching, watch.cost()
 

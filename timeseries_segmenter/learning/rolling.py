@@ -6,6 +6,7 @@ the network. The bands are those of a Haar wavelet (Mallat 1989, doi 10.1109/34.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -110,7 +111,7 @@ def _all_of(phases: FloatArray, rows: int, widths: Sequence[int], window: int) -
         yield -low[number]
         yield high[number]
         half = width // 2
-        around = np.pad(level, ((0, 0), (half, half)), mode="edge")
+        around = _widened(level, half)
         yield around[:, 2 * half :] - around[:, : level.shape[1]]
         yield np.log(changes[number] + LEAST_SPREAD)
     stride = len(phases)
@@ -146,7 +147,7 @@ def rolling_means(
     rounding error, as it does in a cumulative sum.
     """
     length, reach = values.shape[1], max(widths) // 2
-    powers = np.pad(values.astype(dtype), ((0, 0), (reach, reach)))
+    powers = _widened(values.astype(dtype), reach, 0)
     sums = [np.zeros(values.shape, dtype) for _ in widths]
     places = [reach - width // 2 for width in widths]  # of the first value that is not in the sum yet
     size = 1
@@ -170,7 +171,7 @@ def rolling_means(
 def _rolling_maxima(values: FloatArray, widths: Sequence[int]) -> list[FloatArray]:
     """As `rolling_means`; the widths ascend."""
     length, reach = values.shape[1], max(widths) // 2
-    powers = np.pad(values, ((0, 0), (reach, reach)), constant_values=-np.inf)
+    powers = _widened(values, reach, -np.inf)
     maxima = []
     size = 1
     for width in widths:
@@ -181,6 +182,18 @@ def _rolling_maxima(values: FloatArray, widths: Sequence[int]) -> list[FloatArra
         last = first + width - size
         maxima.append(np.maximum(powers[:, first : first + length], powers[:, last : last + length]))
     return maxima
+
+
+def _widened(values: NDArray[Any], reach: int, filling: float | None = None) -> NDArray[Any]:
+    """`(C, T)` with so many values more at both ends, by default those at the ends: as `np.pad`, several
+    times as fast with short series.
+    """
+    widened = np.empty((len(values), values.shape[1] + 2 * reach), values.dtype)
+    end = reach + values.shape[1]
+    widened[:, reach:end] = values
+    widened[:, :reach] = values[:, :1] if filling is None else filling
+    widened[:, end:] = values[:, -1:] if filling is None else filling
+    return widened
 
 
 def _phases(values: FloatArray, stride: int) -> FloatArray:

@@ -88,7 +88,7 @@ class Standardisation:
 def _kurtosis(standardised: NDArray[np.float64]) -> NDArray[np.float64]:
     """Excess kurtosis of each column; 0 is a normal distribution's."""
     known = np.isfinite(standardised)
-    fourth = np.where(known, standardised, 0.0) ** 4
+    fourth = np.square(np.square(np.where(known, standardised, 0.0)))  # a power takes twenty times as long
     kurtosis: NDArray[np.float64] = fourth.sum(axis=0) / np.maximum(known.sum(axis=0), 1) - 3
     return kurtosis
 
