@@ -33,6 +33,7 @@ from timeseries_segmenter.learning.observer import Observer, Step
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.label_studio import LabelStudioClient
 from timeseries_segmenter.sources.task_series import TaskSeries
+from timeseries_segmenter.trainings.memory import give_back_memory
 from timeseries_segmenter.trainings.run import TrainingRun
 
 PROJECT = 1
@@ -209,8 +210,10 @@ def run(
     watch = Watch(training)
     with suppress(EndError):
         training_run.run(project, watch)
+    whole = watch.cost()
+    give_back_memory()  # as a worker does
     assert watch.fetching
-    return watch.fetching, watch.cost()
+    return watch.fetching, whole
 
 
 def fill(studio: LabelStudioServer, case: Case) -> None:

@@ -12,6 +12,7 @@ from timeseries_segmenter.errors import SegmenterError, StateError
 from timeseries_segmenter.project.model import NO_PROJECT
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.job import CANCELLED, Job, Kind, Predicted, State
+from timeseries_segmenter.trainings.memory import give_back_memory
 from timeseries_segmenter.trainings.observer import JobObserver
 from timeseries_segmenter.trainings.pauses import AFTER_FAILURE, AFTER_TIMEOUT
 from timeseries_segmenter.trainings.project_trainings import ProjectTrainings
@@ -50,6 +51,8 @@ class JobRunner:
                 return self._run_queued(project)
         except Timeout:
             return True
+        finally:
+            give_back_memory()
 
     def _run_queued(self, project: int) -> bool:
         try:
