@@ -26,7 +26,7 @@ def said(targets: NDArray[np.int64], surety: float = 0.7) -> NDArray[np.float32]
 
 def learn(prepared: Prepared, price: float, opinions: list[Opinions] | None = None) -> HeldOut:
     decodings = [Decoding((price, price, price))] * len(prepared.examples)
-    opinions = opinions or [(said(each), None) for each in prepared.targets]
+    opinions = opinions or [Opinions(said(each)) for each in prepared.targets]
     return learn_from_held_out(prepared, FOLDS[: len(opinions)], decodings, opinions)
 
 
@@ -38,8 +38,8 @@ def test_a_fold_is_weighed_by_the_others(prepared: Prepared) -> None:
     truth = [said(each, 0.95) for each in prepared.targets]
     wrong = [np.roll(each, 1, axis=1) for each in truth]
     # the network is wrong on fold 1 alone, the forest elsewhere
-    opinions: list[Opinions] = [
-        (wrong[place], truth[place]) if fold == 1 else (truth[place], wrong[place])
+    opinions = [
+        Opinions(wrong[place], truth[place]) if fold == 1 else Opinions(truth[place], wrong[place])
         for place, fold in enumerate(FOLDS)
     ]
     learned = learn(prepared, 5, opinions)
@@ -48,3 +48,14 @@ def test_a_fold_is_weighed_by_the_others(prepared: Prepared) -> None:
     assert learned.pool == Pool.fit(opinions, prepared.targets)
     for fold, probabilities, each in zip(FOLDS, learned.probabilities, opinions, strict=True):
         assert (probabilities == learned.pools[fold].apply(each)).all()
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_convolutions_have_a_say_only_if_more_is_found_with_them(prepared: Prepared, better: bool) -> None:
+    right = [said(each) for each in prepared.targets]
+    wrong = [np.roll(each, 1, axis=1) for each in right]
+    networks, convolved = (wrong, right) if better else (right, right)
+    opinions = [Opinions(*each) for each in zip(networks, networks, convolved, strict=True)]
+    learned = learn(prepared, 5, opinions)
+    assert (learned.pool.convolutions > 0) is better
+    assert all((pool.convolutions > 0) is better for pool in learned.pools.values())

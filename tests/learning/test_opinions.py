@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from tests.support.synthetic import synthetic
 from timeseries_segmenter.learning import opinions
-from timeseries_segmenter.learning.forest import Forest
+from timeseries_segmenter.learning.forest import Forest, asked_timesteps
+from timeseries_segmenter.learning.rolling import timestep_means
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.learning.windows import window_starts
@@ -44,8 +45,13 @@ def forest_as_it_is_defined(forest: Forest, rolling: FloatArray, stride: int, ro
                 node = forest.children[node, int(features[forest.feature[node]] > forest.threshold[node])]
             leaves.append(forest.shares[node])
         shares.append(np.mean(leaves, axis=0))
-    middles = (np.arange(len(shares)) + 0.5) * stride * forest.every - 0.5
-    columns = [np.interp(np.arange(rows), middles, column) for column in np.array(shares).T]
+    return rows_of(np.array(shares), stride * forest.every, rows)
+
+
+def rows_of(steps: NDArray[np.floating], rows_of_one: int, rows: int) -> FloatArray:
+    """Linear between the middles of the steps."""
+    middles = (np.arange(len(steps)) + 0.5) * rows_of_one - 0.5
+    columns = [np.interp(np.arange(rows), middles, column) for column in steps.T]
     return np.stack(columns, axis=1).astype(np.float32)
 
 
@@ -57,13 +63,18 @@ def test_opinions_are_those_of_whole_series(
     monkeypatch.setattr("timeseries_segmenter.learning.network.WINDOWS_IN_BATCH", 4)
     segmenter = fitted.segmenter
     assert segmenter.forest is not None
-    segmenter = replace(segmenter, forest=replace(segmenter.forest, every=every))
+    assert segmenter.convolutions is not None
+    segmenter = replace(
+        segmenter,
+        forest=replace(segmenter.forest, every=every),
+        convolutions=replace(segmenter.convolutions, every=every),
+    )
     assert segmenter.rolling is not None
     assert segmenter.forest is not None
     values = np.concatenate([synthetic(seed).values for seed in range(14)])[:rows]
     inputs = segmenter.standardisation.apply(values)
     rolling = segmenter.rolling.apply(inputs)
-    network, forest = segmenter.opinions(values)
+    network, forest, convolved = segmenter.opinions(values)
     expected = network_as_it_is_defined(segmenter, inputs, rolling)[:rows]
     np.testing.assert_allclose(network, expected, atol=1e-5)
     assert forest is not None
@@ -71,13 +82,19 @@ def test_opinions_are_those_of_whole_series(
     np.testing.assert_allclose(
         forest, forest_as_it_is_defined(segmenter.forest, rolling, stride, rows), atol=1e-5
     )
+    assert convolved is not None
+    assert segmenter.convolutions is not None
+    means = timestep_means(inputs.T, stride)
+    asked = asked_timesteps(np.arange(-(-len(rolling) // every)), every, len(rolling))
+    said = segmenter.convolutions.probabilities(means, rolling[asked], asked)
+    np.testing.assert_allclose(convolved, rows_of(said, stride * every, rows), atol=1e-5)
 
 
 def test_no_stretch_is_longer_than_its_windows(fitted: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("timeseries_segmenter.learning.network.WINDOWS_IN_BATCH", 4)
     values = np.tile(synthetic(1).values, (20, 1))
     stretches = list(opinions.opinions_by_stretch(fitted.segmenter, values))
-    assert sum(network.shape[1] for network, _ in stretches) == len(values)
+    assert sum(network.shape[1] for network, *_ in stretches) == len(values)
     assert len(stretches) > 3
-    assert all(network.shape[1] <= 4 * fitted.segmenter.window for network, _ in stretches)
-    assert all(network.shape[1] for network, _ in stretches)
+    assert all(network.shape[1] <= 4 * fitted.segmenter.window for network, *_ in stretches)
+    assert all(network.shape[1] for network, *_ in stretches)

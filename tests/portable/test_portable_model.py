@@ -86,8 +86,9 @@ def segmenters(fitted: Fitted, fitted_events: Fitted) -> dict[str, Callable[[], 
     return {
         "ranges": lambda: ranges,
         "without a forest": lambda: replace(ranges, forest=None),
+        "without convolutions": lambda: replace(ranges, convolutions=None),
         "calibrated and weighed": lambda: replace(
-            ranges, calibration=Calibration(1.7, (0.3, -0.2, 0.1)), pool=Pool(0.3, 0.6)
+            ranges, calibration=Calibration(1.7, (0.3, -0.2, 0.1)), pool=Pool(0.3, 0.6, 0.4)
         ),
         "instants": lambda: instants,
         "instants at a landmark": lambda: replace(
@@ -102,6 +103,7 @@ def segmenters(fitted: Fitted, fitted_events: Fitted) -> dict[str, Callable[[], 
 KINDS = [
     "ranges",
     "without a forest",
+    "without convolutions",
     "calibrated and weighed",
     "instants",
     "instants at a landmark",

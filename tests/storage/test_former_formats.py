@@ -77,8 +77,8 @@ def test_a_network_of_format_4_predicts_alone(tmp_path: Path) -> None:
     assert set(load_folds(path)[PAIR]) == {0}
     segmenter = load_model(path).segmenters[PAIR]
     values = np.array(KNOWN["task"]["data"]["ts"]["x"], np.float32)[:, None]
-    of_network, of_forest = segmenter.opinions(values)
-    assert of_forest is None
+    of_network, *others = segmenter.opinions(values)
+    assert others == [None, None]
     assert (segmenter.probabilities(values) == of_network).all()
     assert (segmenter.rolling, segmenter.decoding.landmark, segmenter.decoding.offset) == (None, None, 0)
 

@@ -83,6 +83,7 @@ class CrossValidation:
         """The model with what held-out predictions say about pooling, decoding and calibrating its own."""
         return replace(
             segmenter,
+            convolutions=segmenter.convolutions if self.pool.convolutions else None,
             pool=self.pool,
             decoding=segmenter.decoding.at_prices(self.price_factors),
             calibration=self.calibration,
@@ -136,6 +137,7 @@ def cross_validate(
         others = [place for place, other in enumerate(folds) if other != fold]
         segmenters[fold] = replace(
             segmenters[fold],
+            convolutions=segmenters[fold].convolutions if learned.pool.convolutions else None,
             pool=learned.pools[fold],
             decoding=segmenters[fold].decoding.at_prices(learned.price_factors),
             calibration=Calibration.fit(

@@ -12,6 +12,7 @@ from timeseries_segmenter.learning.landmark import find_landmark
 from timeseries_segmenter.learning.lengths import Lengths
 from timeseries_segmenter.learning.metrics import confusion_matrix
 from timeseries_segmenter.learning.network import Network
+from timeseries_segmenter.learning.pool import Pool
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.segment import UNKNOWN
@@ -35,6 +36,7 @@ def fit_decoding(
     decoding = Decoding.fit(ranges, prepared.dimensions.classes)
     if prepared.lengths.instant_classes:
         decoding = _with_instants(decoding, prepared, probabilities or prepared.probabilities(network))
+    forest, convolutions = prepared.grow_forest(), prepared.fit_convolutions()
     return Segmenter(
         network,
         prepared.inputs.standardisation,
@@ -44,7 +46,9 @@ def fit_decoding(
         prepared.channels,
         sampling=prepared.sampling,
         rolling=prepared.inputs.rolling,
-        forest=prepared.grow_forest(),
+        forest=forest,
+        convolutions=convolutions,
+        pool=Pool.equal(forest is not None, convolutions is not None),
     )
 
 

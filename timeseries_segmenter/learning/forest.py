@@ -77,11 +77,12 @@ class Forest:
     def probabilities(self, features: FloatArray) -> FloatArray:
         """`(timesteps, features)` to class probabilities `(timesteps / every, classes)`, rounded up."""
         numbers = np.arange(-(-len(features) // self.every))
-        return Lookup(self).shares(features[self.asked(numbers, len(features))])
+        return Lookup(self).shares(features[asked_timesteps(numbers, self.every, len(features))])
 
-    def asked(self, numbers: IntArray, timesteps: int) -> IntArray:
-        """The timesteps in the middle of these groups of `every` ones of a series."""
-        return np.minimum(numbers * self.every + self.every // 2, timesteps - 1)
+
+def asked_timesteps(numbers: IntArray, every: int, timesteps: int) -> IntArray:
+    """The timesteps in the middle of these groups of `every` ones of a series."""
+    return np.minimum(numbers * every + every // 2, timesteps - 1)
 
 
 class Lookup:

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.matching import find, match
 from timeseries_segmenter.learning.pool import Opinions, Pool
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.prices import fit_price_factors
+from timeseries_segmenter.learning.segment_metrics import Matches
 
 FloatArray = NDArray[np.float32]
 
@@ -18,7 +20,7 @@ LEAST_EXAMPLES = 4  # with fewer, the noise of a difference can't be estimated
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What was learned from the held-out opinions of networks and forests.
+    """What was learned from the held-out opinions of networks and those beside them.
 
     `pool` is for the model, learned from all examples. `probabilities` `(T, classes)` are pooled, for each
     example, by weights that were learned without it. `price_factors` multiply the prices of its decoding.
@@ -35,18 +37,36 @@ def learn_from_held_out(
 ) -> HeldOut:
     """Weigh the `opinions` of each example's fold, and find the prices of changes that suit them.
 
-    `decodings` and `opinions` are one per example, in the order of the prepared ones and of their `folds`.
+    The convolutions get a weight only if more segments are found with them. `decodings` and `opinions` are
+    one per example, in the order of the prepared ones and of their `folds`.
     """
     if len(folds) < LEAST_EXAMPLES:
-        probabilities = [Pool().apply(each) for each in opinions]
+        pool = Pool.equal(*opinions[0].beside)
+        probabilities = [pool.apply(each) for each in opinions]
         unchanged = (1.0,) * prepared.dimensions.classes
-        return HeldOut(Pool(), dict.fromkeys(folds, Pool()), probabilities, unchanged)
-    pools = {}
+        return HeldOut(pool, dict.fromkeys(folds, pool), probabilities, unchanged)
+    learned, f1 = _learn(prepared, folds, decodings, opinions)
+    if opinions[0].convolutions is None:
+        return learned
+    without = [each._replace(convolutions=None) for each in opinions]
+    learned_without, f1_without = _learn(prepared, folds, decodings, without)
+    return learned if f1 > f1_without else learned_without
+
+
+def _learn(
+    prepared: Prepared, folds: Sequence[int], decodings: Sequence[Decoding], opinions: Sequence[Opinions]
+) -> tuple[HeldOut, float]:
+    """What all these opinions say, and the F1 of the segments that are found by it."""
+    pools, equal = {}, Pool.equal(*opinions[0].beside)
     for fold in sorted(set(folds)):
         others = [place for place, other in enumerate(folds) if other != fold]
-        pools[fold] = Pool.fit(
-            [opinions[place] for place in others], [prepared.targets[place] for place in others]
-        )
+        pools[fold] = equal
+        if others:
+            pools[fold] = Pool.fit(
+                [opinions[place] for place in others], [prepared.targets[place] for place in others]
+            )
     probabilities = [pools[fold].apply(each) for fold, each in zip(folds, opinions, strict=True)]
-    pool = Pool.fit(opinions, prepared.targets)
-    return HeldOut(pool, pools, probabilities, fit_price_factors(prepared, decodings, probabilities))
+    factors = fit_price_factors(prepared, decodings, probabilities)
+    found = find(prepared, [each.at_prices(factors) for each in decodings], probabilities)
+    f1 = sum(match(prepared, found), Matches()).f1
+    return HeldOut(Pool.fit(opinions, prepared.targets), pools, probabilities, factors), f1

@@ -1,14 +1,15 @@
-"""What the network and the forest of a model say of a series, stretch by stretch."""
+"""What the network of a model, its forest and its convolutions say of a series, stretch by stretch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from timeseries_segmenter.learning.forest import Forest, Lookup
+from timeseries_segmenter.learning.convolutions import Convolutions
+from timeseries_segmenter.learning.forest import Forest, Lookup, asked_timesteps
 from timeseries_segmenter.learning.pool import Opinions
-from timeseries_segmenter.learning.rolling import RollingFeatures
+from timeseries_segmenter.learning.rolling import RollingFeatures, timestep_means
 from timeseries_segmenter.learning.standardisation import Standardisation
 from timeseries_segmenter.learning.windows import Stretch
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from timeseries_segmenter.learning.network import Network
 
 FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
 
 
 class Learned(Protocol):
@@ -36,16 +38,21 @@ class Learned(Protocol):
     @property
     def forest(self) -> Forest | None: ...
 
+    @property
+    def convolutions(self) -> Convolutions | None: ...
+
 
 def opinions_by_stretch(learned: Learned, values: FloatArray) -> Iterator[Opinions]:
-    """Both opinions of a series `(T, C)` at the rate that was learned, `(classes, rows)` of one stretch
+    """All opinions of a series `(T, C)` at the rate that was learned, `(classes, rows)` of one stretch
     after the other. What is computed on the way exists for a stretch at a time.
     """
     series = _Series(learned, values)
     rows = 0
     for network in learned.network.probabilities_by_stretch(len(values), learned.window, series.stretch):
         end = rows + network.shape[1]
-        yield network, series.forest_probabilities(rows, end)
+        yield Opinions(
+            network, series.forest_probabilities(rows, end), series.convolved_probabilities(rows, end)
+        )
         rows = end
 
 
@@ -61,19 +68,25 @@ class _Series:
         self._lookup = Lookup(learned.forest) if learned.forest else None
         self._first = 0  # timestep of the features
         self._features: FloatArray = np.zeros((0, 0), np.float32)
+        self._first_mean = 0  # timestep of the means, which are of more timesteps than the features
+        self._means: FloatArray = np.zeros((0, 0), np.float32)
 
     def stretch(self, first: int, end: int) -> Stretch:
         """Inputs `(inputs, rows)` and features `(features, timesteps)` of some rows."""
         rolling, stride = self._learned.rolling, self._stride
         if rolling is None:
             return self._inputs(first, end), None
-        forest = self._learned.forest
-        beside = forest.every if forest else 0  # the forest is asked about timesteps beside those
+        others = (self._learned.forest, self._learned.convolutions)
+        beside = max(
+            other.every if other else 0 for other in others
+        )  # timesteps beside those are asked about
         first_timestep, end_timestep = first // stride, -(-end // stride)
         self._first = max(0, first_timestep - beside)
         around_first = max(0, self._first - rolling.reach)
         around_end = min(self._timesteps, end_timestep + beside + rolling.reach)
         inputs = self._inputs(around_first * stride, min(len(self._values), around_end * stride))
+        if self._learned.convolutions:  # whose reach is less than that of the features
+            self._first_mean, self._means = around_first, timestep_means(inputs, stride)
         features = rolling.by_feature(inputs)
         self._features = features[:, self._first - around_first : end_timestep + beside - around_first]
         skipped = first - around_first * stride
@@ -82,16 +95,33 @@ class _Series:
 
     def forest_probabilities(self, first: int, end: int) -> FloatArray | None:
         """Those of some rows of the stretch, `(classes, rows)`."""
-        forest = self._learned.forest
-        if forest is None or self._lookup is None or self._learned.rolling is None:
+        forest, lookup = self._learned.forest, self._lookup
+        if forest is None or lookup is None or self._learned.rolling is None:
             return None
-        rows_of_one = self._stride * forest.every
-        last = -(-self._timesteps // forest.every) - 1
+        return self._asked(forest.every, first, end, lambda _, features: lookup.shares(features))
+
+    def convolved_probabilities(self, first: int, end: int) -> FloatArray | None:
+        """The same by the convolutions."""
+        convolutions = self._learned.convolutions
+        if convolutions is None or self._learned.rolling is None:
+            return None
+
+        def ask(timesteps: IntArray, features: FloatArray) -> FloatArray:
+            return convolutions.probabilities(self._means, features, timesteps - self._first_mean)
+
+        return self._asked(convolutions.every, first, end, ask)
+
+    def _asked(
+        self, every: int, first: int, end: int, ask: Callable[[IntArray, FloatArray], FloatArray]
+    ) -> FloatArray:
+        """What `ask` says of each timestep in `every`, with its features, for some rows of the stretch."""
+        rows_of_one = self._stride * every
+        last = -(-self._timesteps // every) - 1
         before = max(0, int(np.floor((first + 0.5) / rows_of_one - 0.5)))
         behind = min(last, int(np.ceil((end - 0.5) / rows_of_one - 0.5)))
-        asked = forest.asked(np.arange(before, behind + 1), self._timesteps)
-        shares = self._lookup.shares(np.ascontiguousarray(self._features[:, asked - self._first].T))
-        rows = interpolate(shares.T, rows_of_one)
+        asked = asked_timesteps(np.arange(before, behind + 1), every, self._timesteps)
+        said = ask(asked, np.ascontiguousarray(self._features[:, asked - self._first].T))
+        rows = interpolate(said.T, rows_of_one)
         skipped = first - before * rows_of_one
         return rows[:, skipped : skipped + end - first]
 
@@ -99,11 +129,23 @@ class _Series:
         return self._learned.standardisation.by_input(self._values[first:end], self._own)
 
 
-def forest_opinion(forest: Forest, features: FloatArray, stride: int, rows: int) -> FloatArray:
-    """What a forest says of each row of a series, `(classes, rows)`, by all `features` of its timesteps,
-    `(timesteps, features)`, which span `stride` rows each.
+def opinions_of_prepared(
+    learned: Learned, network: FloatArray, samples: FloatArray, features: FloatArray
+) -> Opinions:
+    """All opinions `(T, classes)` of a whole series; that of the `network`, the standardised `samples`
+    `(T, inputs)` and the `features` of all timesteps, `(timesteps, features)`, are there already.
     """
-    return interpolate(forest.probabilities(features).T, stride * forest.every)[:, :rows]
+    stride, rows = learned.network.dimensions.stride, len(samples)
+    forest, convolutions = learned.forest, learned.convolutions
+    of_forest = convolved = None
+    if forest:
+        of_forest = interpolate(forest.probabilities(features).T, stride * forest.every)[:, :rows].T
+    if convolutions:
+        every = convolutions.every
+        asked = asked_timesteps(np.arange(-(-len(features) // every)), every, len(features))
+        said = convolutions.probabilities(timestep_means(samples.T, stride), features[asked], asked)
+        convolved = interpolate(said.T, stride * every)[:, :rows].T
+    return Opinions(network, of_forest, convolved)
 
 
 def interpolate(steps: FloatArray, rows_of_one: int) -> FloatArray:

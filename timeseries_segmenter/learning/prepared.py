@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import TrainingError
+from timeseries_segmenter.learning.convolutions import Convolutions
 from timeseries_segmenter.learning.dimensions import Dimensions
 from timeseries_segmenter.learning.examples import Example, learned_classes, with_learned_classes
 from timeseries_segmenter.learning.forest import Forest
@@ -16,6 +17,7 @@ from timeseries_segmenter.learning.lengths import Lengths
 from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.resampling import Resampling, Sampling
+from timeseries_segmenter.learning.rolling import timestep_means
 from timeseries_segmenter.learning.training_windows import TrainingWindows
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
 
@@ -116,7 +118,7 @@ class Prepared:
         )
 
     def without_features(self) -> "Prepared":
-        """The same for what follows the optimiser and the forest."""
+        """The same for what follows the optimiser, the forest and the convolutions."""
         return replace(self, inputs=replace(self.inputs, features=()))
 
     @property
@@ -172,6 +174,19 @@ class Prepared:
             [_by_timestep(targets, self.stride) for targets in self.targets],
             self.dimensions.classes,
             self.lengths.run / self.stride,
+            self.recipe.seed,
+        )
+
+    def fit_convolutions(self) -> Convolutions | None:
+        """The third opinion; None as for the forest."""
+        if not self.recipe.convolutions or self.inputs.rolling is None or self.lengths.instant_classes:
+            return None
+        return Convolutions.fit(
+            [timestep_means(samples.T, self.stride) for samples in self.inputs.samples],
+            self.inputs.features,
+            [_by_timestep(targets, self.stride) for targets in self.targets],
+            self.dimensions.classes,
+            min(self.lengths.run, self.window) / self.stride,
             self.recipe.seed,
         )
 

@@ -22,6 +22,7 @@ class Recipe:
     min_class_f1_threshold: float = 0.70
     rolling_features: bool = True  # the network gets statistics around each timestep beside the samples
     forest: bool = True  # a random forest on them has a say beside the network
+    convolutions: bool = True  # so do fixed convolutions at random
     use_class_weights: bool = True  # rare classes weigh more in the loss
     seed: int = 0  # of the weights at first, the windows and the dropout
     device: DeviceName = "auto"  # that computes it: `cpu`, `cuda`, or `auto` for a GPU if there is one

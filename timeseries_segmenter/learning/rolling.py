@@ -216,6 +216,11 @@ def _steps(phases: FloatArray, rows: int) -> FloatArray:
     return np.abs(steps, out=steps)
 
 
+def timestep_means(inputs: FloatArray, stride: int) -> FloatArray:
+    """`(inputs, T)` to their means in each timestep, `(inputs, ceil(T / stride))`."""
+    return _mean(_phases(inputs, stride))
+
+
 def _mean(phases: FloatArray) -> FloatArray:
     """`(stride, C, timesteps)` to `(C, timesteps)`, by halves: that of equal values is exact."""
     while len(phases) > 1:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.calibration import Calibration
 from timeseries_segmenter.learning.confidence import Confidence
+from timeseries_segmenter.learning.convolutions import Convolutions
 from timeseries_segmenter.learning.decoding import Decoder, Decoding
 from timeseries_segmenter.learning.forest import Forest
 from timeseries_segmenter.learning.landmark import Landmark
@@ -68,6 +69,7 @@ class Segmenter:
     sampling: Sampling = field(default_factory=Sampling)
     rolling: RollingFeatures | None = None
     forest: Forest | None = None
+    convolutions: Convolutions | None = None
     pool: Pool = field(default_factory=Pool)
 
     @property
@@ -128,10 +130,12 @@ class Segmenter:
         return Segmentation(resampling.file_segments(segments, instants), confidence.value())
 
     def opinions(self, values: FloatArray) -> Opinions:
-        """What the network and the forest say of a series at the rate that was learned, row by row."""
-        network, forest = zip(*opinions_by_stretch(self, values), strict=True)
-        of_network = np.concatenate([each.T for each in network])
-        return of_network, None if forest[0] is None else np.concatenate([each.T for each in forest])
+        """What the network and the others say of a series at the rate that was learned, row by row."""
+        network, *others = zip(*opinions_by_stretch(self, values), strict=True)
+        of_others = (
+            None if each[0] is None else np.concatenate([part.T for part in each]) for each in others
+        )
+        return Opinions(np.concatenate([each.T for each in network]), *of_others)
 
     def parts(self) -> dict[str, Any]:
         """All but the network as plain numbers, strings, lists, dicts and arrays, for `from_parts`."""
@@ -149,6 +153,7 @@ class Segmenter:
             "sampling": asdict(self.sampling),
             "rolling": self.rolling and asdict(self.rolling),
             "forest": self.forest and asdict(self.forest),
+            "convolutions": self.convolutions and asdict(self.convolutions),
             "pool": asdict(self.pool),
         }
 
@@ -187,6 +192,7 @@ class Segmenter:
             Sampling(float(sampling["interval"])),
             _rolling_from_parts(parts.get("rolling")),
             _forest_from_parts(parts.get("forest")),
+            _convolutions_from_parts(parts.get("convolutions")),
             Pool(**parts.get("pool", {})),
         )
 
@@ -210,3 +216,15 @@ def _forest_from_parts(parts: Mapping[str, Any] | None) -> Forest | None:
         return None
     arrays = {name: _copied(value) for name, value in parts.items() if name != "every"}
     return Forest(**arrays, every=int(parts["every"]))
+
+
+def _convolutions_from_parts(parts: Mapping[str, Any] | None) -> Convolutions | None:
+    if parts is None:
+        return None
+    arrays = {name: _copied(parts[name]) for name in ("twos", "mixes", "biases", "weights", "intercepts")}
+    return Convolutions(
+        dilations=tuple(map(int, parts["dilations"])),
+        width=int(parts["width"]),
+        every=int(parts["every"]),
+        **arrays,
+    )

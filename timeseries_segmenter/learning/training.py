@@ -12,7 +12,7 @@ from timeseries_segmenter.learning.device import choose_device, fork_random
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import Scores, scores_of
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
-from timeseries_segmenter.learning.opinions import forest_opinion
+from timeseries_segmenter.learning.opinions import opinions_of_prepared
 from timeseries_segmenter.learning.optimisation import count_steps_in_epoch, optimise
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.recipe import Recipe
@@ -31,7 +31,7 @@ class Fitted:
 
     `deciding` are the scores without classes that fill less than a window, which decide whether it is good
     enough. `warm_started` says whether it began with the weights of an earlier model; `history` holds its own
-    epochs. `prepared` is without rolling features, and `probabilities` are what network and forest say about
+    epochs. `prepared` is without rolling features, and `probabilities` are what all opinions say about
     its examples, `(T, classes)` each.
     """
 
@@ -121,9 +121,5 @@ def _fit(
 def _pooled(
     segmenter: Segmenter, prepared: Prepared, of_network: Sequence[FloatArray]
 ) -> Sequence[FloatArray]:
-    if (forest := segmenter.forest) is None:
-        return of_network
-    return [
-        segmenter.pool.apply((each, forest_opinion(forest, features, prepared.stride, len(each)).T))
-        for each, features in zip(of_network, prepared.inputs.features, strict=True)
-    ]
+    series = zip(of_network, prepared.inputs.samples, prepared.inputs.features, strict=True)
+    return [segmenter.pool.apply(opinions_of_prepared(segmenter, *each)) for each in series]

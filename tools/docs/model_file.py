@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from timeseries_segmenter.learning.convolutions import Convolutions
 from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.dimensions import Dimensions
 from timeseries_segmenter.learning.forest import Forest
@@ -52,7 +53,11 @@ DESCRIPTIONS = {
     "forest": "all trees as arrays: `roots`, and each node's `feature`, `threshold`, `children` and `shares` "
     "of the classes; it is asked about one timestep in `every`; nothing if there is none. Absent in older "
     "models",
-    "pool": "the weights `network` and `forest` of their two opinions. Absent in older models",
+    "convolutions": "random kernels at `dilations`: the `twos` among their weights, the inputs that they see "
+    "(`mixes`), their `biases`, the `width` over which their output is averaged, and the `weights` and "
+    "`intercepts` of the linear layer; asked about one timestep in `every`; nothing if there are none. "
+    "Absent in older models",
+    "pool": "the weights of the opinions of `network`, `forest` and `convolutions`. Absent in older models",
     "weights": "the network's weights, float32, by the names of their modules",
 }
 
@@ -65,6 +70,7 @@ _DICTS = (
     "sampling",
     "rolling",
     "forest",
+    "convolutions",
     "pool",
 )
 
@@ -97,7 +103,8 @@ def _keys(segmenter: Mapping[str, Any]) -> Iterator[str]:
 
 def _written() -> dict[str, Any]:
     inputs = np.zeros((8, 1), np.float32)
-    rolling, _ = RollingFeatures.fit_apply([inputs], stride=1, window=4, levels=0)
+    rolling, (features,) = RollingFeatures.fit_apply([inputs], stride=1, window=4, levels=0)
+    classes = np.arange(8) % 2
     segmenter = Segmenter(
         Network(Dimensions(1, 2, 1, 1, rolling.count)),
         Standardisation.fit([inputs]),
@@ -107,7 +114,8 @@ def _written() -> dict[str, Any]:
         channels=("x",),
         full_training=FullTraining(1, 1, 0.0, 0.0),
         rolling=rolling,
-        forest=Forest.fit([rolling.apply(inputs)], [np.arange(8) % 2], 2, run=1, seed=0),
+        forest=Forest.fit([features], [classes], 2, run=1, seed=0),
+        convolutions=Convolutions.fit([inputs.T], [features], [classes], 2, run=1, seed=0),
     )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
