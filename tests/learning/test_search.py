@@ -1,4 +1,4 @@
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -7,16 +7,22 @@ import pytest
 
 from tests.support.synthetic import LABEL_SETS, events, synthetic
 from timeseries_segmenter.learning.candidates import CANDIDATES, Candidate
-from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
+from timeseries_segmenter.learning.network import Network
+from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
+from timeseries_segmenter.learning.optimisation import optimise
+from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.schedule import Schedule
 from timeseries_segmenter.learning.search import AS_SET, SearchResult, Trial, compared, search
 from timeseries_segmenter.learning.segment_metrics import Matches
+from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.segment import UNKNOWN
 
 FOLDS = [0, 1, 0, 1]
 POOR = Recipe(sequence_size=4, hidden_size=1, rolling_features=False, forest=False)
 BIGGER = Candidate("more units", lambda best: replace(best, hidden_size=16))
 LONGER = Candidate("longer windows", lambda best: replace(best, sequence_size=32))
+WORSE = Candidate("fewer steps", lambda best: replace(best, steps=30))
 
 
 class Seen(Observer):
@@ -30,8 +36,22 @@ class Seen(Observer):
         self.moments.append((name, number, most))
 
 
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
+    """The recipes of the networks that searches learn, one after the other."""
+    recipes: list[Recipe] = []
+
+    def spy(prepared: Prepared, start: Segmenter | None, schedule: Schedule) -> tuple[Network, list[Epoch]]:
+        recipes.append(prepared.recipe)
+        return optimise(prepared, start, schedule)
+
+    monkeypatch.setattr("timeseries_segmenter.learning.search.optimise", spy)
+    return recipes
+
+
 def run(
     *candidates: Candidate,
+    folds: Sequence[int] = FOLDS,
     steps: int = 30,
     seconds: float = 90,
     fixed: Collection[str] = (),
@@ -45,7 +65,7 @@ def run(
         LABEL_SETS,
         ("x", "y"),
         POOR,
-        FOLDS,
+        folds,
         steps,
         seconds,
         candidates,
@@ -56,7 +76,7 @@ def run(
 
 
 def trial(*matches: tuple[int, int, int]) -> Trial:
-    return Trial("", Recipe(), tuple(Matches(*each) for each in matches), 0.5, 1.0)
+    return Trial("", Recipe(), dict(enumerate(Matches(*each) for each in matches)), 0.5, 1.0)
 
 
 def test_a_change_that_helps_is_kept_and_the_next_candidate_builds_on_it() -> None:
@@ -78,27 +98,51 @@ def test_a_recipe_is_tried_once_and_a_field_that_people_fixed_is_not_changed() -
     assert not found.not_tried
 
 
-def test_a_candidate_that_would_not_fit_in_the_time_is_not_begun_and_is_named() -> None:
-    # a look when the search begins, one before each candidate, and in a trial four: at both ends and per fold
-    found = run(BIGGER, LONGER, steps=1, seconds=10)
-    assert [each.name for each in found.trials] == [AS_SET, "more units"]
-    assert found.not_tried == ("longer windows",)
+def test_a_candidate_that_finds_less_on_the_first_fold_goes_no_further() -> None:
+    found = run(WORSE, BIGGER, steps=40)
+    assert [(each.name, each.tasks) for each in found.trials[1:]] == [("more units", 4), ("fewer steps", 2)]
+    worse = found.trials[2]
+    assert worse.difference is not None
+    assert worse.difference < 0
+    assert not worse.better
 
 
-def test_a_trial_ends_with_the_time() -> None:
-    (first,) = run(BIGGER, steps=1, seconds=2).trials
-    assert [each.true > 0 for each in first.matches] == [True, False, True, False]  # those of the first fold
-    # a second for each fold of the first trial, and four for one of the candidate, which is given up
-    moments = iter([0, 0, 1, 2, 2, 2, 2, 6, 6])
-    given_up = run(BIGGER, steps=1, seconds=5, clock=lambda: next(moments))
-    assert len(given_up.trials) == 1
-    assert given_up.not_tried == ("more units",)
+def test_what_gains_most_on_the_first_fold_comes_first_and_its_network_is_learned_once(
+    learned: list[Recipe],
+) -> None:
+    found = run(BIGGER, LONGER, steps=40)
+    assert [each.name for each in found.trials] == [AS_SET, "longer windows", "more units"]
+    bigger, longer = BIGGER.change(POOR), LONGER.change(POOR)
+    assert learned == [POOR, POOR, bigger, longer, longer, *[BIGGER.change(longer)] * 2]
+
+
+def test_a_candidate_for_which_the_time_would_not_suffice_is_not_begun_and_is_named(
+    learned: list[Recipe],
+) -> None:
+    # each network takes a second: there is time for one of "more units", not for windows eight times as long
+    found = run(BIGGER, LONGER, steps=1, seconds=3, clock=lambda: len(learned))
+    assert [each.name for each in found.trials] == [AS_SET]
+    assert found.not_tried == ("longer windows", "more units")
+    assert learned == [POOR, POOR, BIGGER.change(POOR)]
+
+
+def test_a_trial_ends_with_the_time(learned: list[Recipe]) -> None:
+    (first,) = run(steps=1, seconds=0.5, clock=lambda: len(learned)).trials
+    assert list(first.matches) == [0, 2]  # those of the first fold
+    learned.clear()
+    # the second network of "more units" takes ten seconds
+    slow = run(
+        BIGGER, steps=1, folds=(0, 1, 2, 0), seconds=8, clock=lambda: len(learned) + 9 * (len(learned) > 4)
+    )
+    assert [each.name for each in slow.trials] == [AS_SET]
+    assert slow.not_tried == ("more units",)
+    assert len(learned) == 5
 
 
 def test_candidates_are_observed() -> None:
     seen = Seen()
     run(BIGGER, steps=1, observer=seen)
-    assert seen.moments == [Step.SEARCHING, (AS_SET, 1, 2), ("more units", 2, 2)]
+    assert seen.moments == [Step.SEARCHING, (AS_SET, 1, 3), ("more units", 2, 3), ("more units", 3, 3)]
 
 
 def test_instants_are_found_within_five_rows() -> None:
@@ -107,7 +151,7 @@ def test_instants_are_found_within_five_rows() -> None:
     found = search(examples, (("Beat",),), ("x",), recipe, FOLDS, 120, 90, ())
     assert found.best.f1 > 0.9
     assert found.best.macro_f1 > 0.8
-    assert sum(each.true for each in found.best.matches) == 40
+    assert sum(each.true for each in found.best.matches.values()) == 40
 
 
 def test_what_is_found_on_rows_of_unknown_class_is_neither_right_nor_wrong() -> None:
@@ -115,8 +159,8 @@ def test_what_is_found_on_rows_of_unknown_class_is_neither_right_nor_wrong() -> 
     known = [synthetic(seed) for seed in range(4)]
     half = [replace(each, classes=np.where(np.arange(300) < 150, each.classes, UNKNOWN)) for each in known]
     found = search([*known, *half], LABEL_SETS, ("x", "y"), recipe, FOLDS * 2, 120, 90, ())
-    assert all(each.predicted == each.true for each in found.best.matches)
-    assert sum(each.true for each in found.best.matches[4:]) < 12
+    assert all(each.predicted == each.true for each in found.best.matches.values())
+    assert sum(found.best.matches[place].true for place in range(4, 8)) < 12
 
 
 @pytest.mark.parametrize(

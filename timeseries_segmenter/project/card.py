@@ -149,7 +149,9 @@ class RecipeTrial(Part):
 
     `f1` is of segments: ranges by half their overlap, instants within five rows; `macro_f1` of rows.
     `difference` is the F1 less that of the best recipe before it, `noise` its standard error; None for the
-    recipe that is set. `seconds` are of the CPU. `better` recipes take the place of the best before.
+    recipe that is set. `seconds` are of the CPU. `better` recipes take the place of the best before. `tasks`
+    are those that it was tried on: some of them, if it found less there than what is set; None for all, in
+    versions of earlier releases.
     """
 
     name: str
@@ -159,6 +161,7 @@ class RecipeTrial(Part):
     noise: Rounded | None = None
     seconds: Rounded
     better: bool = False
+    tasks: int | None = None
 
 
 class RecipeSearch(Part):
