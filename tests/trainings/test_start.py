@@ -9,6 +9,8 @@ from tests.support import levels
 from tests.support.label_studio_server import LabelStudioServer
 from tests.support.models import PAIR
 from tests.support.need import need
+from timeseries_segmenter.learning import warm_start
+from timeseries_segmenter.project import start
 from timeseries_segmenter.report.saved import load_report
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
@@ -185,6 +187,41 @@ def test_until_all_that_it_knows_is_annotated_the_other_model_predicts_on(
     # a person may have it all the same
     own = trained(policy, runner, store, HERE, START_TRAINING)
     assert own.startswith(f"p{HERE}-v1-")
+    assert store.card(HERE, own).start == ""
+
+
+def test_a_first_model_that_began_from_scratch_takes_over_once_it_needs_no_more_corrections(
+    client: FlaskClient,
+    policy: TrainingPolicy,
+    runner: JobRunner,
+    store: ModelStore,
+    studio: LabelStudioServer,
+    lent: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(warm_start, "suit", lambda *_: None)
+    set_up(client)
+    assert runner.run(HERE)
+    annotate(studio, 7)
+    assert trained(policy, runner, store, HERE) == "untrained"
+    said = need(policy.queue.read(HERE).newest).skipped[0]
+    assert said.startswith(f"{lent} predicts on: with a single task, it is not known")
+
+    annotate(studio, 8)
+    measured = iter([0.5, 0.2, 0.2, 0.2])  # of what was learned and of the other model, twice
+    found: list[float] = []
+    corrections = start._corrections
+
+    def measure(*what: Any) -> float:
+        found.append(corrections(*what))
+        return next(measured)
+
+    monkeypatch.setattr(start, "_corrections", measure)
+    assert trained(policy, runner, store, HERE) == "untrained"
+    said = need(policy.queue.read(HERE).newest).skipped[0]
+    assert "what was learned needs 0.50 corrections per region, and that model 0.20" in said
+    assert 0 <= found[1] < 0.5  # the other model learned the same from more
+    own = trained(policy, runner, store, HERE)
     assert store.card(HERE, own).start == ""
 
 

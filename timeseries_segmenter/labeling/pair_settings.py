@@ -68,8 +68,8 @@ class PairSettings(BaseModel):
     start: StartProject = Field(
         default=None,
         description="`project:47`: until this project has a model of its own, that of project 47 predicts "
-        "its tasks, if the config has the channels and labels that it knows; the first training run is a "
-        "warm start from it. A config names one project.",
+        "its tasks, if the config has the channels and labels that it knows; the first training run goes on "
+        "from it if that suits. A config names one project.",
     )
     skip: bool = Field(
         default=False,

@@ -20,6 +20,7 @@ from timeseries_segmenter.project.labelled_task import (
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.prediction import pair_segmenters
 from timeseries_segmenter.project.recipes import recipes, search_is_due, search_recipes
+from timeseries_segmenter.project.start import falls_behind
 from timeseries_segmenter.project.training import ModelTraining, train_model
 from timeseries_segmenter.report.builder import reported
 from timeseries_segmenter.settings import Settings
@@ -91,15 +92,14 @@ class TrainingRun:
         if only_for_tasks and fetched.before and fetched.lacks_no_less:
             logger.info("project %d: no further task can be read; its model stays", project)
             return Outcome(fetched.before.version, fetched.skipped, is_new=False, away=fetched.away)
-        if fetched.start and not from_scratch and (untaught := fetched.untaught):
-            waits = (
-                f"{fetched.start.version} predicts on: it knows {', '.join(untaught)}, which nobody has "
-                "annotated here yet; annotate that too, or choose Start Training"
-            )
-            logger.info("project %d: %s", project, waits)
-            return Outcome(fetched.start.version, [waits, *fetched.skipped], is_new=False, away=fetched.away)
-        start = (fetched.before or fetched.start) if self._settings.warm_start and not from_scratch else None
+        lender = None if from_scratch else fetched.start
+        if lender and (untaught := fetched.untaught):
+            reason = f"it knows {', '.join(untaught)}, which nobody has annotated here yet"
+            return _predicts_on(fetched, lender, reason)
+        start = (fetched.before or lender) if self._settings.warm_start and not from_scratch else None
         training = self._train(fetched, start, fetched.newest_searches(searches or {}), observer)
+        if lender and (reason := falls_behind(training, lender, fetched.config)):
+            return _predicts_on(fetched, lender, reason)
         version, looked_at = self._save(fetched, training, observer)
         return Outcome(
             version,
@@ -229,6 +229,13 @@ class TrainingRun:
         downloader = Downloader(settings, label_studio, policy=ONE_TRY)
         series = TaskSeries(downloader, SeriesCache.from_settings(settings))
         return look_at(label_studio.unlabelled_tasks(project), pair_segmenters(model, config), series)
+
+
+def _predicts_on(fetched: Fetched, lender: Model, reason: str) -> Outcome:
+    """What comes of a run after which another project's model still predicts."""
+    waits = f"{lender.version} predicts on: {reason}; annotate more, or choose Start Training"
+    logger.info("project %d: %s", fetched.project, waits)
+    return Outcome(lender.version, [waits, *fetched.skipped], is_new=False, away=fetched.away)
 
 
 def _started_from(fetched: Fetched, training: ModelTraining) -> str:
