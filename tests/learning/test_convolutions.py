@@ -1,11 +1,18 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.support.synthetic import LABEL_SETS, synthetic
-from timeseries_segmenter.learning.convolutions import BIASES, KERNELS, MOST_TIMESTEPS, Convolutions
+from timeseries_segmenter.learning.convolutions import (
+    BIASES,
+    KERNELS,
+    MOST_SERIES,
+    MOST_TIMESTEPS,
+    Convolutions,
+)
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.segmenter_state import segmenter_from_state, state_of
 from timeseries_segmenter.learning.training import Fitted, fit
@@ -93,6 +100,26 @@ def test_timesteps_of_unknown_class_teach_nothing() -> None:
 def test_of_long_series_some_timesteps_are_learned_from() -> None:
     means, features, targets = teeth(0, runs=1 + 3 * MOST_TIMESTEPS // RUN)
     convolutions = Convolutions.fit([means], [features], [targets], 4, RUN, 0)
+    unseen, nothing, classes = teeth(2)
+    said = convolutions.probabilities(unseen, nothing, np.arange(len(classes)))
+    assert (said.argmax(axis=1) == classes).mean() > 0.9
+
+
+def test_of_many_series_some_are_learned_from() -> None:
+    class Watched(list[FloatArray]):
+        seen: set[int]
+
+        def __getitem__(self, place: Any) -> Any:
+            self.seen.add(int(place))
+            return super().__getitem__(place)
+
+    many = [teeth(seed, runs=2) for seed in range(3 * MOST_SERIES)]
+    means, features, targets = zip(*many, strict=True)
+    watched = Watched(means)
+    watched.seen = set()
+    convolutions = Convolutions.fit(watched, features, targets, 4, RUN, 0)
+    assert len(watched.seen) == MOST_SERIES
+    assert max(watched.seen) > 2 * MOST_SERIES
     unseen, nothing, classes = teeth(2)
     said = convolutions.probabilities(unseen, nothing, np.arange(len(classes)))
     assert (said.argmax(axis=1) == classes).mean() > 0.9

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
@@ -21,9 +22,11 @@ KERNELS = 2 * len(TWOS)  # of all dilations, which share them
 BIASES = 3  # of each kernel at each dilation
 MOST_DILATIONS = 4
 MOST_TIMESTEPS = 4_000  # of all series: neighbours say much the same
+MOST_SERIES = 64  # that are learned from, so that many short ones cost no more
 PLACES_FOR_BIASES = 300  # in each series
 PENALTY = 1e-4  # nats a timestep, for a squared weight
 ITERATIONS = 40
+COUNTED_AT_ONCE = 1 << 15  # timesteps, of all kernels that are counted together
 ASKED_IN_RUN = 8  # timesteps of a short run that are asked about
 
 
@@ -61,6 +64,11 @@ class Convolutions:
         Classes weigh alike.
         """
         random = np.random.default_rng(seed)
+        if len(means) > MOST_SERIES:
+            some = np.sort(random.choice(len(means), MOST_SERIES, replace=False))
+            means, features, targets = (
+                [each[place] for place in some] for each in (means, features, targets)
+            )
         dilations = tuple(2**power for power in range(MOST_DILATIONS) if (KERNEL - 1) * 2**power <= run)
         dilations = dilations or (1,)
         count = min(len(TWOS), KERNELS // len(dilations))
@@ -105,27 +113,40 @@ class Convolutions:
         half = self.width // 2
         first = np.maximum(places - half, 0)
         end = np.minimum(places + half + 1, means.shape[1])
-        shares = np.empty((self.biases.size, len(places)), np.float32)
-        number = 0
-        counts = np.zeros(means.shape[1] + 1, np.int32)
-        for *kernels, biases in zip(self.dilations, self.twos, self.mixes, self.biases, strict=True):
-            for convolved, of_kernel in zip(_convolve(means, *kernels), biases, strict=True):
-                for bias in of_kernel:
-                    np.cumsum(convolved > bias, out=counts[1:])
-                    shares[number] = counts[end] - counts[first]
-                    number += 1
+        length = means.shape[1]
+        shares = np.empty((*self.biases.shape, len(places)), np.float32)
+        at_once = max(1, COUNTED_AT_ONCE // length)
+        counts = np.zeros((at_once, BIASES, length + 1), np.int32)
+        for number, (dilation, twos) in enumerate(zip(self.dilations, self.twos, strict=True)):
+            seen = _mix(means, dilation, self.mixes[number])
+            for start in range(0, len(twos), at_once):
+                some = slice(start, min(start + at_once, len(twos)))
+                of_some = counts[: some.stop - start]
+                convolved = _convolve(seen[some], twos[some])
+                high = convolved[:, None] > self.biases[number, some, :, None]
+                np.cumsum(high, axis=-1, out=of_some[..., 1:])
+                shares[number, some] = of_some[..., end] - of_some[..., first]
         shares /= end - first
-        return shares.T
+        return shares.reshape(-1, len(places)).T
 
 
-def _convolve(means: FloatArray, dilation: int, twos: IntArray, mix: FloatArray) -> FloatArray:
-    """`(inputs, timesteps)` to `(kernels, timesteps)`; the outermost values are repeated beyond the ends."""
+def _mix(means: FloatArray, dilation: int, mix: FloatArray) -> FloatArray:
+    """What each kernel sees of `means` `(inputs, timesteps)`: `(kernels, taps, timesteps)`, a view.
+
+    The outermost values are repeated beyond the ends.
+    """
     length, reach = means.shape[1], KERNEL // 2 * dilation
     mixed = np.pad(mix @ means, ((0, 0), (reach, reach)), mode="edge")
-    shifted = [mixed[:, place * dilation : place * dilation + length] for place in range(KERNEL)]
-    convolved: FloatArray = -sum(shifted[1:], shifted[0])
-    for number, places in enumerate(twos):
-        convolved[number] += 3 * sum(shifted[place][number] for place in places)
+    shape, (of_kernel, of_timestep) = (len(mix), KERNEL, length), mixed.strides
+    return as_strided(mixed, shape, (of_kernel, dilation * of_timestep, of_timestep), writeable=False)
+
+
+def _convolve(seen: FloatArray, twos: IntArray) -> FloatArray:
+    """`(kernels, taps, timesteps)` to `(kernels, timesteps)`."""
+    every = np.arange(len(seen))
+    convolved: FloatArray = 3 * sum(seen[every, places] for places in twos.T)
+    for tap in range(KERNEL):
+        convolved -= seen[:, tap]
     return convolved
 
 
@@ -150,12 +171,12 @@ def _biases(
     golden = (np.sqrt(5) - 1) / 2
     quantiles = (np.arange(1, mixes.shape[1] * BIASES + 1) * golden % 1).reshape(-1, BIASES)
     biases = []
-    for kernels in zip(dilations, twos, mixes, strict=True):
+    for dilation, of_dilation, mix in zip(dilations, twos, mixes, strict=True):
         seen = []
         for of_series in means:
             places = random.integers(0, of_series.shape[1], PLACES_FOR_BIASES)
-            seen.append(_convolve(of_series, *kernels)[:, places])
-        of_kernels = np.concatenate(seen, axis=1)
+            seen.append(_mix(of_series, dilation, mix)[..., places])
+        of_kernels = _convolve(np.concatenate(seen, axis=2), of_dilation)
         biases.append([np.quantile(each, own) for each, own in zip(of_kernels, quantiles, strict=True)])
     return np.array(biases, np.float32)
 
