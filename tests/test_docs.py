@@ -53,6 +53,7 @@ OTHER_OPTIONS = {
     "--runs",
     "--starts",
     "--most",
+    "--quick",
     "--editor-seed",
     "--editor-examples",
 }

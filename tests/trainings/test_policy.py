@@ -138,7 +138,7 @@ def test_a_training_whose_process_is_killed_is_tried_again_within_seconds(
     assert TOKEN.encode() not in arguments
     assert in_state(policy, State.STARTED).id == job.id
     progress = wait_for(lambda: newest(policy).progress)
-    assert progress.epochs == 1_000_000
+    assert progress.epoch <= progress.epochs < 1_000_000  # its steps end it before
     kill(first)
     waiting = wait_for(lambda: newest(policy) if newest(policy).not_before else None)
     assert (waiting.id, waiting.state, waiting.attempts) == (job.id, State.QUEUED, 1)
