@@ -73,7 +73,7 @@ def test_a_report_survives_being_saved_and_is_small() -> None:
 def test_what_the_card_holds_is_not_saved_in_the_report_once_more() -> None:
     report = reports.report(reports.part(checked=reports.checked()))
     saved = json.loads(report.beside_card())
-    assert saved.keys() == {"pairs", "next", "previous"}
+    assert saved.keys() == {"pairs", "next", "stretches", "previous"}
     assert not saved["pairs"][0].keys() & PairCard.model_fields.keys()
 
 

@@ -18,6 +18,7 @@ from timeseries_segmenter.report.content import (
     Report,
     TaskAgreement,
     Unlabelled,
+    WorthAnnotating,
 )
 from timeseries_segmenter.report.metrics import Classes, measure
 from timeseries_segmenter.report.page import render
@@ -206,6 +207,23 @@ def test_the_tasks_to_annotate_next_are_told_once_with_links_and_scores(part: Pa
     links = [link.get("href") for link in listed.iter("a")]
     assert links == [f"http://studio:8080/projects/47/data?task={task}" for task in (41, 7)]
     assert not page(reports.report(part)).find_class("next")
+
+
+def test_stretches_of_long_series_are_told_once_with_their_place(part: PairReport) -> None:
+    stretches = [
+        WorthAnnotating(task=41, series="ts", start="2026-11-29 08:00", end="2026-11-29 09:30"),
+        WorthAnnotating(task=7, series="ts", start=1200, end=5999.5),
+    ]
+    whole = page(reports.report(part, stretches=stretches), label_studio_url="http://studio:8080")
+    (listed,) = whole.find_class("stretches")
+    assert [text(item) for item in listed] == [
+        "Task 41 from 2026-11-29 08:00 to 2026-11-29 09:30",
+        "Task 7 from 1200 to 5999.5",
+    ]
+    of_two = page(reports.report(part, pairs=[part, part], stretches=stretches))
+    (listed,) = of_two.find_class("stretches")
+    assert text(listed[1]) == "Task 7 ts from 1200 to 5999.5"
+    assert not page(reports.report(part)).find_class("stretches")
 
 
 @pytest.mark.parametrize(("url", "project"), [(None, 47), ("http://localhost:8080", None)])

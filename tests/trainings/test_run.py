@@ -25,6 +25,7 @@ from timeseries_segmenter.learning.metrics import Scores
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import Metrics, PairCard
+from timeseries_segmenter.project.long_series import LONG
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.recipes import recipe
 from timeseries_segmenter.report.content import Report
@@ -629,6 +630,32 @@ def test_a_single_task_is_learned_and_said_to_be_unchecked(
     (reported,) = saved_report(settings).pairs
     assert reported.held_out is None
     assert not any(sample.held_out for sample in reported.samples)
+
+
+@pytest.mark.parametrize("unlabeled", ["ignore", "span", "background"])
+def test_the_report_names_stretches_of_a_long_series_that_nobody_annotated(
+    settings: Settings, studio: LabelStudioServer, unlabeled: str
+) -> None:
+    rows = 20_000
+    studio.configs[3] = CONFIG.replace(
+        'toName="ts"', f'toName="ts" model_unlabeled="{unlabeled}" model_sequence_size="20"'
+    )
+    values = np.random.default_rng(0).normal(size=rows)
+    values[10_000:12_000] += np.arange(2000) % 7
+    long = {"ts": {"time": list(range(rows)), "value": values.tolist()}}
+    annotated = studio.add_task(3, long, TRUTH)
+    model = train(settings)
+    assert model.segmenters[PAIR].window * LONG < rows
+    stretches = saved_report(settings).stretches
+    if unlabeled != "ignore":  # nobody left anything out, or may come back to it
+        assert stretches == []
+        waiting = studio.add_task(3, long)
+        train(settings)
+        assert {each.task for each in saved_report(settings).stretches} == {waiting}
+        return
+    assert {each.task for each in stretches} == {annotated}
+    last = max(region["value"]["end"] for region in TRUTH)
+    assert all(last < float(each.start) < float(each.end) < rows for each in stretches)
 
 
 def test_every_task_is_predicted_by_a_network_that_never_saw_it(

@@ -38,8 +38,7 @@ def describe(values: FloatArray, window: int) -> FloatArray:
     widths = [max(LEAST_WIDTH, int(window * share)) for share in WIDTHS]
     most = max(LEAST_WINDOWS, MOST_STATISTICS // (KINDS * len(widths) * channels))
     count = min(rows, most, MOST_WINDOWS)
-    middles = (np.arange(count) + 0.5) * rows / count
-    firsts = np.clip(middles - widths[-1] / 2, 0, max(0, rows - widths[-1])).astype(np.int64)
+    firsts = np.clip(middles(count, rows) - widths[-1] / 2, 0, max(0, rows - widths[-1])).astype(np.int64)
     windows = values[np.minimum(firsts[:, None] + np.arange(widths[-1]), rows - 1)]
     known = np.isfinite(windows)
     mean = windows.sum(axis=(0, 1), where=known) / np.maximum(known.sum(axis=(0, 1)), 1)
@@ -54,6 +53,11 @@ def describe(values: FloatArray, window: int) -> FloatArray:
         slope = late.mean(axis=1) - early.mean(axis=1)
         statistics[:, :, number] = np.stack([level, level - mean, slope, part.std(axis=1), steps], axis=1)
     return statistics
+
+
+def middles(windows: int, rows: int) -> NDArray[np.float64]:
+    """The middles of so many windows that are described of a series of so many rows, in rows."""
+    return (np.arange(windows) + 0.5) * rows / windows
 
 
 def order_by_coverage(tasks: Sequence[Described], covered: Sequence[Described] = ()) -> list[int]:

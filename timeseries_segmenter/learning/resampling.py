@@ -90,6 +90,14 @@ class Resampling:
             found.append(replace(segment, first=first, last=end - 1, instant=end - first == 1))
         return sorted(found, key=lambda segment: segment.first)
 
+    def count_rows(self, file_rows: int) -> int:
+        """How many common rows a file of so many rows has."""
+        return file_rows if self.positions is None else int(_row_of(self.positions[-1:])[0]) + 1
+
+    def file_rows(self, rows: IntArray) -> IntArray:
+        """The file's rows that are nearest to common `rows`, of the same shape."""
+        return rows if self.positions is None else self._nearest(self.positions)[rows]
+
     def file_probabilities(self, probabilities: FloatArray) -> FloatArray:
         """`(N, classes)` of common rows for the file's rows, `(T, classes)`."""
         if self.positions is None:
@@ -171,8 +179,7 @@ class Sampling:
         return self.interval / NEAR < interval < self.interval * NEAR
 
     def _count_rows(self, times: Times) -> int:
-        positions = self.resampling(times).positions
-        return len(times) if positions is None else int(_row_of(positions[-1:])[0]) + 1
+        return self.resampling(times).count_rows(len(times))
 
 
 def usual_interval(times: Times) -> float:

@@ -15,9 +15,10 @@ from timeseries_segmenter.learning.coverage import COLD_WINDOW, Described, Float
 from timeseries_segmenter.learning.segmenter import Segmentation, Segmenter
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.drawn import Drawn
+from timeseries_segmenter.project.long_series import LongSeries, stretches_around
 from timeseries_segmenter.project.model import UNTRAINED, Model
 from timeseries_segmenter.project.series_reader import SeriesOfTask, SeriesReader
-from timeseries_segmenter.project.task import task_name
+from timeseries_segmenter.project.task import TaskId, task_name
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,15 @@ class PairSegmenter:
         """Its windows, as `learning.coverage` compares them."""
         resampling = self.segmenter.sampling.resampling(series.times)
         return describe(resampling.values(self._values(series)), self.segmenter.window)
+
+    def long_series(self, task: TaskId, series: Series, windows: FloatArray) -> LongSeries | None:
+        """Its stretches, around the described `windows`, if nobody annotates it at a sitting."""
+        resampling = self.segmenter.sampling.resampling(series.times)
+        common_rows = resampling.count_rows(len(series))
+        rows = stretches_around(len(windows), self.segmenter.window, common_rows, resampling)
+        return (
+            None if rows is None else LongSeries.from_series(task, self.pair.to_name, series, windows, rows)
+        )
 
     def _values(self, series: Series) -> FloatArray:
         values = series.values
@@ -249,4 +259,17 @@ def describe_task(task: Mapping[str, Any], pairs: Sequence[Describes], series: S
             found[each.pair.to_name] = each.describe(series.read(each.pair.of_task(task.get("data"))))
         except Exception as error:  # noqa: BLE001  one bad task must not cost the others their order
             logger.debug("task %s: %s has no place in the order: %s", task_name(task), each.pair.name, error)
+    return found
+
+
+def long_series_of_task(
+    task: Mapping[str, Any], segmenters: Sequence[PairSegmenter], series: SeriesOfTask, described: Described
+) -> list[LongSeries]:
+    """Those of the `described` series of a task that nobody annotates at a sitting."""
+    by_name = {each.pair.to_name: each for each in reversed(segmenters)}
+    found = []
+    for name, windows in described.items():
+        read = series.read(by_name[name].pair.of_task(task.get("data")))
+        if long := by_name[name].long_series(task["id"], read, windows):
+            found.append(long)
     return found

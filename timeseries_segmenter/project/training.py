@@ -20,6 +20,7 @@ from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.learning.validated import Validated, fit_and_validate
 from timeseries_segmenter.project.card import RecipeSearch
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
+from timeseries_segmenter.project.long_series import LongSeries, stretches_around
 from timeseries_segmenter.project.model import Folds, Model
 from timeseries_segmenter.project.recipes import recipe
 from timeseries_segmenter.project.task import TaskId
@@ -55,11 +56,24 @@ class PairTraining:
         """The model of the pair, improved by what its cross-validation says, if there is one."""
         return self.validated.segmenter
 
-    @property
-    def described(self) -> list[FloatArray]:
-        """The windows of each task's series, as `learning.coverage` compares them."""
-        prepared = self.fitted.prepared
-        return [describe(example.values, prepared.window) for example in prepared.examples]
+    def annotated_windows(self) -> tuple[list[FloatArray], list[LongSeries]]:
+        """The windows of each task's series, as `learning.coverage` compares them; of long series those that
+        are annotated, and these series with the others.
+        """
+        annotated, rest, prepared = [], [], self.fitted.prepared
+        series = zip(self.tasks, prepared.examples, prepared.resamplings, strict=True)
+        for task, example, resampling in series:
+            windows = describe(example.values, prepared.window)
+            rows = stretches_around(len(windows), prepared.window, len(example.values), resampling)
+            if rows is not None:
+                long = LongSeries.from_series(task.task, self.pair.to_name, task.series, windows, rows)
+                touched = long.touched(task.annotated.known)
+                windows, left = windows[touched], long.part(~touched)
+                # with "span", a second stretch would make background of all that lies between
+                if len(left.windows) and self.pair.settings.unlabeled == "ignore":
+                    rest.append(left)
+            annotated += [windows] if len(windows) else []
+        return annotated, rest
 
     @property
     def remarks(self) -> list[str]:
@@ -99,11 +113,14 @@ class ModelTraining:
         """The model: a segmenter for each pair."""
         return {name: each.segmenter for name, each in self.pairs.items()}
 
-    @property
-    def described(self) -> list[Described]:
-        """The windows of the tasks' series, by the names of their TimeSeries."""
+    def annotated_windows(self) -> tuple[list[Described], list[LongSeries]]:
+        """Those of the tasks' series, by the names of their TimeSeries, and long series with the others."""
         by_name = {each.pair.to_name: each for each in reversed(list(self.pairs.values()))}
-        return [{name: windows} for name, each in by_name.items() for windows in each.described]
+        found = {name: each.annotated_windows() for name, each in by_name.items()}
+        return (
+            [{name: windows} for name, (annotated, _) in found.items() for windows in annotated],
+            [series for _, rest in found.values() for series in rest],
+        )
 
     def with_searches(self, searches: Mapping[str, RecipeSearch]) -> "ModelTraining":
         """The same after searches that found no better recipe."""

@@ -27,6 +27,7 @@ from timeseries_segmenter.report.content import (
     Sample,
     TaskAgreement,
     Unlabelled,
+    WorthAnnotating,
 )
 from timeseries_segmenter.report.metrics import Classes, measure
 from timeseries_segmenter.report.samples import Predicted, chosen, sample
@@ -49,11 +50,16 @@ class HeldOut:
 
 
 def reported(
-    training: ModelTraining, card: Card, before: Card | None = None, unlabelled: Sequence[Unlabelled] = ()
+    training: ModelTraining,
+    card: Card,
+    before: Card | None = None,
+    unlabelled: Sequence[Unlabelled] = (),
+    stretches: Sequence[WorthAnnotating] = (),
 ) -> Model:
     """The model of a training run; `card` says what is known of it but for its pairs.
 
-    `before` is the card of the version before, `unlabelled` are the tasks to annotate next.
+    `before` is the card of the version before, `unlabelled` are the tasks to annotate next, and
+    `stretches` parts of long series.
     """
     pairs = [_pair_report(name, each) for name, each in training.pairs.items()]
     of_pairs = {
@@ -68,7 +74,7 @@ def reported(
         for each in pairs
     }
     card = card.model_copy(update={"pairs": of_pairs})
-    report = Report.from_card(card, pairs, unlabelled, before)
+    report = Report.from_card(card, pairs, unlabelled, before, stretches)
     return Model(card, training.segmenters, training.folds, report.beside_card())
 
 

@@ -144,6 +144,15 @@ class Unlabelled(Part):
     score: Rounded
 
 
+class WorthAnnotating(Part):
+    """A stretch of a task's `series`, its `TimeSeries`, from `start` to `end` as Label Studio writes them."""
+
+    task: TaskId
+    series: str
+    start: int | float | str
+    end: int | float | str
+
+
 class PairReport(Part):
     """What was learned for one pair of `TimeSeriesLabels` and `TimeSeries`.
 
@@ -220,7 +229,7 @@ class Report(Part):
 
     `learned_from` is empty if the version learned from all annotated tasks. `seconds` are by step. `skipped`
     are sentences that name a task that was left out, `remarks` those on what was guessed of others, and
-    `next` the tasks to annotate next. `corrected` as in the card.
+    `next` the tasks to annotate next, `stretches` the parts of long series. `corrected` as in the card.
     """
 
     created_at: str
@@ -233,6 +242,7 @@ class Report(Part):
     pairs: list[PairReport]
     remarks: list[str] = Field(default_factory=list)
     next: list[Unlabelled] = Field(default_factory=list)
+    stretches: list[WorthAnnotating] = Field(default_factory=list)
     corrected: list[VersionCorrections] = Field(default_factory=list)
     start: str = ""
     previous: Previous | None = None
@@ -244,12 +254,14 @@ class Report(Part):
         pairs: Sequence[PairReport],
         unlabelled: Sequence[Unlabelled] = (),
         before: Card | None = None,
+        stretches: Sequence[WorthAnnotating] = (),
     ) -> "Report":
         """Of a version with that card; `before` is that of the version before."""
         return cls(
             **_of_card(card),
             pairs=list(pairs),
             next=list(unlabelled),
+            stretches=list(stretches),
             previous=Previous.from_card(before) if before else None,
         )
 

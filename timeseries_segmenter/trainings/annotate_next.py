@@ -11,15 +11,17 @@ from typing import Any
 from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.coverage import Described, order_by_coverage
+from timeseries_segmenter.project.long_series import LongSeries, most_worthwhile
 from timeseries_segmenter.project.prediction import (
     Complaints,
     PairSegmenter,
     TaskPrediction,
     describe_task,
+    long_series_of_task,
     predict_task,
 )
 from timeseries_segmenter.project.task import TaskId
-from timeseries_segmenter.report.content import Unlabelled
+from timeseries_segmenter.report.content import Unlabelled, WorthAnnotating
 from timeseries_segmenter.sources.patience import Patience
 from timeseries_segmenter.sources.task_series import TaskSeries
 
@@ -33,10 +35,11 @@ SECONDS = 3.0  # until the new model is saved
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is predicted of a task, and the windows of its series."""
+    """What is predicted of a task, the windows of its series, and those of them that are long."""
 
     prediction: TaskPrediction
     described: Described
+    long: Sequence[LongSeries] = ()
 
 
 LookedAt = Mapping[TaskId, Look]
@@ -60,7 +63,9 @@ def look_at(
         for task, of_task in series.of_tasks(chosen, pairs, Patience(SECONDS)):
             predicted = predict_task(task, segmenters, of_task, complaints)
             if predicted.rows:
-                found[task["id"]] = Look(predicted, describe_task(task, segmenters, of_task))
+                described = describe_task(task, segmenters, of_task)
+                long = long_series_of_task(task, segmenters, of_task, described)
+                found[task["id"]] = Look(predicted, described, long)
             else:
                 unreadable += 1
             if time.monotonic() - began > SECONDS:
@@ -85,6 +90,21 @@ def covering_most(looked_at: LookedAt, annotated: Sequence[Described]) -> list[U
         Unlabelled(task=tasks[place], score=looked_at[tasks[place]].prediction.score)
         for place in order[:MOST_NAMED]
     ]
+
+
+def stretches_of_most(
+    looked_at: LookedAt, annotated: Sequence[Described], rest: Sequence[LongSeries]
+) -> list[WorthAnnotating]:
+    """The stretches of long series that add most to what is annotated.
+
+    They are of the `rest` of annotated series, and of series that nobody has annotated.
+    """
+    chosen = most_worthwhile([*rest, *(long for look in looked_at.values() for long in look.long)], annotated)
+    found = []
+    for series, place in chosen:
+        start, end = series.ends[place]
+        found.append(WorthAnnotating(task=series.task, series=series.name, start=start, end=end))
+    return found
 
 
 def _at_hand(

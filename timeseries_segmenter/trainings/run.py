@@ -30,7 +30,13 @@ from timeseries_segmenter.sources.retries import ONE_TRY
 from timeseries_segmenter.sources.series_cache import SeriesCache
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
-from timeseries_segmenter.trainings.annotate_next import SECONDS, LookedAt, covering_most, look_at
+from timeseries_segmenter.trainings.annotate_next import (
+    SECONDS,
+    LookedAt,
+    covering_most,
+    look_at,
+    stretches_of_most,
+)
 from timeseries_segmenter.trainings.fetcher import Fetched, Fetcher
 from timeseries_segmenter.trainings.log import log_model, log_news, log_step
 
@@ -209,8 +215,11 @@ class TrainingRun:
             },
         )
         looked_at = self._look_at(project, fetched.config, training)
-        unlabelled = covering_most(looked_at, training.described)
-        model = reported(training, card, fetched.before.card if fetched.before else None, unlabelled)
+        annotated, rest = training.annotated_windows()
+        unlabelled = covering_most(looked_at, annotated)
+        stretches = stretches_of_most(looked_at, annotated, rest)
+        before = fetched.before.card if fetched.before else None
+        model = reported(training, card, before, unlabelled, stretches)
         reported_at = time.monotonic()
         log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", reported_at - trained)
         observer.on_step(Step.SAVING)
