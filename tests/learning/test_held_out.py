@@ -50,10 +50,14 @@ def test_a_fold_is_weighed_by_the_others(prepared: Prepared) -> None:
         assert (probabilities == learned.pools[fold].apply(each)).all()
 
 
+@pytest.mark.parametrize("count", [4, 3])
 @pytest.mark.parametrize("better", [True, False])
-def test_convolutions_have_a_say_only_if_more_is_found_with_them(prepared: Prepared, better: bool) -> None:
+def test_convolutions_have_a_say_only_if_more_is_found_with_them(
+    prepared: Prepared, better: bool, count: int
+) -> None:
+    prepared = prepared.part(range(count))
     right = [said(each) for each in prepared.targets]
-    wrong = [np.roll(each, 1, axis=1) for each in right]
+    wrong = [np.roll(said(each, 0.4), 1, axis=1) for each in prepared.targets]
     networks, convolved = (wrong, right) if better else (right, right)
     opinions = [Opinions(*each) for each in zip(networks, networks, convolved, strict=True)]
     learned = learn(prepared, 5, opinions)

@@ -48,7 +48,7 @@ def fit_decoding(
         rolling=prepared.inputs.rolling,
         forest=forest,
         convolutions=convolutions,
-        pool=Pool.equal(forest is not None, convolutions is not None),
+        pool=Pool.equal(forest is not None),  # held-out predictions have to speak for convolutions
     )
 
 

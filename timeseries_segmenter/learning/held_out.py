@@ -37,20 +37,28 @@ def learn_from_held_out(
 ) -> HeldOut:
     """Weigh the `opinions` of each example's fold, and find the prices of changes that suit them.
 
-    The convolutions get a weight only if more segments are found with them. `decodings` and `opinions` are
-    one per example, in the order of the prepared ones and of their `folds`.
+    Few examples are too few for that: all opinions count alike, and prices stay. In either case the
+    convolutions get a weight only if more segments are found with them. `decodings` and `opinions` are one
+    per example, in the order of the prepared ones and of their `folds`.
     """
-    if len(folds) < LEAST_EXAMPLES:
-        pool = Pool.equal(*opinions[0].beside)
-        probabilities = [pool.apply(each) for each in opinions]
-        unchanged = (1.0,) * prepared.dimensions.classes
-        return HeldOut(pool, dict.fromkeys(folds, pool), probabilities, unchanged)
-    learned, f1 = _learn(prepared, folds, decodings, opinions)
+    learn = _learn if len(folds) >= LEAST_EXAMPLES else _count_alike
+    learned, f1 = learn(prepared, folds, decodings, opinions)
     if opinions[0].convolutions is None:
         return learned
     without = [each._replace(convolutions=None) for each in opinions]
-    learned_without, f1_without = _learn(prepared, folds, decodings, without)
+    learned_without, f1_without = learn(prepared, folds, decodings, without)
     return learned if f1 > f1_without else learned_without
+
+
+def _count_alike(
+    prepared: Prepared, folds: Sequence[int], decodings: Sequence[Decoding], opinions: Sequence[Opinions]
+) -> tuple[HeldOut, float]:
+    """The opinions with equal weights, and the F1 of the segments that are found by them."""
+    pool = Pool.equal(*opinions[0].beside)
+    probabilities = [pool.apply(each) for each in opinions]
+    unchanged = (1.0,) * prepared.dimensions.classes
+    f1 = _segment_f1(prepared, decodings, probabilities)
+    return HeldOut(pool, dict.fromkeys(folds, pool), probabilities, unchanged), f1
 
 
 def _learn(
@@ -67,6 +75,11 @@ def _learn(
             )
     probabilities = [pools[fold].apply(each) for fold, each in zip(folds, opinions, strict=True)]
     factors = fit_price_factors(prepared, decodings, probabilities)
-    found = find(prepared, [each.at_prices(factors) for each in decodings], probabilities)
-    f1 = sum(match(prepared, found), Matches()).f1
+    f1 = _segment_f1(prepared, [each.at_prices(factors) for each in decodings], probabilities)
     return HeldOut(Pool.fit(opinions, prepared.targets), pools, probabilities, factors), f1
+
+
+def _segment_f1(
+    prepared: Prepared, decodings: Sequence[Decoding], probabilities: Sequence[FloatArray]
+) -> float:
+    return sum(match(prepared, find(prepared, decodings, probabilities)), Matches()).f1

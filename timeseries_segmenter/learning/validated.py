@@ -42,7 +42,10 @@ class Validated:
     @property
     def segmenter(self) -> Segmenter:
         """The model, improved by what its cross-validation says, if there is one."""
-        return self.validation.improve(self.fitted.segmenter) if self.validation else self.fitted.segmenter
+        segmenter = self.fitted.segmenter
+        return (
+            self.validation.improve(segmenter) if self.validation else replace(segmenter, convolutions=None)
+        )
 
 
 def fit_and_validate(
