@@ -27,6 +27,7 @@ from tests.support.e2e.lesson import Lesson, teach
 from tests.support.e2e.loop import ANNOTATED, TRAINING_SECONDS
 from tests.support.processes import wait_for
 from timeseries_segmenter.project.evaluation import TOLERANCE
+from timeseries_segmenter.project.versions import shorten_version
 from tools.studio.label_studio import LabelStudio
 from tools.studio.sample import EXAMPLES, Sample, example_names, read_example
 from tools.studio.service import Service
@@ -154,7 +155,8 @@ def test_a_person_submits_what_the_model_drew_and_the_model_learns_from_it(
 
     page.goto(f"{learned.service.url}/projects/{learned.project.id}/report")
     heading = page.get_by_role("heading", name="What people corrected", exact=True)
-    corrected = page.locator("section").filter(has=heading).get_by_role("row").filter(has_text=version)
+    of_version = page.get_by_role("rowheader", name=shorten_version(version), exact=True)
+    corrected = page.locator("section").filter(has=heading).get_by_role("row").filter(has=of_version)
     annotations, regions, per_region = (corrected.get_by_role("cell").nth(place) for place in range(3))
     expect(annotations).to_have_text("1")
     expect(regions).to_have_text(str(len(drawn)))
