@@ -245,7 +245,7 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             use_class_weights=self.use_class_weights,
             seed=int(seed),
             device=self.device,
-            convolutions=False,  # only a cross-validation tells whether they help
+            convolutions=False,  # only a cross-validation shows whether they help
         )
 
     def _fitted_series(self, X: Any) -> list[Floats]:
