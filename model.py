@@ -89,7 +89,7 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
         waits = partial(client_waits, request.environ) if has_request_context() else None
         first = backend.precedence
         results = context.get("result") if isinstance(context, dict) else None
-        drawn = Drawn(results) if isinstance(results, list) and len(tasks) == 1 else None
+        drawn = Drawn(results) if isinstance(results, list) and results and len(tasks) == 1 else None
         give_way = (lambda: None) if drawn else first.give_way  # not to itself
         series = RequestSeries(backend.sources, project, config, waits, give_way)
         observe = backend.metrics.observe_prediction
