@@ -77,9 +77,7 @@ class _Series:
         if rolling is None:
             return self._inputs(first, end), None
         others = (self._learned.forest, self._learned.convolutions)
-        beside = max(
-            other.every if other else 0 for other in others
-        )  # timesteps beside those are asked about
+        beside = max((each.every for each in others if each), default=0)  # timesteps asked about, too
         first_timestep, end_timestep = first // stride, -(-end // stride)
         self._first = max(0, first_timestep - beside)
         around_first = max(0, self._first - rolling.reach)
