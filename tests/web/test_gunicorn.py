@@ -36,6 +36,7 @@ from tools.studio.processes import free_port
 ROOT = Path(__file__).parents[2]
 WEB_PROCESSES = 2
 SERVES = "serves models in"  # logged by each process once it is ready
+KEPT = "is kept, and counted later"  # logged for each event that found its project's state locked
 SETUP = recorded.body("setup_request_index_time")
 START = recorded.body("webhook_start_training")
 PREDICT = recorded.body("predict_json_inline") | {"project": "3.1"}
@@ -171,19 +172,27 @@ def test_metrics_are_those_of_all_processes(start: StartGunicorn, log: Path, tmp
 
 
 def test_of_several_processes_one_trains_at_a_time_and_events_become_two_trainings(
-    start: StartGunicorn, settings: Settings
+    start: StartGunicorn, settings: Settings, log: Path
 ) -> None:
     _, url = start()
     with ThreadPoolExecutor(8) as pool:
         posts = list(pool.map(lambda _: requests.post(f"{url}/webhook", json=START, timeout=60), range(40)))
     assert {post.status_code for post in posts} == {201}
     queue = JobQueue(settings.model_dir)
-    wait_for(lambda: queue.read(3).jobs and not queue.waiting() and all_ended(queue))
+    wait_for(lambda: counted_updates(queue) == len(posts) and not queue.waiting() and all_ended(queue))
     jobs = queue.read(3).jobs
-    assert len(jobs) <= 2
     assert {job.state for job in jobs} == {State.FINISHED}
-    assert sum(job.updates for job in jobs) == 40
-    assert {post.json()["job"] for post in posts} == {job.id for job in jobs}
+    answers = [post.json() for post in posts]
+    kept = sum("job" not in answer for answer in answers)  # a busy machine holds the lock for longer
+    assert kept == log.read_text().count(KEPT)
+    assert len(jobs) <= 2 + bool(kept)
+    named = {answer["job"] for answer in answers if "job" in answer}
+    identities = {job.id for job in jobs}
+    assert named == identities or (kept and named < identities)
+
+
+def counted_updates(queue: JobQueue) -> int:
+    return sum(job.updates for job in queue.read(3).jobs)
 
 
 def all_ended(queue: JobQueue) -> bool:
