@@ -42,6 +42,8 @@ class Calibration:
         import torch  # here: predictions outside of the service have none
         from torch.nn import functional
 
+        from timeseries_segmenter.learning.optimisers import LBFGS
+
         probabilities, targets = _known(probabilities, targets)
         step = max(1, sum(map(len, targets)) // MOST_ROWS)
         rows = np.concatenate([each[::step] for each in probabilities])
@@ -52,7 +54,7 @@ class Calibration:
         # never below 1: fold networks that are right throughout don't make the model surer on new series
         excess = torch.full((1,), 0.3, dtype=torch.float64, requires_grad=True)
         biases = torch.zeros(rows.shape[1], dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.LBFGS([excess, biases], max_iter=100, line_search_fn="strong_wolfe")
+        optimizer = LBFGS([excess, biases], max_iter=100, line_search_fn="strong_wolfe")
 
         def loss() -> torch.Tensor:
             optimizer.zero_grad()

@@ -186,6 +186,8 @@ def _linear(rows: FloatArray, truth: IntArray, classes: int) -> tuple[FloatArray
     import torch  # here: predictions outside of the service have none
     from torch.nn import functional
 
+    from timeseries_segmenter.learning.optimisers import LBFGS
+
     mean, deviation = rows.mean(axis=0), rows.std(axis=0) + 1e-3
     inputs = torch.from_numpy((rows - mean) / deviation)
     counts = np.bincount(truth, minlength=classes)
@@ -193,7 +195,7 @@ def _linear(rows: FloatArray, truth: IntArray, classes: int) -> tuple[FloatArray
     of_classes = torch.from_numpy(shares.astype(np.float32))
     weights = torch.zeros(rows.shape[1], classes, requires_grad=True)
     intercepts = torch.zeros(classes, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights, intercepts], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    optimizer = LBFGS([weights, intercepts], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()

@@ -11,6 +11,7 @@ from timeseries_segmenter.learning.device import CPU, OutOfMemory, choose_device
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer
+from timeseries_segmenter.learning.optimisers import AdamW
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.schedule import Schedule
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -54,7 +55,7 @@ def _optimise(
         if prepared.lengths.instant_classes:
             # the weights find instants too often: their F1 is that of the unweighted probabilities
             class_shift = torch.where(weights > 0, weights.log(), torch.inf)
-    optimizer = torch.optim.AdamW(network.parameters(), schedule.peak, weight_decay=WEIGHT_DECAY, fused=True)
+    optimizer = AdamW(network.parameters(), schedule.peak, weight_decay=WEIGHT_DECAY, fused=True)
     history: list[Epoch] = []
     scarce = prepared.scarce
     steps, steps_in_epoch = 0, count_steps_in_epoch(prepared)

@@ -64,6 +64,8 @@ class Pool:
         import torch  # here: predictions outside of the service have none
         from torch.nn import functional
 
+        from timeseries_segmenter.learning.optimisers import LBFGS
+
         equal = cls.equal(*opinions[0].beside)
         step = max(1, sum(map(len, targets)) // MOST_ROWS)
         rows = [np.flatnonzero(each != UNKNOWN)[::step] for each in targets]
@@ -79,7 +81,7 @@ class Pool:
         )
         start = torch.full((len(names),), equal.network, dtype=torch.float64)
         weights = start.clone().requires_grad_()
-        optimizer = torch.optim.LBFGS([weights], max_iter=50, line_search_fn="strong_wolfe")
+        optimizer = LBFGS([weights], max_iter=50, line_search_fn="strong_wolfe")
 
         def loss() -> torch.Tensor:
             optimizer.zero_grad()
