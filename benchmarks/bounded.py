@@ -24,7 +24,7 @@ from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.selection import AnnotatedTask, in_turns, selection_after
 from timeseries_segmenter.project.stretches import cuts
-from timeseries_segmenter.project.training import train_model
+from timeseries_segmenter.project.training import Rest, train_model
 from timeseries_segmenter.settings import Settings
 
 TASKS = 40
@@ -88,16 +88,19 @@ def grow(data: DataSet, tasks: Sequence[LabelledTask], runs: int, room: int, see
         before = model.card if model else Card()
         taken = _within(by_id, in_turns(annotated, before, seed), room)
         began = time.process_time()
-        training = train_model({data.pair.name: taken}, config, settings, model)
+        ids = [each.task for each in taken]
+        selection = selection_after(annotated, before, ids, ids)
+        others = {task for tasks_of_run in selection.turns.values() for task in tasks_of_run}
+        rest = Rest(model, others) if len(taken) < len(annotated) else None
+        training = train_model({data.pair.name: taken}, config, settings, model, rest=rest)
         seconds = time.process_time() - began
         of_pair = training.pairs[data.pair.name]
-        ids = [each.task for each in taken]
         card = Card(
             tasks=ids,
-            selection=selection_after(annotated, before, ids, ids),
+            selection=selection,
             pairs={data.pair.name: PairCard(folds=dict(of_pair.folds))},
         )
-        model = Model(card, training.segmenters, training.folds)
+        model = Model(card, training.segmenters, training.folds, remembered=training.remembered)
         rows, warm_starts = sum(len(each.series) for each in taken), warm_starts + of_pair.fitted.warm_started
     assert model
     return Outcome(model, rows, seconds, warm_starts)

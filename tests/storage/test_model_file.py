@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,19 +14,22 @@ from tests.support.foreign_models import (
     save_reference,
     widen_weights,
 )
-from tests.support.synthetic import synthetic
+from tests.support.need import need
+from tests.support.synthetic import LABEL_SETS, synthetic
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
 from timeseries_segmenter.learning.calibration import Calibration
+from timeseries_segmenter.learning.remembered import Remembered, Sample
 from timeseries_segmenter.learning.resampling import Sampling
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.segmenter_state import segmenter_from_state, state_of
-from timeseries_segmenter.learning.training import Fitted
+from timeseries_segmenter.learning.training import Fitted, Recipe, fit
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.storage.model_file import (
     copy_model,
     load_folds,
     load_model,
+    load_remembered,
     read_card,
     read_report,
     save_model,
@@ -110,6 +113,29 @@ def test_each_pair_has_its_segmenter_and_its_folds(
     again = load_folds(path)
     assert {name: list(each) for name, each in again.items()} == {"label:ts": [0, 2], "beat:ecg": []}
     assert (again["label:ts"][0].probabilities(values) == fitted.segmenter.probabilities(values)).all()
+
+
+def test_what_is_remembered_of_tasks_is_kept_for_the_next_run(fitted: Fitted, tmp_path: Path) -> None:
+    path, without = tmp_path / "model.pt", tmp_path / "without.pt"
+    sample = Sample(["7"], [2])
+    recipe = Recipe(epochs=1, hidden_size=4)
+    remembered = need(fit([synthetic(0)], LABEL_SETS, ("x", "y"), recipe, sample=sample).prepared.remembered)
+    segmenters = {"label:ts": fitted.segmenter, "beat:ecg": fitted.segmenter}
+    save_model(path, Model(Card(), segmenters, remembered={"label:ts": remembered}))
+    save_model(without, Model(Card(), segmenters))
+    ((name, again),) = load_remembered(path).items()
+    assert name == "label:ts"
+    for field in fields(Remembered):
+        kept, loaded = getattr(remembered, field.name), getattr(again, field.name)
+        if isinstance(kept, np.ndarray):
+            assert kept.dtype == loaded.dtype
+            assert np.array_equal(kept, loaded)
+        elif field.name != "kernels":
+            assert kept == loaded
+    means = np.random.default_rng(0).normal(size=(2, 40)).astype(np.float32)
+    places = np.arange(40)
+    assert (again.kernels.shares(means, places) == remembered.kernels.shares(means, places)).all()
+    assert load_remembered(without) == {}
 
 
 def test_a_report_is_kept_as_it_was_written(fitted: Fitted, tmp_path: Path) -> None:

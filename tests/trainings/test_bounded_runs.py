@@ -57,6 +57,27 @@ def test_a_new_annotation_and_a_changed_one_are_learned_from_at_once(
     assert {changed["id"], new} <= set(train(settings).card.tasks)
 
 
+def test_a_model_remembers_the_tasks_of_former_runs_until_they_are_gone_or_changed(
+    settings: Settings, studio: LabelStudioServer
+) -> None:
+    tasks = [studio.add_task(3, INLINE, TRUTH) for _ in range(3 * ROOM)]
+    for run in range(1, 4):
+        train(settings)
+        assert len(remembered(settings)) == run * ROOM
+    card = train(settings, from_scratch=True).card
+    assert remembered(settings) == set(tasks)
+    deleted, changed = [task for task in tasks if task not in card.tasks][:2]
+    studio.delete_task(deleted)
+    studio.delete_annotation(changed, 0)
+    train(settings)
+    assert remembered(settings) == set(tasks) - {deleted, changed}
+
+
+def remembered(settings: Settings) -> set[int]:
+    """The tasks of which the model of the project remembers something."""
+    return set(map(int, ModelStore(settings).load_remembered(3)[PAIR].names))
+
+
 def test_a_run_from_scratch_takes_more_tasks(settings: Settings, studio: LabelStudioServer) -> None:
     for _ in range(3 * ROOM):
         studio.add_task(3, INLINE, TRUTH)
@@ -82,6 +103,7 @@ def test_a_project_that_fits_says_nothing_of_it(settings: Settings, studio: Labe
     card = train(settings).card
     assert card.tasks == tasks
     assert card.learned_from == ""
+    assert ModelStore(settings).load_remembered(3) == {}
     assert VersionSummary.from_card(card.version, card).annotated == 0
 
 

@@ -6,7 +6,7 @@ over a whole series. A few series suffice to learn the linear layer, which also 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -69,15 +69,7 @@ class Convolutions:
             means, features, targets = (
                 [each[place] for place in some] for each in (means, features, targets)
             )
-        dilations = tuple(2**power for power in range(MOST_DILATIONS) if (KERNEL - 1) * 2**power <= run)
-        dilations = dilations or (1,)
-        count = min(len(TWOS), KERNELS // len(dilations))
-        twos = np.stack([TWOS[np.sort(random.permutation(len(TWOS))[:count])] for _ in dilations])
-        mixes = np.stack([_mixes(count, len(means[0]), random) for _ in dilations])
-        width = max(3, int(run) | 1)
-        nothing = np.zeros((0, classes), np.float32)
-        biases = _biases(means, dilations, twos, mixes, random)
-        kernels = cls(dilations, twos, mixes, biases, width, nothing, nothing)
+        kernels = cls._kernels(means, run, random)
         rows, truth = [], []
         known = sum(int((each >= 0).sum()) for each in targets)
         share = min(1.0, MOST_TIMESTEPS / max(1, known))
@@ -85,9 +77,33 @@ class Convolutions:
             places = np.flatnonzero((each >= 0) & (random.random(len(each)) < share))
             rows.append(np.concatenate([kernels.shares(of_series, places), beside[places]], axis=1))
             truth.append(each[places])
-        weights, intercepts = _linear(np.concatenate(rows), np.concatenate(truth), classes)
+        return kernels.with_linear(np.concatenate(rows), np.concatenate(truth), classes)
+
+    @classmethod
+    def fit_kernels(cls, means: Sequence[FloatArray], run: float, seed: int) -> "Convolutions":
+        """Those without a linear layer; parameters as for `fit`."""
+        random = np.random.default_rng(seed)
+        if len(means) > MOST_SERIES:
+            means = [means[place] for place in np.sort(random.choice(len(means), MOST_SERIES, replace=False))]
+        return cls._kernels(means, run, random)
+
+    @classmethod
+    def _kernels(cls, means: Sequence[FloatArray], run: float, random: np.random.Generator) -> "Convolutions":
+        dilations = tuple(2**power for power in range(MOST_DILATIONS) if (KERNEL - 1) * 2**power <= run)
+        dilations = dilations or (1,)
+        count = min(len(TWOS), KERNELS // len(dilations))
+        twos = np.stack([TWOS[np.sort(random.permutation(len(TWOS))[:count])] for _ in dilations])
+        mixes = np.stack([_mixes(count, len(means[0]), random) for _ in dilations])
+        width = max(3, int(run) | 1)
+        biases = _biases(means, dilations, twos, mixes, random)
+        nothing = np.zeros((0, 0), np.float32)
         every = max(1, int(run / ASKED_IN_RUN))
-        return cls(dilations, twos, mixes, biases, width, weights, intercepts, every)
+        return cls(dilations, twos, mixes, biases, width, nothing, nothing[0:0].ravel(), every)
+
+    def with_linear(self, rows: FloatArray, truth: IntArray, classes: int) -> "Convolutions":
+        """The same with a linear layer, learned from shares and rolling features `(N, features)`."""
+        weights, intercepts = _linear(rows, truth, classes)
+        return replace(self, weights=weights, intercepts=intercepts)
 
     @property
     def reach(self) -> int:

@@ -58,7 +58,10 @@ def assign_folds(
 def leave_out(prepared: Prepared, folds: Sequence[int]) -> Iterator[tuple[int, Prepared]]:
     """Each fold with the examples outside it; `folds` are one per example."""
     for fold in sorted(set(folds)):
-        yield fold, prepared.without({place for place, other in enumerate(folds) if other == fold})
+        rest = prepared.without({place for place, other in enumerate(folds) if other == fold})
+        if rest.remembered:
+            rest = replace(rest, remembered=rest.remembered.outside(fold))
+        yield fold, rest
 
 
 @dataclass(frozen=True, slots=True)

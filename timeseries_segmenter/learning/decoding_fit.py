@@ -34,6 +34,8 @@ def fit_decoding(
     """
     ranges = [example.classes for example in prepared.examples]
     decoding = Decoding.fit(ranges, prepared.dimensions.classes)
+    if prepared.remembered:
+        decoding = _with_all_prices(decoding)
     if prepared.lengths.instant_classes:
         decoding = _with_instants(decoding, prepared, probabilities or prepared.probabilities(network))
     forest, convolutions = prepared.grow_forest(), prepared.fit_convolutions()
@@ -50,6 +52,12 @@ def fit_decoding(
         convolutions=convolutions,
         pool=Pool.equal(forest is not None),  # held-out predictions have to speak for convolutions
     )
+
+
+def _with_all_prices(decoding: Decoding) -> Decoding:
+    """With the usual price for classes that are remembered, and have no range in the examples."""
+    usual = float(np.median([price for price in decoding.prices if price] or [0.0]))
+    return replace(decoding, prices=tuple(price or usual for price in decoding.prices))
 
 
 def confuse(decoding: Decoding, prepared: Prepared, probabilities: Sequence[FloatArray]) -> IntArray:

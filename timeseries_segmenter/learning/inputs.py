@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.rolling import RollingFeatures
+from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.standardisation import Standardisation
 
 FloatArray = NDArray[np.float32]
@@ -33,6 +34,13 @@ class Inputs:
         standardisation = Standardisation.fit(series)
         samples = [standardisation.apply(values) for values in series]
         return cls._of(standardisation, samples, stride, recipe)
+
+    @classmethod
+    def of_model(cls, model: Segmenter, series: Sequence[FloatArray]) -> "Inputs":
+        """As a model, which has rolling features, gets these series `(T, C)`."""
+        samples = [model.standardisation.apply(values) for values in series]
+        features = [model.rolling.apply(each) for each in samples] if model.rolling else []
+        return cls(model.standardisation, model.rolling, samples, features)
 
     def at_stride(self, stride: int, recipe: Recipe) -> "Inputs":
         """The same samples with features of timesteps that span `stride` rows."""

@@ -16,6 +16,7 @@ from timeseries_segmenter.learning.inputs import Inputs
 from timeseries_segmenter.learning.lengths import Lengths
 from timeseries_segmenter.learning.network import Network
 from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.remembered import OfSeries, Remembered, Sample
 from timeseries_segmenter.learning.resampling import Resampling, Sampling
 from timeseries_segmenter.learning.rolling import timestep_means
 from timeseries_segmenter.learning.training_windows import TrainingWindows
@@ -32,7 +33,8 @@ class Prepared:
     `label_sets` are those of the classes from 1 on, `unlearned` those without an example. `targets` are
     the class of each row, `(T,)`, UNKNOWN if it teaches nothing, one array a series; `class_weights`
     `(1 + len(label_sets),)`, None for equal ones. `stride` is the samples that one timestep of the network
-    spans. `sampling` is the common rate, `resamplings` how each example was brought to it.
+    spans. `sampling` is the common rate, `resamplings` how each example was brought to it. If the examples
+    are a part of a project's, forest and convolutions learn from what is `remembered` of all.
     """
 
     examples: Sequence[Example]
@@ -47,6 +49,7 @@ class Prepared:
     class_weights: NDArray[np.float64] | None
     sampling: Sampling
     resamplings: Sequence[Resampling]
+    remembered: Remembered | None = None
 
     @classmethod
     def from_examples(
@@ -55,8 +58,9 @@ class Prepared:
         label_sets: Sequence[LabelSet],
         channels: Sequence[str],
         recipe: Recipe,
+        sample: Sample | None = None,
     ) -> "Prepared":
-        """Class `i + 1` in the `examples` stands for `label_sets[i]`.
+        """Class `i + 1` in the `examples` stands for `label_sets[i]`; they may be a `sample`.
 
         Raises TrainingError if no example holds a labelled row.
         """
@@ -67,6 +71,8 @@ class Prepared:
                 f"{len(examples)} annotated tasks, but no region with one of the labels {names}: "
                 "draw at least one"
             )
+        if sample:
+            classes = sample.with_remembered(classes, label_sets)
         learned = tuple(each.labels for each in classes)
         sampling = Sampling.fit(example.times for example in examples)
         resamplings = [sampling.resampling(example.times) for example in examples]
@@ -77,7 +83,18 @@ class Prepared:
         lengths = Lengths.from_examples(examples)
         targets = [lengths.targets(example) for example in examples]
         stride = lengths.stride(recipe.sequence_size)
-        return cls(
+        if lengths.instant_classes or not recipe.rolling_features:
+            sample = None  # nothing learns from what is remembered
+        before = sample.before if sample else None
+        if before and not (
+            before.suits(channels, recipe.sequence_size, stride)
+            and same_rate(before.sampling, sampling, resamplings)
+        ):
+            before = None
+        values = [example.values for example in examples]
+        if before:
+            stride = before.network.dimensions.stride
+        prepared = cls(
             examples,
             learned,
             tuple(labels for labels in label_sets if labels not in learned),
@@ -86,21 +103,39 @@ class Prepared:
             lengths,
             stride,
             targets,
-            Inputs.fit([example.values for example in examples], stride, recipe),
+            Inputs.of_model(before, values) if before else Inputs.fit(values, stride, recipe),
             _class_weights(targets, learned, lengths, recipe),
             sampling,
             resamplings,
         )
+        if sample is None:
+            return prepared
+        remembered = sample.remembered if before else None  # by other inputs, it says nothing
+        return replace(prepared, remembered=prepared._remember(remembered, sample))
+
+    def _remember(self, remembered: Remembered | None, sample: Sample) -> Remembered:
+        """What is `remembered`, and some timesteps of each example beside it."""
+        means = self._means()
+        if remembered is None:
+            kernels = Convolutions.fit_kernels(means, self._short_run, self.recipe.seed)
+            remembered = Remembered.nothing(kernels, self.label_sets, self.dimensions.features)
+        arrays = (sample.names, sample.folds, self.inputs.features, means, self._by_timestep())
+        series = [OfSeries(*each) for each in zip(*arrays, strict=True)]
+        return remembered.relabelled(self.label_sets).with_series(series, self.recipe.seed)
 
     def without(self, held_out: Collection[int]) -> "Prepared":
         """The other examples alone, with statistics and weights of their own, but the classes and lengths
         of all; `held_out` are places in `examples`.
         """
         rest = self.part([place for place in range(len(self.examples)) if place not in held_out])
+        weights = _class_weights(rest.targets, self.label_sets, self.lengths, self.recipe)
+        if self.remembered and self.inputs.rolling:  # its features are by the statistics of all
+            features = [self.inputs.rolling.apply(samples) for samples in rest.inputs.samples]
+            return replace(rest, inputs=replace(rest.inputs, features=features), class_weights=weights)
         return replace(
             rest,
             inputs=Inputs.fit([example.values for example in rest.examples], self.stride, self.recipe),
-            class_weights=_class_weights(rest.targets, self.label_sets, self.lengths, self.recipe),
+            class_weights=weights,
         )
 
     def at_stride(self, stride: int) -> "Prepared":
@@ -169,9 +204,10 @@ class Prepared:
         """
         if not self.recipe.forest or self.inputs.rolling is None or self.lengths.instant_classes:
             return None
+        kept = self.remembered
         return Forest.fit(
-            self.inputs.features,
-            [_by_timestep(targets, self.stride) for targets in self.targets],
+            [kept.features.astype(np.float32)] if kept else self.inputs.features,
+            [kept.classes] if kept else self._by_timestep(),
             self.dimensions.classes,
             self.lengths.run / self.stride,
             self.recipe.seed,
@@ -181,14 +217,36 @@ class Prepared:
         """The third opinion; None as for the forest."""
         if not self.recipe.convolutions or self.inputs.rolling is None or self.lengths.instant_classes:
             return None
+        classes = self.dimensions.classes
+        if kept := self.remembered:
+            return kept.kernels.with_linear(kept.inputs_of_convolutions(), kept.classes, classes)
         return Convolutions.fit(
-            [timestep_means(samples.T, self.stride) for samples in self.inputs.samples],
+            self._means(),
             self.inputs.features,
-            [_by_timestep(targets, self.stride) for targets in self.targets],
-            self.dimensions.classes,
-            min(self.lengths.run, self.window) / self.stride,
+            self._by_timestep(),
+            classes,
+            self._short_run,
             self.recipe.seed,
         )
+
+    @property
+    def _short_run(self) -> float:
+        """The length of a short labelled run in timesteps, at most a window."""
+        return min(self.lengths.run, self.window) / self.stride
+
+    def _means(self) -> list[FloatArray]:
+        """The inputs' means of each timestep, `(inputs, timesteps)` a series."""
+        return [timestep_means(samples.T, self.stride) for samples in self.inputs.samples]
+
+    def _by_timestep(self) -> list[IntArray]:
+        return [_by_timestep(targets, self.stride) for targets in self.targets]
+
+
+def same_rate(before: Sampling, sampling: Sampling, resamplings: Sequence[Resampling]) -> bool:
+    """Whether series that are brought to the rate of `sampling` are at the one `before`."""
+    if before.interval:
+        return before.near(sampling.interval)
+    return all(resampling.positions is None for resampling in resamplings)
 
 
 def _by_timestep(targets: IntArray, stride: int) -> IntArray:

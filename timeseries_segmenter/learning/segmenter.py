@@ -1,6 +1,6 @@
 """The fitted model of one pair: standardisation, network, decoding and label sets."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,18 @@ class Segmenter:
             for number, labels in enumerate(self.label_sets, 1)
         ]
         return ("background", *names)
+
+    def suits(self, channels: Sequence[str], sequence_size: int, stride: int) -> bool:
+        """Whether its inputs and rolling features suit series with these channels, of which a window of a
+        network spans `sequence_size` timesteps of about `stride` rows.
+        """
+        own = self.network.dimensions.stride
+        return (
+            self.rolling is not None
+            and self.channels == tuple(channels)
+            and self.window == sequence_size * own
+            and stride // 2 <= own <= stride * 2
+        )
 
     def probabilities(self, values: FloatArray, times: Times | None = None) -> FloatArray:
         """Class probabilities `(T, 1 + len(label_sets))` of a series `(T, C)`, background first.
@@ -192,7 +204,7 @@ class Segmenter:
             Sampling(float(sampling["interval"])),
             _rolling_from_parts(parts.get("rolling")),
             _forest_from_parts(parts.get("forest")),
-            _convolutions_from_parts(parts.get("convolutions")),
+            convolutions_from_parts(parts.get("convolutions")),
             Pool(**parts.get("pool", {})),
         )
 
@@ -218,7 +230,8 @@ def _forest_from_parts(parts: Mapping[str, Any] | None) -> Forest | None:
     return Forest(**arrays, every=int(parts["every"]))
 
 
-def _convolutions_from_parts(parts: Mapping[str, Any] | None) -> Convolutions | None:
+def convolutions_from_parts(parts: Mapping[str, Any] | None) -> Convolutions | None:
+    """Those of `asdict`, or none; arrays may be tensors."""
     if parts is None:
         return None
     arrays = {name: _copied(parts[name]) for name in ("twos", "mixes", "biases", "weights", "intercepts")}

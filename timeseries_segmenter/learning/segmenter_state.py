@@ -10,7 +10,8 @@ import torch
 from timeseries_segmenter.learning.device import CPU, place_on
 from timeseries_segmenter.learning.dimensions import Dimensions
 from timeseries_segmenter.learning.network import Network
-from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.remembered import Remembered
+from timeseries_segmenter.learning.segmenter import Segmenter, convolutions_from_parts
 
 NO_DEVICE = torch.device("meta")  # tensors there have a shape alone
 
@@ -33,6 +34,21 @@ def segmenter_from_state(state: Mapping[str, Any], device: torch.device = CPU) -
     network = Network(Dimensions(**state["dimensions"]))
     network.load_state_dict(state["weights"], assign=device == NO_DEVICE)
     return Segmenter.from_parts(state, place_on(network, device).eval())
+
+
+def state_of_remembered(remembered: Remembered) -> dict[str, Any]:
+    """All of it, for `remembered_from_state`."""
+    return _with_tensors(asdict(remembered))
+
+
+def remembered_from_state(state: Mapping[str, Any]) -> Remembered:
+    """The same again. Raises as `segmenter_from_state` does."""
+    arrays = {name: each.numpy().copy() for name, each in state.items() if isinstance(each, torch.Tensor)}
+    kernels = convolutions_from_parts(state["kernels"])
+    if kernels is None:
+        raise ValueError("the kernels are missing")
+    label_sets = tuple(tuple(labels) for labels in state["label_sets"])
+    return Remembered(kernels=kernels, label_sets=label_sets, names=tuple(state["names"]), **arrays)
 
 
 def check_state(state: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from timeseries_segmenter.learning.opinions import opinions_of_prepared
 from timeseries_segmenter.learning.optimisation import count_steps_in_epoch, optimise
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.remembered import Sample
 from timeseries_segmenter.learning.schedule import LEARNING_RATE, AdaptiveSchedule, Schedule
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmentation, Segmenter
 from timeseries_segmenter.segment import LabelSet
@@ -75,19 +76,25 @@ def fit(
     recipe: Recipe,
     observer: Observer = NOBODY,
     start: Segmenter | None = None,
+    sample: Sample | None = None,
 ) -> Fitted:
     """Train a network on `examples`; class `i + 1` in them stands for `label_sets[i]`.
 
     With `start`, an earlier model, the training is a warm start if that suits the examples, and if its
-    result keeps up; else it is one from scratch. Label sets without an example are not learned, and named
-    in `Fitted.unlearned`. Raises TrainingError if no example holds a labelled row.
+    result keeps up; else it is one from scratch. The examples may be a `sample` of what there is. Label
+    sets without an example are not learned, and named in `Fitted.unlearned`. Raises TrainingError if no
+    example holds a labelled row.
     """
     observer.on_step(Step.TRAINING)
-    prepared = Prepared.from_examples(examples, label_sets, channels, recipe)
+    prepared = Prepared.from_examples(examples, label_sets, channels, recipe, sample)
     with fork_random(choose_device(recipe.device)):
         if start and (suited := warm_start.suit(prepared, start)):
             fitted = _fit(suited, warm_start.plan(start), observer, start)
-            if warm_start.keeps_up(fitted.deciding, start, recipe):
+            if prepared.remembered:
+                keeps_up = warm_start.goes_on(fitted.deciding, _scores_of_model(start, suited))
+            else:
+                keeps_up = warm_start.keeps_up(fitted.deciding, start, recipe)
+            if keeps_up:
                 return fitted
         most_steps = min(recipe.steps, recipe.epochs * count_steps_in_epoch(prepared))
         schedule = AdaptiveSchedule(LEARNING_RATE, most_steps, recipe.met_by)
@@ -116,6 +123,13 @@ def _fit(
         _pooled(segmenter, prepared, of_network),
         warm_started=start is not None,
     )
+
+
+def _scores_of_model(model: Segmenter, prepared: Prepared) -> Scores:
+    """The deciding scores of a model's network on prepared examples."""
+    confusion = confuse(model.decoding, prepared, prepared.probabilities(model.network))
+    confusion[prepared.scarce] = 0
+    return scores_of(confusion)
 
 
 def _pooled(

@@ -12,6 +12,7 @@ from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.held_out import LEAST_EXAMPLES
 from timeseries_segmenter.learning.observer import NOBODY, Observer
 from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.remembered import Sample
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted, fit
 from timeseries_segmenter.segment import UNKNOWN, LabelSet
@@ -57,12 +58,13 @@ def fit_and_validate(
     observer: Observer = NOBODY,
     start: Segmenter | None = None,
     earlier: Mapping[int, Segmenter] | None = None,
+    sample: Sample | None = None,
 ) -> Validated:
     """`fit` and `cross_validate`; and `fit` once more if annotations are likely missing, without those rows.
 
     The cross-validation is of all rows as they were annotated.
     """
-    fitted = fit(examples, label_sets, channels, recipe, observer, start)
+    fitted = fit(examples, label_sets, channels, recipe, observer, start, sample)
     began = time.monotonic()
     validation = cross_validate(fitted, folds, earlier, observer)
     seconds = time.monotonic() - began
@@ -76,7 +78,8 @@ def fit_and_validate(
         replace(each, classes=np.where(rows & (each.classes == 0), UNKNOWN, each.classes))
         for each, rows in zip(examples, found, strict=True)
     ]
-    return Validated(fit(without, label_sets, channels, recipe, observer, start), validation, found, seconds)
+    again = fit(without, label_sets, channels, recipe, observer, start, sample)
+    return Validated(again, validation, found, seconds)
 
 
 def find_doubtful(targets: Sequence[IntArray], probabilities: Sequence[FloatArray]) -> list[Rows]:

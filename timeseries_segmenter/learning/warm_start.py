@@ -6,7 +6,7 @@ has to keep up with that one.
 """
 
 from timeseries_segmenter.learning.metrics import Scores
-from timeseries_segmenter.learning.prepared import Prepared
+from timeseries_segmenter.learning.prepared import Prepared, same_rate
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.schedule import LEARNING_RATE, WARMUP, PlannedSchedule
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -29,16 +29,10 @@ def suit(prepared: Prepared, start: Segmenter) -> Prepared | None:
         and start.decoding.instant_classes == prepared.lengths.instant_classes
         and start.network.dimensions == prepared.dimensions
         and start.standardisation.same_inputs(prepared.inputs.standardisation)
-        and _same_rate(prepared, start)
+        and same_rate(start.sampling, prepared.sampling, prepared.resamplings)
     )
     grown = len(prepared.examples) > MOST_GROWTH * start.full_training.series
     return prepared if means_the_same and not grown else None
-
-
-def _same_rate(prepared: Prepared, start: Segmenter) -> bool:
-    if start.sampling.interval:
-        return start.sampling.near(prepared.sampling.interval)
-    return all(resampling.positions is None for resampling in prepared.resamplings)
 
 
 def plan(start: Segmenter) -> PlannedSchedule:
@@ -52,3 +46,10 @@ def keeps_up(scores: Scores, start: Segmenter, recipe: Recipe) -> bool:
     if recipe.met_by(full) and not recipe.met_by(scores):
         return False
     return scores.balanced_accuracy + scores.min_f1 >= full.balanced_accuracy + full.min_f1 - SLACK
+
+
+def goes_on(scores: Scores, before: Scores) -> bool:
+    """The same for a run on a part of the series: whether the scores are about as good as those `before` it,
+    of the same series, from which that model may have learned or not.
+    """
+    return scores.balanced_accuracy + scores.min_f1 >= before.balanced_accuracy + before.min_f1 - SLACK

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.learning.remembered import Remembered
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import Card
 
@@ -19,13 +20,15 @@ class Model:
     """A version of a project's model, ready to predict.
 
     `segmenters` are by the name of their pair. What only a training run makes and needs: the segmenters
-    of each fold by pair, and the `report` as JSON.
+    of each fold by pair, what is `remembered` of tasks if there are too many for one run, and the `report` as
+    JSON.
     """
 
     card: Card
     segmenters: Mapping[str, Segmenter]
     folds: Mapping[str, Folds] = field(default_factory=dict)
     report: str | None = None
+    remembered: Mapping[str, Remembered] = field(default_factory=dict)
 
     @property
     def version(self) -> str:

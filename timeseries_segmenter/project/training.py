@@ -1,7 +1,7 @@
 """Annotated tasks of each pair of tags to a trained and cross-validated model of all of them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from timeseries_segmenter.learning.cross_validation import CrossValidation, assi
 from timeseries_segmenter.learning.device import choose_device, lent_memory
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.observer import NOBODY, Observer
+from timeseries_segmenter.learning.remembered import Remembered, Sample
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.learning.validated import Validated, fit_and_validate
@@ -26,6 +27,16 @@ from timeseries_segmenter.project.recipes import recipe
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
 from timeseries_segmenter.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """That a run has no room for all annotated tasks: the model `before` remembers something of the other
+    `tasks` that runs have read.
+    """
+
+    before: Model | None
+    tasks: Set[TaskId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +149,12 @@ class ModelTraining:
         return list(dict.fromkeys(remark for each in self.pairs.values() for remark in each.remarks))
 
     @property
+    def remembered(self) -> dict[str, Remembered]:
+        """What the next run knows of the tasks of each pair, if there is no room for all."""
+        remembered = {name: each.fitted.prepared.remembered for name, each in self.pairs.items()}
+        return {name: each for name, each in remembered.items() if each}
+
+    @property
     def folds(self) -> dict[str, Folds]:
         """Those of the cross-validation."""
         return {name: each.validation.segmenters for name, each in self.pairs.items() if each.validation}
@@ -150,11 +167,12 @@ def train_model(
     start: Model | None = None,
     observer: Observer = NOBODY,
     searches: Mapping[str, RecipeSearch] | None = None,
+    rest: Rest | None = None,
 ) -> ModelTraining:
     """Train and cross-validate a network for each pair.
 
     `start` is the model before with its folds, for a warm start if that suits. `searches` are the last ones
-    of each pair, whose recipes are followed.
+    of each pair, whose recipes are followed. `rest` are annotated tasks beside those that are given.
     Raises TrainingError if there is nothing to learn for any pair.
     """
     trained: dict[str, PairTraining] = {}
@@ -164,7 +182,9 @@ def train_model(
         tasks, searched = annotated[pair.name], (searches or {}).get(pair.name)
         try:
             with lent_memory(choose_device(settings.device)):
-                trained[pair.name] = _train_pair(pair, config, tasks, settings, start, observer, searched)
+                trained[pair.name] = _train_pair(
+                    pair, config, tasks, settings, start, observer, searched, rest
+                )
         except TrainingError as error:
             unlearned[pair.name] = str(error)
     if not trained:
@@ -180,6 +200,7 @@ def _train_pair(
     start: Model | None,
     observer: Observer,
     searched: RecipeSearch | None,
+    rest: Rest | None,
 ) -> PairTraining:
     segments = [segment for task in tasks for segment in task.segments]
     label_sets = annotated_label_sets(segments, labels_of(tasks, pair))
@@ -190,17 +211,31 @@ def _train_pair(
         start = None  # what it learned of the rows without a region is wrong now
     names = [str(task.task) for task in tasks]  # once for each stretch: they are all in one fold
     folds = assign_folds(list(dict.fromkeys(names)), card.folds if card else {})
+    of_examples = [folds[name] for name in names]
     validated = fit_and_validate(
         examples,
         label_sets,
         pair.channels,
         recipe(settings, pair.settings, searched),
-        [folds[name] for name in names],
+        of_examples,
         observer,
         start.segmenter(pair, config) if start else None,
         start.folds.get(pair.name) if start else None,
+        _sample(pair, config, names, of_examples, rest) if rest else None,
     )
     return PairTraining(pair, tasks, validated, folds, searched)
+
+
+def _sample(
+    pair: LabelPair, config: LabelConfig, names: Sequence[str], folds: Sequence[int], rest: Rest
+) -> Sample:
+    before = rest.before
+    card = before.card.pairs.get(pair.name) if before else None
+    if before is None or (card and card.unlabeled != pair.settings.unlabeled):
+        return Sample(names, folds)
+    remembered = before.remembered.get(pair.name)
+    known = remembered.of_tasks({str(task) for task in rest.tasks}) if remembered else None
+    return Sample(names, folds, before.segmenter(pair, config), known)
 
 
 def _check_distinguishable(examples: Sequence[Example], label_sets: Sequence[LabelSet]) -> None:

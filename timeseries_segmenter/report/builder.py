@@ -75,7 +75,7 @@ def reported(
     }
     card = card.model_copy(update={"pairs": of_pairs})
     report = Report.from_card(card, pairs, unlabelled, before, stretches)
-    return Model(card, training.segmenters, training.folds, report.beside_card())
+    return Model(card, training.segmenters, training.folds, report.beside_card(), training.remembered)
 
 
 def _pair_report(name: str, training: PairTraining) -> PairReport:

@@ -1,6 +1,7 @@
 """A project's model in one file: its card, a segmenter for each pair of tags, and the training run's report.
 
-Beside the segmenters are those of the cross-validation, `folds`, for the next training run's warm start.
+Beside the segmenters are those of the cross-validation, `folds`, for the next training run's warm start,
+and what is `remembered` of the tasks of a project that is too large for one run.
 """
 
 from contextlib import suppress
@@ -13,7 +14,14 @@ import torch
 from timeseries_segmenter.errors import ForeignModelError, ModelFileError
 from timeseries_segmenter.learning.device import CPU
 from timeseries_segmenter.learning.network import ARCHITECTURE
-from timeseries_segmenter.learning.segmenter_state import check_state, segmenter_from_state, state_of
+from timeseries_segmenter.learning.remembered import Remembered
+from timeseries_segmenter.learning.segmenter_state import (
+    check_state,
+    remembered_from_state,
+    segmenter_from_state,
+    state_of,
+    state_of_remembered,
+)
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import Folds, Model
 from timeseries_segmenter.storage.former_formats import FORMER_FORMATS, upgraded
@@ -32,6 +40,11 @@ def save_model(path: Path, model: Model) -> None:
             name: {
                 "segmenter": state_of(segmenter),
                 "folds": {number: state_of(each) for number, each in model.folds.get(name, {}).items()},
+                **(
+                    {"remembered": state_of_remembered(model.remembered[name])}
+                    if name in model.remembered
+                    else {}
+                ),
             }
             for name, segmenter in model.segmenters.items()
         },
@@ -74,6 +87,19 @@ def load_folds(path: Path) -> dict[str, Folds]:
         }
     except (MemoryError, *_NO_STATE) as error:
         raise ModelFileError(f"{path.name} holds no folds for this release: {error}") from error
+
+
+def load_remembered(path: Path) -> dict[str, Remembered]:
+    """What is remembered of tasks, by pair; nothing of projects of one run. Raises like `load_model`."""
+    content = _read(path, whole=False)
+    try:
+        return {
+            name: remembered_from_state(pair["remembered"])
+            for name, pair in content["pairs"].items()
+            if "remembered" in pair
+        }
+    except (MemoryError, *_NO_STATE) as error:
+        raise ModelFileError(f"{path.name} does not say what this release remembers: {error}") from error
 
 
 def read_card(path: Path) -> Card:

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError, VersionError
 from timeseries_segmenter.learning.device import choose_device
+from timeseries_segmenter.learning.remembered import Remembered
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import UNTRAINED, Folds, Model
 from timeseries_segmenter.project.versions import version_number
@@ -28,6 +29,7 @@ from timeseries_segmenter.storage.model_file import (
     copy_model,
     load_folds,
     load_model,
+    load_remembered,
     read_card,
     save_model,
 )
@@ -152,6 +154,10 @@ class ModelStore:
     def load_folds(self, project: int) -> dict[str, Folds]:
         """The segmenters of the served model's cross-validation. Raises ModelFileError."""
         return load_folds(self.served_path(project))
+
+    def load_remembered(self, project: int) -> dict[str, Remembered]:
+        """What the served model remembers of tasks, by pair. Raises ModelFileError."""
+        return load_remembered(self.served_path(project))
 
     def save(self, project: int, model: Model) -> str:
         """Make `model` the project's current one; returns its new version. Raises OSError."""

@@ -37,6 +37,7 @@ from timeseries_segmenter.project.selection import (
 from timeseries_segmenter.project.start import lent
 from timeseries_segmenter.project.stretches import Room, Taken, take_tasks
 from timeseries_segmenter.project.task import TaskId
+from timeseries_segmenter.project.training import Rest
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.downloads import Downloader
 from timeseries_segmenter.sources.known_tasks import KnownTasks
@@ -89,6 +90,14 @@ class Fetched:
     def labelled(self) -> Mapping[str, Sequence[LabelledTask]]:
         """For each pair, the tasks to learn from."""
         return self.chosen.labelled
+
+    @property
+    def rest(self) -> Rest | None:
+        """The other annotated tasks, if there is no room for all."""
+        selection = self.chosen.selection
+        if not self.chosen.unread and not selection.cut:
+            return None
+        return Rest(self.before, {task for tasks in selection.turns.values() for task in tasks})
 
     @property
     def left_out(self) -> Sequence[LeftOut]:
@@ -251,10 +260,13 @@ class Fetcher:
             raise
 
     def _before(self, project: int) -> Model | None:
-        """The project's model with its folds, for a warm start."""
+        """The project's model with its folds and what it remembers, for a warm start."""
         try:
             model = self._store.load(project)
-            return replace(model, folds=self._store.load_folds(project)) if model else None
+            if model is None:
+                return None
+            remembered = self._store.load_remembered(project)
+            return replace(model, folds=self._store.load_folds(project), remembered=remembered)
         except ModelFileError as error:
             logger.warning("project %d: training starts from scratch: %s", project, error)
             return None

@@ -182,7 +182,7 @@ class TrainingRun:
         began = time.monotonic()
         try:
             training = train_model(
-                fetched.labelled, fetched.config, self._settings, start, observer, searches
+                fetched.labelled, fetched.config, self._settings, start, observer, searches, fetched.rest
             )
         except TrainingError as error:
             raise _with_those_away(error, fetched.away) from error

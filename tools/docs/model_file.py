@@ -13,6 +13,7 @@ from timeseries_segmenter.learning.decoding import Decoding
 from timeseries_segmenter.learning.dimensions import Dimensions
 from timeseries_segmenter.learning.forest import Forest
 from timeseries_segmenter.learning.network import Network
+from timeseries_segmenter.learning.remembered import Remembered
 from timeseries_segmenter.learning.rolling import RollingFeatures
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
 from timeseries_segmenter.learning.standardisation import Standardisation
@@ -34,6 +35,10 @@ DESCRIPTIONS = {
     f"pairs.{PAIR}.segmenter": "the model of the pair, see below",
     f"pairs.{PAIR}.folds": "the fold networks of the cross-validation, each like `segmenter`; the next "
     "warm start begins with them",
+    f"pairs.{PAIR}.remembered": "what is remembered of the tasks of a project that is too large for one "
+    "run: the `kernels` of the convolutions, `label_sets`, the `names` and `folds` of the tasks, and of each "
+    "timestep the place of its task (`series`), `classes`, `features` and `shares`; `rates` are the shares "
+    "of each class's timesteps that are kept. Absent in others, and where there are instants",
     "dimensions": "what it takes to build the network: `inputs`, `classes`, `hidden_size`, `stride` (samples "
     "per timestep), `features` (rolling features of a timestep; absent in older models)",
     "window": "samples in one window",
@@ -119,7 +124,9 @@ def _written() -> dict[str, Any]:
     )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
-        save_model(path, Model(Card(), {PAIR: segmenter}, {PAIR: {0: segmenter}}, "{}"))
+        remembered = Remembered.nothing(Convolutions.fit_kernels([inputs.T], 1, 0), [("Run",)], rolling.count)
+        model = Model(Card(), {PAIR: segmenter}, {PAIR: {0: segmenter}}, "{}", {PAIR: remembered})
+        save_model(path, model)
         content: dict[str, Any] = torch.load(path, weights_only=True)
     return content
 
