@@ -61,9 +61,8 @@ def test_a_model_remembers_the_tasks_of_former_runs_until_they_are_gone_or_chang
     settings: Settings, studio: LabelStudioServer
 ) -> None:
     tasks = [studio.add_task(3, INLINE, TRUTH) for _ in range(3 * ROOM)]
-    for run in range(1, 4):
-        train(settings)
-        assert len(remembered(settings)) == run * ROOM
+    first = train(settings).card
+    assert remembered(settings) == set(first.tasks)
     card = train(settings, from_scratch=True).card
     assert remembered(settings) == set(tasks)
     deleted, changed = [task for task in tasks if task not in card.tasks][:2]
