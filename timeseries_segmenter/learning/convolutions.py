@@ -209,18 +209,18 @@ def _linear(rows: FloatArray, truth: IntArray, classes: int) -> tuple[FloatArray
     counts = np.bincount(truth, minlength=classes)
     shares = np.where(counts > 0, len(truth) / np.maximum(counts, 1) / (counts > 0).sum(), 0)
     of_classes = torch.from_numpy(shares.astype(np.float32))
-    weights = torch.zeros(rows.shape[1], classes, requires_grad=True)
+    weights = torch.zeros(classes, rows.shape[1], requires_grad=True)
     intercepts = torch.zeros(classes, requires_grad=True)
     optimizer = LBFGS([weights, intercepts], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        logits = inputs @ weights + intercepts
+        logits = functional.linear(inputs, weights, intercepts)
         value = functional.cross_entropy(logits, torch.from_numpy(truth), of_classes)
         value = value + PENALTY * weights.square().sum()
         torch.autograd.backward(value)
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    scaled = weights.detach().numpy() / deviation[:, None]
+    scaled = weights.detach().numpy().T / deviation[:, None]
     return scaled.astype(np.float32), (intercepts.detach().numpy() - mean @ scaled).astype(np.float32)
