@@ -23,14 +23,15 @@ def clouds(timesteps: int, seed: int = 0) -> tuple[FloatArray, IntArray]:
     return features, np.where(features[:, 1] + features[:, 3] > 0.3, 2, 0)
 
 
-@pytest.mark.parametrize("run", [1.0, 40.0])
-def test_arrays_say_what_scikit_learn_says(run: float) -> None:
-    features, targets = clouds(3000)
+@pytest.mark.parametrize(("run", "timesteps", "drawn"), [(1, 2000, 2000), (40, 3000, 3000), (40, 8000, 3000)])
+def test_arrays_say_what_scikit_learn_says(run: float, timesteps: int, drawn: int) -> None:
+    features, targets = clouds(timesteps)
     forest = Forest.fit([features[:1000], features[1000:]], [targets[:1000], targets[1000:]], 3, run, 5)
     model = RandomForestClassifier(
         TREES,
         max_depth=DEPTH,
         min_samples_leaf=max(LEAST_IN_LEAF, int(run / 8)),
+        max_samples=drawn,
         class_weight="balanced_subsample",
         random_state=5,
     ).fit(features, targets)

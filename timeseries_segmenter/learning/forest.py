@@ -17,6 +17,7 @@ IntArray = NDArray[np.int64]
 TREES = 40
 DEPTH = 14  # at most
 MOST_TIMESTEPS = 10_000  # of all series: neighbours say much the same
+MOST_IN_TREE = 3_000  # of these, that a tree draws: most of the time is for sorting them
 LEAST_IN_LEAF = 2  # timesteps
 LEAF_SHARE = 1 / 8  # of a short run that a leaf holds at least
 ASKED_IN_RUN = 8  # timesteps of a short run that the forest is asked about: its features change slowly
@@ -57,6 +58,7 @@ class Forest:
             TREES,
             max_depth=DEPTH,
             min_samples_leaf=max(LEAST_IN_LEAF, int(run * LEAF_SHARE)),
+            max_samples=min(len(picked), MOST_IN_TREE),
             class_weight="balanced_subsample",
             random_state=seed,
         ).fit(_timesteps(features, picked), truth[picked])
@@ -152,7 +154,14 @@ def _timesteps(features: Sequence[FloatArray], picked: IntArray) -> FloatArray:
 def _with_every_class(
     picked: IntArray, truth: IntArray, known: IntArray, random: np.random.Generator
 ) -> IntArray:
-    """The picked timesteps, and a few of each class that is not among them."""
-    missing = np.setdiff1d(truth[known], truth[picked])
-    more = [random.permutation(known[truth[known] == number])[:LEAST_IN_LEAF] for number in missing]
+    """The picked timesteps, and more of the rarest classes, some repeatedly: on average, a tree draws as many
+    of each class as a leaf holds at least.
+    """
+    least = -(-LEAST_IN_LEAF * len(picked) // MOST_IN_TREE)
+    counts = np.bincount(truth[picked], minlength=truth.max() + 1)
+    more = [
+        np.resize(random.permutation(known[truth[known] == number]), least - counts[number])
+        for number in np.unique(truth[known])
+        if counts[number] < least
+    ]
     return np.concatenate([picked, *more])
