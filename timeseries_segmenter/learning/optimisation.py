@@ -77,7 +77,7 @@ def _optimise(
             optimizer.step()
             losses.append(float(loss.detach()))
             known = targets != UNKNOWN
-            predicted = (logits.detach() - class_shift).argmax(dim=2)[known]
+            predicted = (logits.detach()[known] - class_shift).argmax(dim=1)
             confusion += confusion_matrix(
                 targets[known].cpu().numpy(), predicted.cpu().numpy(), len(confusion)
             )
