@@ -19,10 +19,11 @@ from tqdm import tqdm
 
 from benchmarks.data_set import DataSet, argument_parser, means, print_header, print_row
 from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.project.annotated_task import AnnotatedTask
 from timeseries_segmenter.project.card import Card, PairCard
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.project.model import Model
-from timeseries_segmenter.project.selection import AnnotatedTask, in_turns, selection_after
+from timeseries_segmenter.project.selection import in_turns, selection_after
 from timeseries_segmenter.project.stretches import cuts
 from timeseries_segmenter.project.training import Rest, train_model
 from timeseries_segmenter.settings import Settings
@@ -108,7 +109,7 @@ def grow(data: DataSet, tasks: Sequence[LabelledTask], runs: int, room: int, see
 
 def _annotated(task: LabelledTask, run: int) -> AnnotatedTask:
     kinds = Counter(("label", "ts", segment.labels, segment.instant) for segment in task.segments)
-    return AnnotatedTask({"id": task.task}, kinds, run)
+    return AnnotatedTask(id=int(task.task), regions=tuple(kinds.items()), changed_at=run)
 
 
 def _within(

@@ -1,4 +1,3 @@
-import json
 from typing import Any
 
 import pytest
@@ -7,7 +6,7 @@ from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.segment_metrics import Corrections
 from timeseries_segmenter.project.card import VersionCorrections
-from timeseries_segmenter.project.corrections import count_by_version, count_changes, with_corrections
+from timeseries_segmenter.project.corrections import corrected_annotations, count_by_version, count_changes
 from timeseries_segmenter.project.model import UNTRAINED
 
 CONFIG = """<View>
@@ -89,11 +88,8 @@ def test_corrections_are_counted_by_the_version_that_an_annotation_began_as() ->
         {"annotations": [annotation([], 5, was_cancelled=True)]},
         {"annotations": [annotation(PREDICTED, 6, parent_annotation=1)]},  # a copy of another one
     ]
-    counted = [with_corrections(task, [pair_of()]) for task in tasks]
-    assert all("predictions" not in task for task in counted)
-    assert [task["annotations"] for task in counted] == [task["annotations"] for task in tasks]
-    kept = json.loads(json.dumps(counted))  # as between two training runs
-    nothing, first, second = count_by_version(kept)
+    corrected = [each for task in tasks for each in corrected_annotations(task, [pair_of()])]
+    nothing, first, second = count_by_version(corrected)
     assert (nothing.version, nothing.annotations, nothing.seconds) == ("", 2, 75)
     assert nothing.per_region is None
     assert (first.version, first.added, first.regions, first.seconds) == ("p6-v1", 3, 3, 40)
@@ -106,6 +102,6 @@ def test_an_annotation_that_began_before_there_was_a_model_began_as_nothing() ->
     empty = {"id": 7, "model_version": UNTRAINED, "result": []}
     annotation = {"result": PREDICTED, "created_at": "2026-11-01T08:00:00Z", "lead_time": 80.0}
     task = {"predictions": [empty], "annotations": [annotation | {"parent_prediction": 7}]}
-    assert count_by_version([with_corrections(task, [pair_of()])]) == [
+    assert count_by_version(corrected_annotations(task, [pair_of()])) == [
         VersionCorrections(version="", annotations=1, seconds=80)
     ]

@@ -2,12 +2,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from timeseries_segmenter.project.annotated_task import AnnotatedTask
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.selection import (
     LEAST_OF_KIND,
     MOST_RETRIED,
-    AnnotatedTask,
-    annotated_tasks,
     in_turns,
     selection_after,
 )
@@ -26,6 +25,10 @@ def task(number: int, *regions: dict[str, Any], minute: int = 0) -> dict[str, An
     return {"id": number, "data": {}, "annotations": [annotation]}
 
 
+def annotated_tasks(listed: Iterable[dict[str, Any]]) -> list[AnnotatedTask]:
+    return [each for task in listed if (each := AnnotatedTask.from_task(task))]
+
+
 def tasks(numbers: Iterable[int], *regions: dict[str, Any]) -> list[AnnotatedTask]:
     return annotated_tasks(task(number, *regions) for number in numbers)
 
@@ -34,14 +37,6 @@ def take(listed: list[AnnotatedTask], before: Card, count: int, seed: int = 0) -
     """The tasks of a run with room for `count` tasks, and the card of its version."""
     taken = [int(each.id) for each in in_turns(listed, before, seed)[:count]]
     return taken, Card(tasks=sorted(taken), selection=selection_after(listed, before, taken, taken))
-
-
-def test_only_tasks_with_an_annotation_that_counts_are_listed() -> None:
-    skipped = task(2)
-    skipped["annotations"][0]["was_cancelled"] = True
-    damaged = {"id": 3, "data": {}, "annotations": [17]}  # whoever reads it says so
-    listed = annotated_tasks([task(1), skipped, damaged, {"id": 4, "annotations": []}])
-    assert [each.id for each in listed] == [1, 3]
 
 
 def test_each_task_has_its_turn_before_one_has_a_second() -> None:

@@ -5,7 +5,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,18 @@ from tests.support.downloads import AT_ONCE
 from tests.support.http_server import Reply, Request
 from tests.support.label_studio_server import LabelStudioServer, failure
 from timeseries_segmenter.errors import LabelStudioError
+from timeseries_segmenter.labeling.config import parse_label_config
+from timeseries_segmenter.project.annotated_task import AnnotatedTask
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources import task_store
-from timeseries_segmenter.sources.known_tasks import READ_AGAIN, KnownTasks
+from timeseries_segmenter.sources.known_tasks import READ_AGAIN, READ_AT_ONCE, KnownTasks
 from timeseries_segmenter.sources.label_studio import PAGE_SIZE, LabelStudioClient
 
-CONFIG = "<View/>"
+CONFIG = (
+    '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/>'
+    '</TimeSeriesLabels><TimeSeries name="ts" value="$ts"><Channel column="value"/></TimeSeries></View>'
+)
+PAIRS = parse_label_config(CONFIG).pairs
 RUN = recorded.regions((0, 5, "Run"))
 WALK = recorded.regions((7, 9, "Walk"))
 
@@ -40,13 +47,28 @@ def known(settings: Settings) -> KnownTasks:
     return KnownTasks(settings, LabelStudioClient(settings, AT_ONCE))
 
 
-def listed(settings: Settings, config: str = CONFIG, *, anew: bool = False) -> list[dict[str, Any]]:
-    return list(known(settings).labelled_tasks(3, config, anew=anew))
+Listed = list[tuple[AnnotatedTask, dict[str, Any]]]
 
 
-def fresh(settings: Settings) -> list[dict[str, Any]]:
+def listed(settings: Settings, config: str = CONFIG, *, anew: bool = False, project: int = 3) -> Listed:
+    """What is known of each task, and the whole task."""
+    tasks = known(settings)
+    annotated = tasks.annotated(project, config, anew=anew)
+    read = map(whole, tasks.read(project, [each.id for each in annotated]))
+    return list(zip(annotated, read, strict=True))
+
+
+def whole(task: dict[str, Any]) -> dict[str, Any]:
+    return {name: task[name] for name in ("id", "data", "annotations", "updated_at")}
+
+
+def fresh(settings: Settings) -> Listed:
     tasks = LabelStudioClient(settings, AT_ONCE).labelled_tasks(3)
-    return sorted(tasks, key=lambda task: int(task["id"]))
+    return [
+        (annotated, whole(task))
+        for task in sorted(tasks, key=lambda task: int(task["id"]))
+        if (annotated := AnnotatedTask.from_task(task, PAIRS))
+    ]
 
 
 def stores(settings: Settings) -> list[Path]:
@@ -80,32 +102,33 @@ def test_one_more_annotation_is_few_requests(settings: Settings, studio: LabelSt
     assert sum(int(query["page_size"]) for query in listing) == 2 * PAGE_SIZE + 1
 
 
-@pytest.mark.parametrize("cache_mb", [0, 100])
-def test_a_task_is_condensed_when_it_is_read_and_not_each_time(
-    settings: Settings, studio: LabelStudioServer, cache_mb: int
+def test_what_a_run_needs_to_know_of_each_task_is_known_without_reading_it(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    condensed: list[int] = []
-
-    def condense(task: Mapping[str, Any]) -> dict[str, Any]:
-        condensed.append(task["id"])
-        kept = {name: task[name] for name in ("id", "annotations", "updated_at")}
-        return kept | {"count": len(task["annotations"])}
-
-    def counts() -> dict[int, int]:
-        condensed.clear()
-        store = known(settings.model_copy(update={"cache_mb": cache_mb}))
-        return {task["id"]: task["count"] for task in store.labelled_tasks(3, CONFIG, condense)}
-
     tasks = add_tasks(studio, 3 * READ_AGAIN)
-    assert counts() == dict.fromkeys(tasks, 1)
-    assert condensed == tasks
+    listed(settings)
     pass_time(studio)
     studio.annotate(tasks[-1], WALK)
-    assert counts() == dict.fromkeys(tasks, 1) | {tasks[-1]: 2}
-    if cache_mb:
-        assert len(condensed) < 2 * READ_AGAIN
-    else:
-        assert len(condensed) == len(tasks)
+    (path,) = stores(settings)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE content SET task = x'00'")
+    annotated = known(settings).annotated(3, CONFIG)
+    assert annotated == [each for each, _ in fresh(settings)]
+    assert not caplog.records
+
+
+def test_tasks_are_read_in_the_order_that_is_asked_for_and_those_that_are_gone_are_left_out(
+    settings: Settings, studio: LabelStudioServer
+) -> None:
+    tasks = add_tasks(studio, 5 * READ_AT_ONCE // 2)
+    known(settings).annotated(3, CONFIG)
+    order = random.Random(0).sample(tasks, len(tasks))
+    studio.requests.clear()
+    assert [task["id"] for task in known(settings).read(3, order)] == order
+    assert not studio.requests
+    known(settings).forget(3)  # another process needed the room
+    studio.delete_task(order[3])
+    assert [task["id"] for task in known(settings).read(3, order)] == order[:3] + order[4:]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +220,7 @@ def test_start_training_and_another_labeling_config_list_all(
     pass_time(studio)
     listed(settings)
     studio.task(tasks[120])["annotations"][0]["result"] = WALK
-    assert listed(settings, CONFIG if anew else "<View><Text/></View>", anew=anew) == fresh(settings)
+    assert listed(settings, CONFIG if anew else CONFIG.replace("Walk", "Fall"), anew=anew) == fresh(settings)
 
 
 @pytest.mark.parametrize("status", [400, 404])
@@ -304,7 +327,7 @@ def test_a_damaged_store_is_made_anew(
         )
     assert listed(settings) == fresh(settings)
     assert listed(settings) == fresh(settings)
-    assert "damaged" in caplog.text or "none is kept" in caplog.text
+    assert "damaged" in caplog.text or "read from Label Studio" in caplog.text
 
 
 def test_a_store_of_another_release_is_made_anew(
@@ -343,7 +366,7 @@ def watched(path):
 
 task_store._connect = watched
 settings = Settings.model_validate_json(sys.argv[1])
-print(len(list(KnownTasks(settings, LabelStudioClient(settings)).labelled_tasks(3, "<View/>"))))
+print(len(KnownTasks(settings, LabelStudioClient(settings)).annotated(3, sys.argv[3])))
 """
 
 
@@ -361,7 +384,7 @@ def test_a_process_that_is_killed_while_it_writes_leaves_a_store_that_is_whole(
         settings.model_dump(mode="json", include={"label_studio_host", "model_dir"})
         | {"label_studio_api_key": settings.label_studio_api_key.get_secret_value()}
     )
-    command = [sys.executable, "-c", KILLED, content, str(statements)]
+    command = [sys.executable, "-c", KILLED, content, str(statements), CONFIG]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert listed(settings) == fresh(settings)
     assert listed(settings) == fresh(settings)
@@ -384,11 +407,11 @@ def test_the_stores_of_all_projects_have_a_share_of_the_cache(
     noise = random.Random(0)
     for project in (3, 4, 5):
         studio.add_task(project, {"ts": [noise.random() for _ in range(6000)]}, RUN)
-        list(known(settings).labelled_tasks(project, CONFIG))
+        listed(settings, project=project)
     assert sorted(path.name[:9] for path in stores(settings)) == ["project_4", "project_5"]
     assert not caplog.records
     studio.add_task(5, {"ts": [noise.random() for _ in range(30000)]}, RUN)
-    assert len(list(known(settings).labelled_tasks(5, CONFIG))) == 2
+    assert len(listed(settings, project=5)) == 2
     assert stores(settings) == []
     assert "project 5: its tasks take" in caplog.text
 
@@ -404,6 +427,9 @@ def test_a_project_is_forgotten(settings: Settings, studio: LabelStudioServer) -
 EVENTS: Sequence[Callable[[LabelStudioServer, int, bool], object]] = (
     lambda studio, task, mark: studio.annotate(task, RUN if mark else WALK),
     lambda studio, task, mark: studio.annotate(task, RUN, was_cancelled=mark, ground_truth=not mark),
+    lambda studio, task, mark: studio.annotate(
+        task, RUN, parent_prediction=studio.add_prediction(task, "p3-v1", result=RUN if mark else WALK)
+    ),
     lambda studio, _, mark: studio.add_task(3, {"ts": 1}, *[RUN] * mark),
     lambda studio, task, _: studio.delete_task(task),
     lambda studio, task, mark: _if_annotated(studio, task, result=WALK if mark else RUN),
@@ -413,6 +439,9 @@ EVENTS: Sequence[Callable[[LabelStudioServer, int, bool], object]] = (
     lambda studio, task, _: studio.task(task).update(annotations=[]),
     lambda studio, *_: pass_time(studio),
 )
+
+
+IMPORT = 3  # needs no task
 
 
 def _if_annotated(studio: LabelStudioServer, task: int, **changes: Any) -> None:
@@ -446,7 +475,7 @@ def test_what_is_known_equals_a_fresh_listing_whatever_happened(
     listed(settings)
     for event, place, mark, look in events:
         tasks = studio.tasks[3]
-        if tasks or event == 2:
+        if tasks or event == IMPORT:
             EVENTS[event](studio, tasks[place % len(tasks)]["id"] if tasks else 0, mark)
         if look:
             assert listed(settings) == fresh(settings)

@@ -12,9 +12,11 @@ from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.project.stretches import LEAST_WEIGHT
 from timeseries_segmenter.report.saved import load_report
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources import known_tasks
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.storage.version_summary import VersionSummary
 from timeseries_segmenter.trainings.fetcher import FROM_SCRATCH
+from timeseries_segmenter.trainings.predictions import PredictionRun
 from timeseries_segmenter.trainings.run import TrainingRun
 
 ROOM = 4  # tasks
@@ -104,6 +106,21 @@ def test_a_project_that_fits_says_nothing_of_it(settings: Settings, studio: Labe
     assert card.learned_from == ""
     assert ModelStore(settings).load_remembered(3) == {}
     assert VersionSummary.from_card(card.version, card).annotated == 0
+
+
+def test_a_run_knows_what_was_corrected_of_tasks_that_were_listed_for_predictions_in_between(
+    settings: Settings, studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_tasks, "READ_AGAIN", 2)
+    for _ in range(ROOM):
+        studio.add_task(3, INLINE, TRUTH)
+    studio.clock += 2 * known_tasks.LOOK_BACK
+    studio.add_task(3, INLINE, TRUTH)
+    studio.add_task(3, INLINE)
+    train(settings)
+    PredictionRun(settings).run(3)
+    (corrected,) = train(settings).card.corrected
+    assert corrected.annotations == ROOM + 1
 
 
 def test_stretches_of_a_long_series_are_one_task_in_folds_and_metrics(

@@ -5,10 +5,9 @@ times, so that they can be compared without reading it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from operator import itemgetter
+from operator import attrgetter
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,37 +23,45 @@ from timeseries_segmenter.project.model import UNTRAINED
 from timeseries_segmenter.segment import Segment
 
 FINENESS = 1e9  # steps of a series in which times that are no whole numbers are compared
-CORRECTED = "corrected"  # the key of a task under which `with_corrections` puts it
 WITHOUT = ""  # in place of a version: annotations that began as nothing, or by no model
 
 Result = Mapping[str, Any]
 
 
-def with_corrections(task: Mapping[str, Any], pairs: Sequence[LabelPair]) -> dict[str, Any]:
-    """The task with what was corrected, for `count_by_version`, in place of the predictions themselves.
-
-    It holds its `annotations` and the `predictions` that these began as. Skipped annotations and those of
-    predictions that are gone do not count.
+class CorrectedAnnotation(NamedTuple):
+    """An annotation, the version whose prediction it began as, the seconds that it took if Label Studio says
+    so, and what was corrected. `created_at` is Label Studio's text.
     """
-    counted = []
+
+    created_at: str
+    version: str
+    seconds: float | None
+    corrections: Corrections
+
+
+def corrected_annotations(
+    task: Mapping[str, Any], pairs: Sequence[LabelPair]
+) -> Iterator[CorrectedAnnotation]:
+    """Those of a task, which holds its `annotations` and the `predictions` that these began as.
+
+    Skipped annotations and those of predictions that are gone do not count.
+    """
     for version, annotation, predicted in _begun(task):
         corrections = Corrections()
         if version != WITHOUT:
             for pair in pairs:
                 corrections += count_changes(annotation.get("result"), predicted, pair)
         created_at = str(annotation.get("created_at"))
-        counted.append([created_at, version, _seconds(annotation), asdict(corrections)])
-    return {name: value for name, value in task.items() if name != "predictions"} | {CORRECTED: counted}
+        yield CorrectedAnnotation(created_at, version, _seconds(annotation), corrections)
 
 
-def count_by_version(tasks: Iterable[Mapping[str, Any]]) -> list[VersionCorrections]:
+def count_by_version(corrected: Iterable[CorrectedAnnotation]) -> list[VersionCorrections]:
     """One for each version whose predictions annotations began as, in the order of their first annotations,
-    and one for those that began as none; of tasks `with_corrections`.
+    and one for those that began as none.
     """
-    begun: dict[str, list[tuple[Corrections, float | None]]] = {}
-    counted = (each for task in tasks for each in task[CORRECTED])
-    for _, version, seconds, corrections in sorted(counted, key=itemgetter(0)):
-        begun.setdefault(version, []).append((Corrections(**corrections), seconds))
+    begun: dict[str, list[CorrectedAnnotation]] = {}
+    for each in sorted(corrected, key=attrgetter("created_at")):
+        begun.setdefault(each.version, []).append(each)
     return [_in_all(version, each) for version, each in begun.items()]
 
 
@@ -147,9 +154,9 @@ def _seconds(annotation: Mapping[str, Any]) -> float | None:
     return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
 
 
-def _in_all(version: str, annotations: Sequence[tuple[Corrections, float | None]]) -> VersionCorrections:
-    counted = sum((corrections for corrections, _ in annotations), Corrections())
-    seconds = [each for _, each in annotations if each is not None]
+def _in_all(version: str, annotations: Sequence[CorrectedAnnotation]) -> VersionCorrections:
+    counted = sum((each.corrections for each in annotations), Corrections())
+    seconds = [each.seconds for each in annotations if each.seconds is not None]
     return VersionCorrections(
         version=version,
         annotations=len(annotations),

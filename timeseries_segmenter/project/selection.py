@@ -9,67 +9,26 @@ likes.
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, zip_longest
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from timeseries_segmenter.labeling.tag import REGION_TYPE
-from timeseries_segmenter.labeling.targets import changed_at, choose_annotations
 from timeseries_segmenter.learning.examples import is_slip
+from timeseries_segmenter.project.annotated_task import AnnotatedTask, Kind
 from timeseries_segmenter.project.card import Card, Selection
 from timeseries_segmenter.project.task import TaskId
 
 T = TypeVar("T")
-# the tags of a pair, the labels, and whether the region is an instant
-Kind = tuple[str, str, tuple[str, ...], bool]
 
 LEAST_OF_KIND = 12  # tasks with each kind of region: some for each fold of the cross-validation
 MOST_RETRIED = 100  # of the tasks that the version before had to leave out, as many as are named
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotatedTask:
-    """A task as Label Studio lists it, how many regions of each kind it has, and when that changed last.
-
-    `changed_at` is in seconds since 1970, by Label Studio's clock; before all times if it is not known.
-    """
-
-    task: Mapping[str, Any]
-    regions: Mapping[Kind, int]
-    changed_at: float
-
-    @property
-    def id(self) -> TaskId:
-        """The task's id."""
-        identity: TaskId = self.task["id"]
-        return identity
-
-    @classmethod
-    def from_task(cls, task: Mapping[str, Any]) -> "AnnotatedTask | None":
-        """The task with the annotations that count; None if none does."""
-        annotations = task.get("annotations") or []
-        if not isinstance(annotations, list) or not all(isinstance(each, Mapping) for each in annotations):
-            return cls(task, {}, -float("inf"))  # who reads it says what is wrong
-        counting = choose_annotations(annotations)
-        if not counting:
-            return None
-        return cls(
-            task, Counter(chain.from_iterable(map(_kinds, counting))), max(map(changed_at, annotations))
-        )
-
-
-def annotated_tasks(tasks: Iterable[Mapping[str, Any]]) -> list[AnnotatedTask]:
-    """Those with an annotation that counts, in their order."""
-    return [each for task in tasks if (each := AnnotatedTask.from_task(task))]
 
 
 def in_turns(tasks: Sequence[AnnotatedTask], before: Card, seed: int) -> list[AnnotatedTask]:
     """All `tasks` in the order in which the run after the version `before` takes them."""
     turns = _last_runs(before)
     run = before.selection.run + 1
-    retried = [each for each in tasks if each.id in {task for task, _ in before.left_out or ()}][
-        :MOST_RETRIED
-    ]
+    lacked = {task for task, _ in before.left_out or ()}
+    retried = [each for each in tasks if each.id in lacked][:MOST_RETRIED]
     known = {each.id for each in retried}
     shuffled = [each for each in tasks if each.id not in known]
     random.Random(f"{seed} {run}").shuffle(shuffled)
@@ -81,7 +40,7 @@ def in_turns(tasks: Sequence[AnnotatedTask], before: Card, seed: int) -> list[An
     slips = _slips(tasks)
 
     def kinds(each: AnnotatedTask) -> set[Kind]:
-        return each.regions.keys() - slips
+        return each.kinds - slips
 
     pairs = zip_longest(*(spread(each, kinds, seed, run) for each in (new, others)))
     return [*retried, *(each for pair in pairs for each in pair if each)]
@@ -98,7 +57,7 @@ def selection_after(
     """
     run = before.selection.run + 1
     turns = _last_runs(before)
-    last = {
+    last: dict[TaskId, int] = {
         each.id: turns[each.id]
         for each in tasks
         if each.id in turns and not _is_new(each, turns, before.selection)
@@ -180,17 +139,5 @@ def _slips(tasks: Iterable[AnnotatedTask]) -> set[Kind]:
     """The kinds that are not learned: a label's few instants beside many ranges, or the reverse."""
     counts: Counter[Kind] = Counter()
     for each in tasks:
-        counts.update(each.regions)
+        counts.update(dict(each.regions))
     return {kind for kind, count in counts.items() if is_slip(count, counts[(*kind[:3], not kind[3])])}
-
-
-def _kinds(annotation: Mapping[str, object]) -> Iterator[Kind]:
-    """The kind of each region of an annotation, whatever pair it is of."""
-    results = annotation.get("result")
-    for result in results if isinstance(results, list) else ():
-        value = result.get("value") if isinstance(result, Mapping) else None
-        if not isinstance(value, Mapping) or not isinstance(labels := value.get(REGION_TYPE), list):
-            continue
-        instant = value.get("instant") is True or value.get("start") == value.get("end")
-        names = tuple(sorted(label for label in labels if isinstance(label, str)))
-        yield str(result.get("from_name")), str(result.get("to_name")), names, instant

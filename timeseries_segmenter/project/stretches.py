@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.labeling.config import LabelConfig
+from timeseries_segmenter.project.annotated_task import Kind
 from timeseries_segmenter.project.labelled_task import LabelledTask, read_each
 from timeseries_segmenter.project.left_out import LeftOut
-from timeseries_segmenter.project.selection import Kind, spread
+from timeseries_segmenter.project.selection import spread
 from timeseries_segmenter.project.series_reader import SeriesReader
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.segment import Segment

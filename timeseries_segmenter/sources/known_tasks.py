@@ -8,14 +8,18 @@ show there either (renaming a label in all annotations) is found by reading a fe
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
 
 from timeseries_segmenter.errors import LabelStudioError
+from timeseries_segmenter.labeling.config import parse_label_config
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.project.annotated_task import AnnotatedTask
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.label_studio import PAGE_SIZE, LabelStudioClient
 from timeseries_segmenter.sources.task_query import NEWEST_FIRST, TaskQuery, moment
@@ -29,12 +33,11 @@ from timeseries_segmenter.sources.task_store import (
 
 logger = logging.getLogger(__name__)
 
-Condense = Callable[[Mapping[str, Any]], dict[str, Any]]
-
 SHARE = 0.25  # of CACHE_MB, for the tasks of all projects
 LOOK_BACK = timedelta(minutes=2)  # what is stamped earlier may be there later: it was being written
 READ_AGAIN = 100  # tasks at each look, at most
 READ_AGAIN_BYTES = 2_000_000  # of these, beside the first one
+READ_AT_ONCE = 20  # whole tasks, which may hold their series
 TRIES = 3  # somebody may annotate between two requests
 NO_CHANGES = "lists no changes"  # a fact: Label Studio is not asked for them
 DIFFERENCE = "difference"  # a fact: what its totals had more after all was read that could explain it
@@ -48,30 +51,36 @@ class KnownTasks:
         self._folder = settings.series_cache_dir / "tasks"
         self._capacity = int(settings.cache_mb * 1_000_000 * SHARE)
 
-    def labelled_tasks(
-        self, project: int, label_config: str, condense: Condense = dict, *, anew: bool = False
-    ) -> Iterator[dict[str, Any]]:
-        """The tasks of a project that hold an annotation, by their ids.
+    def annotated(self, project: int, label_config: str, *, anew: bool = False) -> list[AnnotatedTask]:
+        """The tasks of a project with an annotation that counts, by their ids.
 
-        Each is `id`, `data`, `annotations` and `updated_at`, a text in UTC, empty if Label Studio gives none,
-        and the `predictions` that annotations began as; or what `condense`, which may depend on the labeling
-        config, makes of that once, when the task has changed. All are listed if `anew`, and if the labeling
-        config has changed. Raises LabelStudioError.
+        All are listed if `anew`, and if the labeling config has changed. Raises LabelStudioError, and
+        LabelConfigError.
         """
-        given = 0
+        pairs = parse_label_config(label_config).pairs
         try:
             if self._capacity:
-                for task in self._from_store(project, _digest(label_config), condense, anew):
-                    given = task["id"]
-                    yield task
-                return
+                return self._from_store(project, _digest(label_config), pairs, anew)
         except (OSError, Timeout, *DAMAGE) as error:
-            logger.warning("project %d: all tasks are listed, and none is kept: %s", project, error)
-            if isinstance(error, DAMAGE):
-                remove_task_store(self.path(project))
+            self._do_without(project, "all tasks are listed, and none is kept", error)
         listed = self._label_studio.labelled_tasks(project)
-        left = sorted((task for task in listed if task["id"] > given), key=lambda task: task["id"])
-        yield from map(condense, left)
+        found = [each for task in listed if (each := AnnotatedTask.from_task(task, pairs))]
+        return sorted(found, key=attrgetter("id"))
+
+    def read(self, project: int, ids: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """Tasks in this order, a few at a time: each is `id`, `data`, `annotations` and `updated_at`, a text
+        in UTC, empty if Label Studio gives none.
+
+        They are as `annotated` found them, or newer; one that is gone meanwhile is left out. Raises
+        LabelStudioError.
+        """
+        for first in range(0, len(ids), READ_AT_ONCE):
+            some = ids[first : first + READ_AT_ONCE]
+            tasks = self._kept(project, some)
+            if lacking := [number for number in some if number not in tasks]:
+                found = self._label_studio.find_tasks(project, TaskQuery(ids=lacking)).tasks
+                tasks |= {task["id"]: task for task in found}
+            yield from (tasks[number] for number in some if number in tasks)
 
     def forget(self, project: int) -> None:
         """Remove what is kept of a project. Raises OSError."""
@@ -79,11 +88,11 @@ class KnownTasks:
             remove_task_store(self.path(project))
 
     def _from_store(
-        self, project: int, config: str, condense: Condense, anew: bool
-    ) -> Iterator[dict[str, Any]]:
+        self, project: int, config: str, pairs: Sequence[LabelPair], anew: bool
+    ) -> list[AnnotatedTask]:
         path = self.path(project)
         with open_task_store(path) as store:
-            look = _Look(self._label_studio, project, store, condense)
+            look = _Look(self._label_studio, project, store, pairs)
             if anew or store.fact("config") != config:
                 look.list_all()
                 store.set_fact("config", config)
@@ -91,8 +100,26 @@ class KnownTasks:
             else:
                 look.list_changes()
             store.save()
-            yield from store.tasks()
+            found = store.annotated()
         self._make_room(path, project)
+        return found
+
+    def _kept(self, project: int, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Those of the tasks that are kept."""
+        path = self.path(project)
+        try:
+            if path.exists():
+                with open_task_store(path) as store:
+                    return store.read(ids)
+        except (OSError, Timeout, *DAMAGE) as error:
+            self._do_without(project, "tasks are read from Label Studio", error)
+        return {}
+
+    def _do_without(self, project: int, instead: str, error: Exception) -> None:
+        """Do without what is kept of a project, and remove it if it is damaged."""
+        logger.warning("project %d: %s: %s", project, instead, error)
+        if isinstance(error, DAMAGE):
+            remove_task_store(self.path(project))
 
     def _make_room(self, own: Path, project: int) -> None:
         """Remove the stores that were not used for longest, if all together are too large."""
@@ -123,17 +150,17 @@ class _Look:
     """One look at a project in Label Studio, by which a store is brought up to date."""
 
     def __init__(
-        self, label_studio: LabelStudioClient, project: int, store: TaskStore, condense: Condense
+        self, label_studio: LabelStudioClient, project: int, store: TaskStore, pairs: Sequence[LabelPair]
     ) -> None:
         self._label_studio = label_studio
         self._project = project
         self._store = store
-        self._condense = condense
+        self._pairs = pairs
 
     def list_all(self) -> None:
         """Replace what is known by what there is."""
         self._store.clear()
-        self._store.put(map(self._condense, self._label_studio.labelled_tasks(self._project)))
+        self._store.put(self._label_studio.labelled_tasks(self._project), self._pairs)
 
     def list_changes(self) -> None:
         """Take over what was annotated, changed and deleted. Raises LabelStudioError."""
@@ -208,7 +235,7 @@ class _Look:
         while number * PAGE_SIZE < total:
             number += 1
             page = self._label_studio.find_tasks(self._project, query, number, PAGE_SIZE)
-            self._store.put(map(self._condense, page.tasks))
+            self._store.put(page.tasks, self._pairs)
             found.update(task["id"] for task in page.tasks)
             total = page.total
         return found

@@ -9,7 +9,7 @@ import json
 import logging
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,21 @@ from typing import Any
 from filelock import Timeout
 
 from timeseries_segmenter import __version__
+from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.project.annotated_task import AnnotatedTask
 from timeseries_segmenter.storage.files import file_lock, give_to_folder_owner, make_folder
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 2  # raise it when the tables change, or what is kept of a task
+SCHEMA = 3  # raise it when the tables change, or what is kept of a task
 TABLES = """
 CREATE TABLE task (
     id INTEGER PRIMARY KEY,
     updated_at TEXT NOT NULL,
     annotations INTEGER NOT NULL,
     checked INTEGER NOT NULL,
-    size INTEGER NOT NULL
+    size INTEGER NOT NULL,
+    annotated TEXT
 );
 CREATE INDEX task_updated_at ON task (updated_at);
 CREATE INDEX task_checked ON task (checked);
@@ -37,7 +40,6 @@ CREATE TABLE content (id INTEGER PRIMARY KEY, task BLOB NOT NULL);
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 RANGE = "id BETWEEN coalesce(?, id) AND coalesce(?, id)"  # None leaves an end open
-READ_AT_ONCE = 100  # tasks
 LOCK_SECONDS = 60.0
 DAMAGE = (sqlite3.Error, zlib.error, ValueError)  # what reading a damaged file raises
 
@@ -103,15 +105,26 @@ class TaskStore:
             found.append(number)
         return found
 
-    def put(self, tasks: Iterable[Mapping[str, Any]]) -> None:
-        """Keep tasks as they are now, in place of what is known of them."""
+    def put(self, tasks: Iterable[Mapping[str, Any]], pairs: Sequence[LabelPair]) -> None:
+        """Keep tasks of the `pairs` as they are now, in place of what is known of them.
+
+        Predictions are not kept: what was corrected in them is.
+        """
         for task in tasks:
             number, updated_at = task["id"], task["updated_at"]
-            content = json.dumps(task).encode()
+            content = json.dumps({name: task[name] for name in task if name != "predictions"}).encode()
             submitted = sum(not each.get("was_cancelled") for each in task["annotations"])
+            annotated = AnnotatedTask.from_task(task, pairs)
             self._connection.execute(
-                "INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?)",
-                (number, updated_at, submitted, self._look, len(content)),
+                "INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    number,
+                    updated_at,
+                    submitted,
+                    self._look,
+                    len(content),
+                    annotated and annotated.model_dump_json(),
+                ),
             )
             packed = zlib.compress(content, level=1)
             self._connection.execute("INSERT OR REPLACE INTO content VALUES (?, ?)", (number, packed))
@@ -133,19 +146,16 @@ class TaskStore:
         self._connection.execute("COMMIT")
         self._connection.execute("BEGIN")
 
-    def tasks(self) -> Iterator[dict[str, Any]]:
-        """All tasks by their ids, read a few at a time. Raises one of DAMAGE besides."""
-        last = None
-        while rows := self._connection.execute(
-            "SELECT id, task FROM content WHERE id > coalesce(?, id - 1) ORDER BY id LIMIT ?",
-            (last, READ_AT_ONCE),
-        ).fetchall():
-            for number, content in rows:
-                task = json.loads(zlib.decompress(content))
-                if not isinstance(task, dict) or task.get("id") != number:
-                    raise ValueError(f"{number} is another task")
-                yield task
-            last = rows[-1][0]
+    def annotated(self) -> list[AnnotatedTask]:
+        """What is known of the tasks with an annotation that counts, by their ids. Raises one of DAMAGE."""
+        found = self._connection.execute("SELECT annotated FROM task WHERE annotated IS NOT NULL ORDER BY id")
+        return [AnnotatedTask.model_validate_json(text) for (text,) in found]
+
+    def read(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Whole tasks by their ids; those that are not here are missing. Raises one of DAMAGE."""
+        marks = ", ".join("?" * len(ids))
+        found = self._connection.execute(f"SELECT id, task FROM content WHERE id IN ({marks})", ids)
+        return {number: json.loads(zlib.decompress(packed)) for number, packed in found}
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 from timeseries_segmenter.errors import (
@@ -17,8 +17,9 @@ from timeseries_segmenter.errors import (
 )
 from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
 from timeseries_segmenter.learning.observer import Observer, Step
+from timeseries_segmenter.project.annotated_task import AnnotatedTask
 from timeseries_segmenter.project.card import Card, RecipeSearch, Selection, VersionCorrections
-from timeseries_segmenter.project.corrections import count_by_version, with_corrections
+from timeseries_segmenter.project.corrections import count_by_version
 from timeseries_segmenter.project.labelled_task import (
     LabelledTask,
     count_tasks,
@@ -28,12 +29,7 @@ from timeseries_segmenter.project.labelled_task import (
 )
 from timeseries_segmenter.project.left_out import MOST_NAMED, LeftOut, lacking, reasons, why_away
 from timeseries_segmenter.project.model import Model
-from timeseries_segmenter.project.selection import (
-    AnnotatedTask,
-    annotated_tasks,
-    in_turns,
-    selection_after,
-)
+from timeseries_segmenter.project.selection import in_turns, selection_after
 from timeseries_segmenter.project.start import lent
 from timeseries_segmenter.project.stretches import Room, Taken, take_tasks
 from timeseries_segmenter.project.task import TaskId
@@ -204,13 +200,7 @@ class Fetcher:
         if remark := config.settings_remark:
             logger.warning("project %d: %s", project, remark)
         before = self._before(project)
-        tasks = self._known_tasks.labelled_tasks(
-            project,
-            studio_project.label_config,
-            partial(with_corrections, pairs=config.pairs),
-            anew=from_scratch,
-        )
-        annotated = annotated_tasks(tasks)
+        annotated = self._known_tasks.annotated(project, studio_project.label_config, anew=from_scratch)
         rows = (FROM_SCRATCH if from_scratch else 1) * self._settings.max_training_rows
         chosen = self._choose(project, config, annotated, before.card if before else Card(), rows)
         return Fetched(
@@ -219,7 +209,7 @@ class Fetcher:
             config_text=studio_project.label_config,
             config=config,
             chosen=chosen,
-            corrected=count_by_version(each.task for each in annotated),
+            corrected=count_by_version(chain.from_iterable(each.corrected for each in annotated)),
             before=before,
             start=None if before else self._start(project, config),
             began=began,
@@ -235,8 +225,9 @@ class Fetcher:
         seed = self._settings.random_seed
         ordered = in_turns(annotated, before, seed)
         room = Room(rows, seed, before.selection.run + 1)
-        taken, left_out = self._take(project, config, [each.task for each in ordered], room)
-        places = {each.id: place for place, each in enumerate(annotated)}
+        tasks = self._known_tasks.read(project, [each.id for each in ordered])
+        taken, left_out = self._take(project, config, tasks, room)
+        places: dict[TaskId, int] = {each.id: place for place, each in enumerate(annotated)}
         labelled = {
             name: sorted(tasks, key=lambda each: places[each.task]) for name, tasks in taken.labelled.items()
         }
@@ -281,7 +272,7 @@ class Fetcher:
             return None
 
     def _take(
-        self, project: int, config: LabelConfig, tasks: Sequence[Mapping[str, Any]], room: Room
+        self, project: int, config: LabelConfig, tasks: Iterable[Mapping[str, Any]], room: Room
     ) -> tuple[Taken, list[LeftOut]]:
         """The tasks for which there is room, and why others are left out. Raises TrainingError for none."""
         left_out: list[LeftOut] = []

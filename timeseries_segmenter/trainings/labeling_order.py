@@ -59,16 +59,11 @@ class LabelingOrder:
         )
         return {tasks[place]: number / (len(tasks) + 1) for number, place in enumerate(order, 1)}
 
-    def _annotated(self, project: int, label_config: str) -> list[dict[str, Any]]:
-        """Some of the annotated tasks, each with the same chance (Vitter 1985, doi 10.1145/3147.3165)."""
-        chance = random.Random(self._seed)
-        kept: list[dict[str, Any]] = []
-        for number, task in enumerate(self._known_tasks.labelled_tasks(project, label_config)):
-            if number < MOST_COVERED:
-                kept.append(task)
-            elif (place := chance.randrange(number + 1)) < MOST_COVERED:
-                kept[place] = task
-        return kept
+    def _annotated(self, project: int, label_config: str) -> Iterator[dict[str, Any]]:
+        """Some of the annotated tasks, by chance."""
+        ids = [each.id for each in self._known_tasks.annotated(project, label_config)]
+        some = random.Random(self._seed).sample(ids, min(len(ids), MOST_COVERED))
+        return self._known_tasks.read(project, some)
 
     def _unlabelled(self, project: int) -> Iterator[dict[str, Any]]:
         last = 0
