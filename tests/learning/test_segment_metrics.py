@@ -13,6 +13,7 @@ from timeseries_segmenter.learning.segment_metrics import (
     instant_matches,
     match_instants,
     overlap_matches,
+    overlap_matches_at,
 )
 from timeseries_segmenter.segment import Segment
 
@@ -29,6 +30,7 @@ def test_overlap_is_rows_in_both_over_rows_in_either() -> None:
     true, predicted = ranges((0, 9, "A")), ranges((5, 14, "A"))
     assert overlap_matches(true, predicted, 1 / 3) == Matches(1, 1, 1)
     assert overlap_matches(true, predicted, 0.34) == Matches(0, 1, 1)
+    assert overlap_matches_at(true, predicted, [1 / 3, 0.34]) == [Matches(1, 1, 1), Matches(0, 1, 1)]
 
 
 def test_fragments_of_one_segment_match_it_once() -> None:

@@ -4,6 +4,8 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support import reports
@@ -17,12 +19,13 @@ from timeseries_segmenter.project.card import Card, PairCard
 from timeseries_segmenter.project.evaluation import Comparison, evaluate
 from timeseries_segmenter.report.builder import pair_report
 from timeseries_segmenter.report.content import LEVELS, Previous, Report
-from timeseries_segmenter.report.metrics import Classes, measure
+from timeseries_segmenter.report.metrics import Classes, mean_f1, measure
 from timeseries_segmenter.report.samples import MOST_CHANNELS, MOST_REGIONS, Predicted, chosen, sample
 from timeseries_segmenter.segment import Segment
 
 RANGES = Classes(("background", "A", "B"), (("A",), ("B",)), frozenset())
 BEATS = Classes(("background", "N", "V"), (("N",), ("V",)), frozenset({1, 2}))
+BOTH = Classes(("background", "A", "N"), (("A",), ("N",)), frozenset({2}))
 
 
 def beat(row: int, label: str) -> Segment:
@@ -109,6 +112,23 @@ def test_instants_count_within_the_tolerance_those_of_their_label_before_nearer_
     assert (n.precision, n.recall, n.f1, n.support) == (0.5, 0.5, 0.5, 2)
     assert (v.precision, v.recall) == (0.5, 1)
     assert found.mean_f1 == pytest.approx((need(n.f1) + need(v.f1)) / 2, abs=1e-3)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([RANGES, BEATS, BOTH]))
+def test_the_mean_f1_of_one_series_is_that_of_all_its_metrics(seed: int, classes: Classes) -> None:
+    random = np.random.default_rng(seed)
+
+    def segments() -> list[Segment]:
+        rows = np.sort(random.choice(100, 2 * random.integers(0, 4), replace=False)).reshape(-1, 2).tolist()
+        labels = [str(random.choice(["A", "B", "N", "V"])) for _ in rows]
+        return [
+            beat(first, label) if random.random() < 0.4 else Segment(first, last, (label,))
+            for (first, last), label in zip(rows, labels, strict=True)
+        ]
+
+    known = random.random(100) < 0.9 if seed % 2 else None
+    comparison = Comparison(segments(), segments(), 100, known)
+    assert mean_f1(comparison, classes) == near(measure([comparison], classes).mean_f1, 1e-4)
 
 
 def test_a_label_that_is_never_predicted_has_no_precision_and_f1_zero() -> None:

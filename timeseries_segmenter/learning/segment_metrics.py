@@ -90,14 +90,25 @@ def overlap_matches(true: Sequence[Segment], predicted: Sequence[Segment], least
     A predicted segment matches the true one of its label that it overlaps most, where rows in
     both are at least the share `least_overlap` of rows in either, and none before it took it.
     """
+    (matches,) = overlap_matches_at(true, predicted, [least_overlap])
+    return matches
+
+
+def overlap_matches_at(
+    true: Sequence[Segment], predicted: Sequence[Segment], least_overlaps: Sequence[float]
+) -> list[Matches]:
+    """`overlap_matches` for each of the shares, at the cost of one."""
     places, others, overlaps = _overlapping(true, predicted)
     one, other = _labels(true, predicted)
     same = one[places] == other[others]
     places, others, overlaps = places[same], others[same], overlaps[same]
     order = np.lexsort((places, -overlaps, others))
     _, best = np.unique(others[order], return_index=True)
-    enough = overlaps[order][best] >= least_overlap
-    return Matches(len(np.unique(places[order][best][enough])), len(predicted), len(true))
+    places, overlaps = places[order][best], overlaps[order][best]
+    return [
+        Matches(len(np.unique(places[overlaps >= least])), len(predicted), len(true))
+        for least in least_overlaps
+    ]
 
 
 def match_instants(true: Sequence[Segment], predicted: Sequence[Segment], tolerance: int) -> dict[int, int]:

@@ -16,7 +16,7 @@ from timeseries_segmenter.learning.segment_metrics import (
     count_corrections,
     edit_score,
     instant_matches,
-    overlap_matches,
+    overlap_matches_at,
 )
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, Segment, label_set_name
 
@@ -68,6 +68,14 @@ class Comparison:
         """Annotated classes of rows, `(length,)`, with UNKNOWN for those that don't count."""
         return classes if self.known is None else np.where(self.known, classes, UNKNOWN)
 
+    def confusion(self, label_sets: Sequence[LabelSet]) -> NDArray[np.int64]:
+        """Counts of rows: annotated class down, predicted class across; background is first."""
+        return confusion_matrix(
+            self.true_classes(class_indices(self.true, label_sets, self.length)),
+            class_indices(self.predicted, label_sets, self.length),
+            len(label_sets) + 1,
+        )
+
 
 def evaluate(
     comparisons: Iterable[Comparison], label_sets: Sequence[LabelSet], tolerance: int = TOLERANCE
@@ -86,15 +94,12 @@ def evaluate(
         tasks += 1
         true += len(comparison.true)
         predicted += len(comparison.predicted)
-        confusion += confusion_matrix(
-            comparison.true_classes(class_indices(comparison.true, label_sets, comparison.length)),
-            class_indices(comparison.predicted, label_sets, comparison.length),
-            len(label_sets) + 1,
-        )
+        confusion += comparison.confusion(label_sets)
         ranges = [_of(segments, instant=False) for segments in (comparison.true, comparison.predicted)]
         instants = [_of(segments, instant=True) for segments in (comparison.true, comparison.predicted)]
-        for percent in OVERLAPS:
-            overlaps[percent] += overlap_matches(ranges[0], ranges[1], percent / 100)
+        at_each = overlap_matches_at(ranges[0], ranges[1], [percent / 100 for percent in OVERLAPS])
+        for percent, matches in zip(OVERLAPS, at_each, strict=True):
+            overlaps[percent] += matches
         matched_instants += instant_matches(instants[0], instants[1], tolerance)
         to_correct += count_corrections(comparison.true, comparison.predicted, tolerance)
         edits.append(edit_score(comparison.true, comparison.predicted))

@@ -29,7 +29,7 @@ from timeseries_segmenter.report.content import (
     Unlabelled,
     WorthAnnotating,
 )
-from timeseries_segmenter.report.metrics import Classes, measure
+from timeseries_segmenter.report.metrics import Classes, mean_f1, measure
 from timeseries_segmenter.report.samples import Predicted, chosen, sample
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
@@ -196,9 +196,7 @@ def _samples(
     time_name: str,
 ) -> list[Sample]:
     predicted = [
-        Predicted(
-            task.task, task.series, each.true, each.predicted, measure([each], classes).mean_f1, each.known
-        )
+        Predicted(task.task, task.series, each.true, each.predicted, mean_f1(each, classes), each.known)
         for task, each in zip(tasks, comparisons, strict=True)
     ]
     return [sample(each, why, classes, held_out, time_name) for each, why in chosen(predicted)]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.decoding import class_of
-from timeseries_segmenter.learning.metrics import confusion_matrix
+from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.learning.segment_metrics import Matches, match_instants, overlap_matches
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.project.card import ClassMetrics, Confusion, Metrics, ReliabilityBin
@@ -32,6 +32,11 @@ class Classes:
     def from_segmenter(cls, segmenter: Segmenter) -> "Classes":
         """Those of a fitted model."""
         return cls(segmenter.class_names, segmenter.label_sets, frozenset(segmenter.decoding.instant_classes))
+
+    @property
+    def distinct_label_sets(self) -> tuple[LabelSet, ...]:
+        """Each once: one may have a class of ranges, and one of instants."""
+        return tuple(dict.fromkeys(self.label_sets))
 
     def number(self, segment: Segment) -> int:
         """The class of a segment, 0 if there is none; of either kind if it has only that one."""
@@ -62,17 +67,17 @@ def measure(
     tolerance: int = TOLERANCE,
 ) -> Metrics:
     """Metrics over all series, and of each class."""
-    overall = evaluate(comparisons, tuple(dict.fromkeys(classes.label_sets)), tolerance)
+    overall = evaluate(comparisons, classes.distinct_label_sets, tolerance)
     count = len(classes.names)
     rows = np.zeros((count, count), np.int64)
     instants = np.zeros((count, count), np.int64)
-    for each in comparisons:
-        true, predicted = classes.as_learned(each.true), classes.as_learned(each.predicted)
+    learned = [(classes.as_learned(each.true), classes.as_learned(each.predicted)) for each in comparisons]
+    for each, (true, predicted) in zip(comparisons, learned, strict=True):
         rows += confusion_matrix(
             each.true_classes(classes.rows(true, each.length)), classes.rows(predicted, each.length), count
         )
         instants += _instant_confusion(classes, true, predicted, tolerance)
-    found = [_class_metrics(number, classes, comparisons, rows, instants) for number in range(count)]
+    found = [_class_metrics(number, classes, learned, rows, instants) for number in range(count)]
     of_instants = sorted(classes.instants)
     ranges = [number for number in range(1, count) if number not in classes.instants]
     confusions = [_confusion("rows", rows, classes, ranges)] if ranges else []
@@ -89,6 +94,20 @@ def measure(
     )
 
 
+def mean_f1(comparison: Comparison, classes: Classes, tolerance: int = TOLERANCE) -> float:
+    """`Metrics.mean_f1` of one series, without the rest of its metrics."""
+    true, predicted = classes.as_learned(comparison.true), classes.as_learned(comparison.predicted)
+    instants = _instant_confusion(classes, true, predicted, tolerance)
+    support = instants.sum(axis=1)
+    occurs = support > 0
+    occurs[0] = False
+    rows = comparison.true_classes(classes.rows(true, comparison.length))
+    if not occurs.any() or (rows > 0).any():
+        return scores_of(comparison.confusion(classes.distinct_label_sets)).macro_f1
+    f1 = 2 * np.diag(instants)[occurs] / (support + instants.sum(axis=0))[occurs]
+    return float(f1.mean())
+
+
 def _confusion(
     unit: Literal["rows", "instants"], counts: IntArray, classes: Classes, numbers: list[int]
 ) -> Confusion:
@@ -99,17 +118,21 @@ def _confusion(
 
 
 def _class_metrics(
-    number: int, classes: Classes, comparisons: Sequence[Comparison], rows: IntArray, instants: IntArray
+    number: int,
+    classes: Classes,
+    learned: Sequence[tuple[Sequence[Segment], Sequence[Segment]]],
+    rows: IntArray,
+    instants: IntArray,
 ) -> ClassMetrics:
+    """Those of one class; `learned` are the annotated and the predicted segments of each series."""
     instant = number in classes.instants
     confusion = instants if instant else rows
     hits, support = int(confusion[number, number]), int(confusion[number].sum())
     predicted = int(confusion[:, number].sum())
     matches = Matches()
-    for each in comparisons if number else ():
+    for of_series in learned if number else ():
         true, predicted_of_class = (
-            [s for s in classes.as_learned(segments) if classes.number(s) == number]
-            for segments in (each.true, each.predicted)
+            [s for s in segments if classes.number(s) == number] for segments in of_series
         )
         if instant:
             matches += Matches(0, len(predicted_of_class), len(true))
