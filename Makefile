@@ -24,7 +24,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-warn-conf
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install label-studio demo run worker test coverage test-2x e2e screenshots bench simulate calibration label-errors
-.PHONY: bounded forest missing-labels load interactive soak growth long-series simulate-growth many-projects image-test lint hooks audit requirements docs format clean python
+.PHONY: bounded forest missing-labels load interactive soak growth growth-in-studio long-series simulate-growth many-projects image-test lint hooks audit requirements docs format clean python
 .PHONY: checkout-2x
 
 help: ## list the targets
@@ -103,6 +103,9 @@ soak: install ## measure memory over 5000 predictions of 50 projects and 20 trai
 
 growth: install ## measure what one more annotation costs in projects of 10 to 10000 annotated tasks (ten minutes)
 	@$(BIN)/python -m benchmarks.growth
+
+growth-in-studio: install label-studio ## the same in a real Label Studio, with 2000 annotated tasks (half an hour)
+	@$(BIN)/python -m benchmarks.studio_growth
 
 long-series: install ## measure a series of up to 100 million rows: predicted, and learned from (half an hour)
 	@$(BIN)/python -m benchmarks.long_series

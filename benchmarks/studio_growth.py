@@ -1,7 +1,7 @@
 """What one more annotation costs with a real Label Studio: `python -m benchmarks.studio_growth`, a table.
 
 As `benchmarks.growth`, but the project is in a Label Studio that is started for it, with an upload for each
-task, annotated at the import. Needs `make label-studio`.
+task, annotated at the import. `make growth-in-studio` installs it first.
 """
 
 import argparse
