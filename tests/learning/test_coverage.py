@@ -1,5 +1,7 @@
 """An order of series by their windows: of plain sines and levels, of which everybody sees what is typical."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -29,8 +31,12 @@ FAST = [sine(8, seed) for seed in range(3)]
 ODD = np.full((600, 1), 9, np.float32)
 
 
+def order_of(tasks: Sequence[Described], covered: Sequence[Described] = ()) -> list[int]:
+    return list(order_by_coverage(tasks, covered))
+
+
 def test_typical_series_come_first_and_then_what_is_unlike_them() -> None:
-    order = order_by_coverage(described(*FAST, *SLOW))
+    order = order_of(described(*FAST, *SLOW))
     assert order[0] >= len(FAST)
     assert order[1] < len(FAST)
     assert sorted(order) == list(range(len(FAST) + len(SLOW)))
@@ -38,13 +44,13 @@ def test_typical_series_come_first_and_then_what_is_unlike_them() -> None:
 
 def test_what_annotated_series_hold_comes_later() -> None:
     series = described(*FAST[:2], *SLOW[:2])
-    assert order_by_coverage(series, described(SLOW[5]))[0] < 2
-    assert order_by_coverage(series, described(FAST[2]))[0] >= 2
+    assert order_of(series, described(SLOW[5]))[0] < 2
+    assert order_of(series, described(FAST[2]))[0] >= 2
 
 
 def test_a_series_that_is_both_comes_before_either_kind() -> None:
     both = np.concatenate([SLOW[0][:300], FAST[0][:300]])
-    assert order_by_coverage(described(SLOW[1], FAST[1], both, SLOW[2], FAST[2]))[0] == 2
+    assert order_of(described(SLOW[1], FAST[1], both, SLOW[2], FAST[2]))[0] == 2
 
 
 @pytest.mark.parametrize("unit", [1e-6, 1e6])
@@ -52,7 +58,7 @@ def test_the_units_of_channels_do_not_matter(unit: float) -> None:
     series = [np.hstack([values, values[::-1]]) for values in (*FAST, *SLOW, ODD)]
     factors, offsets = np.array([[1, unit], [0, 3 * unit]], np.float32)
     scaled = [values * factors + offsets for values in series]
-    assert order_by_coverage(described(*scaled)) == order_by_coverage(described(*series))
+    assert order_of(described(*scaled)) == order_of(described(*series))
 
 
 def test_missing_values_and_short_and_constant_series_are_described_too() -> None:
@@ -61,7 +67,7 @@ def test_missing_values_and_short_and_constant_series_are_described_too() -> Non
     series = [gaps, np.full((50, 1), np.nan, np.float32), SLOW[1][:1], SLOW[2][:7], ODD]
     found = described(*series)
     assert all(np.isfinite(each["ts"]).all() for each in found)
-    assert sorted(order_by_coverage(found)) == list(range(len(series)))
+    assert sorted(order_of(found)) == list(range(len(series)))
 
 
 def test_a_long_series_has_as_many_windows_as_any_and_one_of_many_channels_fewer() -> None:
@@ -73,12 +79,12 @@ def test_all_series_of_a_task_count_and_one_without_a_series_is_last() -> None:
     first = [{"a": describe(values, WINDOW)} for values in SLOW[:4]]
     second = [{"b": describe(values, WINDOW)} for values in (SLOW[0], SLOW[1], SLOW[2], FAST[0])]
     tasks: list[Described] = [{**a, **b} for a, b in zip(first, second, strict=True)]
-    assert order_by_coverage([*tasks, {}])[-1] == 4
-    assert order_by_coverage(tasks, [tasks[0]])[0] == 3
+    assert order_of([*tasks, {}])[-1] == 4
+    assert order_of(tasks, [tasks[0]])[0] == 3
 
 
 def test_the_same_series_always_come_in_the_same_order_and_none_in_none() -> None:
-    assert order_by_coverage([]) == order_by_coverage([], described(*SLOW)) == []
+    assert order_of([]) == order_of([], described(*SLOW)) == []
     series = described(*FAST, *SLOW)
-    assert order_by_coverage(series) == order_by_coverage(series)
-    assert order_by_coverage([{}, {}], [{}]) == [0, 1]
+    assert order_of(series) == order_of(series)
+    assert order_of([{}, {}], [{}]) == [0, 1]

@@ -6,7 +6,7 @@ first, and then those that are unlike all before them, as far as many are so (as
 2202.02794, want it while few are annotated).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,20 +60,21 @@ def middles(windows: int, rows: int) -> NDArray[np.float64]:
     return (np.arange(windows) + 0.5) * rows / windows
 
 
-def order_by_coverage(tasks: Sequence[Described], covered: Sequence[Described] = ()) -> list[int]:
-    """Places of all `tasks`, that one first which adds most to what the `covered` ones hold."""
+def order_by_coverage(tasks: Sequence[Described], covered: Sequence[Described] = ()) -> Iterator[int]:
+    """Places of all `tasks`, that one first which adds most to what the `covered` ones hold.
+
+    Each takes as long as it takes to compare all that are left: take no more than are needed.
+    """
     distances = _distances([*tasks, *covered], len(tasks))
     near = distances.max(axis=0, initial=0)  # as far as what is unlike it most
     near = np.minimum(near, distances[len(tasks) :].min(axis=0, initial=np.inf))
-    order: list[int] = []
     left = np.arange(len(tasks))
     while len(left):
         gains = np.maximum(near - distances[left], 0).sum(axis=1)
         best = left[gains.argmax()]
-        order.append(int(best))
+        yield int(best)
         near = np.minimum(near, distances[best])
         left = left[left != best]
-    return order
 
 
 def _distances(tasks: Sequence[Described], pool: int) -> FloatArray:

@@ -18,7 +18,6 @@ Bools = NDArray[np.bool_]
 LONG = 100  # windows of a model: hundreds of regions, more than anybody annotates at a sitting
 STRETCH = 10  # windows
 MOST_STRETCHES = 5  # that are named
-MOST_SERIES = 10  # whose windows are compared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +75,7 @@ def most_worthwhile(
     """The stretches, each as a series and its place there, that add most to what is annotated, the first one
     most. None shares rows with another one.
     """
-    stretches = [(each, place) for each in series[:MOST_SERIES] for place in range(len(each.windows))]
+    stretches = [(each, place) for each in series for place in range(len(each.windows))]
     order = order_by_coverage(
         [{each.name: each.windows[place : place + 1]} for each, place in stretches], annotated
     )

@@ -88,7 +88,7 @@ def covering_most(looked_at: LookedAt, annotated: Sequence[Described]) -> list[U
     order = order_by_coverage([looked_at[task].described for task in tasks], annotated)
     return [
         Unlabelled(task=tasks[place], score=looked_at[tasks[place]].prediction.score)
-        for place in order[:MOST_NAMED]
+        for place in islice(order, MOST_NAMED)
     ]
 
 

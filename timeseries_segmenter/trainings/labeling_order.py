@@ -48,7 +48,7 @@ class LabelingOrder:
         covered = self._described(annotated, pairs, until)
         waiting = self._described(islice(self._unlabelled(project), self._most), pairs, until)
         tasks = list(waiting)
-        order = order_by_coverage(list(waiting.values()), list(covered.values()))
+        order = list(order_by_coverage(list(waiting.values()), list(covered.values())))
         logger.info(
             "project %d: %d tasks are in order, by what %d annotated ones hold already, in %.1f s",
             project,
