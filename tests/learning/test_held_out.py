@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from tests.support.synthetic import LABEL_SETS, synthetic
 from timeseries_segmenter.learning.decoding import Decoding
-from timeseries_segmenter.learning.held_out import HeldOut, learn_from_held_out
+from timeseries_segmenter.learning.held_out import HeldOut, weigh
 from timeseries_segmenter.learning.pool import Opinions, Pool
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.recipe import Recipe
@@ -24,10 +24,16 @@ def said(targets: NDArray[np.int64], surety: float = 0.7) -> NDArray[np.float32]
     return probabilities
 
 
-def learn(prepared: Prepared, price: float, opinions: list[Opinions] | None = None) -> HeldOut:
+def learn(
+    prepared: Prepared,
+    price: float,
+    opinions: list[Opinions] | None = None,
+    adapted: list[NDArray[np.float32]] | None = None,
+) -> HeldOut:
     decodings = [Decoding((price, price, price))] * len(prepared.examples)
     opinions = opinions or [Opinions(said(each)) for each in prepared.targets]
-    return learn_from_held_out(prepared, FOLDS[: len(opinions)], decodings, opinions)
+    adapted = adapted or [each.network for each in opinions]
+    return weigh(prepared, FOLDS[: len(opinions)], decodings, opinions, adapted)
 
 
 def test_a_price_stays_if_too_few_series_say_that_another_is_better(prepared: Prepared) -> None:
@@ -63,3 +69,15 @@ def test_convolutions_have_a_say_only_if_more_is_found_with_them(
     learned = learn(prepared, 5, opinions)
     assert (learned.pool.convolutions > 0) is better
     assert all((pool.convolutions > 0) is better for pool in learned.pools.values())
+
+
+@pytest.mark.parametrize("count", [4, 3])
+@pytest.mark.parametrize("worse", [True, False])
+def test_networks_adapt_unless_less_is_found(prepared: Prepared, worse: bool, count: int) -> None:
+    prepared = prepared.part(range(count))
+    right = [said(each) for each in prepared.targets]
+    wrong = [np.roll(said(each, 0.4), 1, axis=1) for each in prepared.targets]
+    learned = learn(prepared, 5, [Opinions(each) for each in right], wrong if worse else right)
+    assert learned.adapts is not worse
+    for probabilities, each in zip(learned.probabilities, right, strict=True):
+        assert (probabilities == each).all()

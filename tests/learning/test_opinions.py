@@ -5,15 +5,22 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.support.synthetic import synthetic
+from tests.support.synthetic import LABEL_SETS, synthetic
 from timeseries_segmenter.learning import opinions
+from timeseries_segmenter.learning.adaptation import Adaptation, spread_stretches
 from timeseries_segmenter.learning.forest import Forest, asked_timesteps
 from timeseries_segmenter.learning.rolling import timestep_means
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Fitted
-from timeseries_segmenter.learning.windows import window_starts
+from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+from timeseries_segmenter.learning.windows import Stretch, window_starts
 
 FloatArray = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def fitted_without_features() -> Fitted:
+    recipe = Recipe(epochs=2, hidden_size=8, rolling_features=False)
+    return fit([synthetic(seed) for seed in range(2)], LABEL_SETS, ("x", "y"), recipe)
 
 
 def network_as_it_is_defined(segmenter: Segmenter, inputs: FloatArray, rolling: FloatArray) -> FloatArray:
@@ -90,10 +97,46 @@ def test_opinions_are_those_of_whole_series(
     np.testing.assert_allclose(convolved, rows_of(said, stride * every, rows), atol=1e-5)
 
 
-def test_no_stretch_is_longer_than_its_windows(fitted: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rolling", [True, False])
+@pytest.mark.parametrize("rows", [30, 299, 4001])
+def test_networks_that_adapt_see_all_stretches_by_the_same_moments(
+    fitted: Fitted, fitted_without_features: Fitted, rows: int, rolling: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("timeseries_segmenter.learning.network.WINDOWS_IN_BATCH", 4)
+    segmenter = replace((fitted if rolling else fitted_without_features).segmenter, adapts=True)
+    values = 2 * np.concatenate([synthetic(seed).values for seed in range(14)])[:rows] + 1
+    stride = segmenter.network.dimensions.stride
+    inputs = segmenter.standardisation.apply(values)
+    features = segmenter.rolling.apply(inputs) if segmenter.rolling else None
+
+    def stretch(first: int, end: int) -> Stretch:
+        timesteps = slice(first // stride, -(-end // stride))
+        return inputs[first:end].T, None if features is None else features[timesteps].T
+
+    stretches = [stretch(*each) for each in spread_stretches(rows, segmenter.window)]
+    adaptation = Adaptation.fit(stretches, len(segmenter.channels), rows / segmenter.window)
+    seen, features_seen = adaptation.apply(stretch(0, rows))
+    expected = segmenter.network.probabilities(
+        seen.T, segmenter.window, None if features_seen is None else features_seen.T
+    )
+    found = segmenter.opinions(values)
+    np.testing.assert_allclose(found.network, expected, atol=1e-5)
+    np.testing.assert_array_equal(segmenter.adapted_opinion(values), found.network)
+    unadapted = replace(segmenter, adapts=False).opinions(values)
+    assert np.abs(found.network - unadapted.network).max() > 1e-3
+    # the others see the series as it is
+    for one, other in zip(found[1:], unadapted[1:], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("adapts", [True, False])
+def test_no_stretch_is_longer_than_its_windows(
+    fitted: Fitted, adapts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("timeseries_segmenter.learning.network.WINDOWS_IN_BATCH", 4)
     values = np.tile(synthetic(1).values, (20, 1))
-    stretches = list(opinions.opinions_by_stretch(fitted.segmenter, values))
+    segmenter = replace(fitted.segmenter, adapts=adapts)
+    stretches = list(opinions.opinions_by_stretch(segmenter, values))
     assert sum(network.shape[1] for network, *_ in stretches) == len(values)
     assert len(stretches) > 3
     assert all(network.shape[1] <= 4 * fitted.segmenter.window for network, *_ in stretches)

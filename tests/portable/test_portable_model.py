@@ -90,6 +90,7 @@ def segmenters(fitted: Fitted, fitted_events: Fitted) -> dict[str, Callable[[], 
         "calibrated and weighed": lambda: replace(
             ranges, calibration=Calibration(1.7, (0.3, -0.2, 0.1)), pool=Pool(0.3, 0.6, 0.4)
         ),
+        "adapting": lambda: replace(ranges, adapts=True),
         "instants": lambda: instants,
         "instants at a landmark": lambda: replace(
             instants, decoding=replace(instants.decoding, landmark=landmark, smoothing=1.5)
@@ -105,6 +106,7 @@ KINDS = [
     "without a forest",
     "without convolutions",
     "calibrated and weighed",
+    "adapting",
     "instants",
     "instants at a landmark",
     "ranges and instants",

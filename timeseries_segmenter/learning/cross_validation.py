@@ -68,7 +68,7 @@ def leave_out(prepared: Prepared, folds: Sequence[int]) -> Iterator[tuple[int, P
 class CrossValidation:
     """What fold networks, by the fold they have not seen, say about each example.
 
-    `pool`, `price_factors` and `calibration` are for the model, learned from all examples; pool and
+    `pool`, `price_factors`, `adapts` and `calibration` are for the model, learned from all examples; pool and
     calibration of a fold are learned from the examples of the other folds. Per example there are the
     calibrated `probabilities`, `(T, classes)` float32, the class of each row in training, `targets` `(T,)`,
     and the `segmentations`, all of the file's rows.
@@ -77,6 +77,7 @@ class CrossValidation:
     segmenters: dict[int, Segmenter]
     pool: Pool
     price_factors: tuple[float, ...]
+    adapts: bool
     calibration: Calibration
     probabilities: list[FloatArray]
     targets: Sequence[IntArray]
@@ -88,6 +89,7 @@ class CrossValidation:
             segmenter,
             convolutions=segmenter.convolutions if self.pool.convolutions else None,
             pool=self.pool,
+            adapts=self.adapts,
             decoding=segmenter.decoding.at_prices(self.price_factors),
             calibration=self.calibration,
         )
@@ -131,17 +133,14 @@ def cross_validate(
             segmenters[fold] = replace(
                 fit_decoding(network, rest), full_training=start.full_training if start else full
             )
-    opinions = [
-        segmenters[fold].opinions(example.values)
-        for example, fold in zip(prepared.examples, folds, strict=True)
-    ]
-    learned = learn_from_held_out(prepared, folds, [segmenters[fold].decoding for fold in folds], opinions)
+    learned = learn_from_held_out(prepared, folds, segmenters)
     for fold in names:
         others = [place for place, other in enumerate(folds) if other != fold]
         segmenters[fold] = replace(
             segmenters[fold],
             convolutions=segmenters[fold].convolutions if learned.pool.convolutions else None,
             pool=learned.pools[fold],
+            adapts=learned.adapts,
             decoding=segmenters[fold].decoding.at_prices(learned.price_factors),
             calibration=Calibration.fit(
                 [learned.probabilities[place] for place in others],
@@ -153,6 +152,7 @@ def cross_validate(
         segmenters,
         learned.pool,
         learned.price_factors,
+        learned.adapts,
         Calibration.fit(learned.probabilities, prepared.targets),
         [
             resampling.file_probabilities(segmenters[fold].calibration.apply(each))

@@ -1,17 +1,18 @@
 """What predictions for series that a network has not seen teach about decoding them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.decoding import Decoding
-from timeseries_segmenter.learning.matching import find, match
+from timeseries_segmenter.learning.matching import LEAST_GAIN, find, match
 from timeseries_segmenter.learning.pool import Opinions, Pool
 from timeseries_segmenter.learning.prepared import Prepared
 from timeseries_segmenter.learning.prices import fit_price_factors
 from timeseries_segmenter.learning.segment_metrics import Matches
+from timeseries_segmenter.learning.segmenter import Segmenter
 
 FloatArray = NDArray[np.float32]
 
@@ -24,30 +25,55 @@ class HeldOut:
 
     `pool` is for the model, learned from all examples. `probabilities` `(T, classes)` are pooled, for each
     example, by weights that were learned without it. `price_factors` multiply the prices of its decoding.
+    `adapts` says whether they are those of networks that adapt to the series.
     """
 
     pool: Pool
     pools: dict[int, Pool]
     probabilities: list[FloatArray]
     price_factors: tuple[float, ...]
+    adapts: bool = False
 
 
 def learn_from_held_out(
-    prepared: Prepared, folds: Sequence[int], decodings: Sequence[Decoding], opinions: Sequence[Opinions]
+    prepared: Prepared, folds: Sequence[int], segmenters: Mapping[int, Segmenter]
+) -> HeldOut:
+    """What the `segmenters` of the `folds`, which are one per example, teach by their opinions of it."""
+    of_examples = [segmenters[fold] for fold in folds]
+    values = [example.values for example in prepared.examples]
+    return weigh(
+        prepared,
+        folds,
+        [each.decoding for each in of_examples],
+        [each.opinions(series) for each, series in zip(of_examples, values, strict=True)],
+        [each.adapted_opinion(series) for each, series in zip(of_examples, values, strict=True)],
+    )
+
+
+def weigh(
+    prepared: Prepared,
+    folds: Sequence[int],
+    decodings: Sequence[Decoding],
+    opinions: Sequence[Opinions],
+    adapted: Sequence[FloatArray],
 ) -> HeldOut:
     """Weigh the `opinions` of each example's fold, and find the prices of changes that suit them.
 
     Few examples are too few for that: all opinions count alike, and prices stay. In either case the
-    convolutions get a weight only if more segments are found with them. `decodings` and `opinions` are one
-    per example, in the order of the prepared ones and of their `folds`.
+    convolutions get a weight only if more segments are found with them. The networks adapt unless fewer are
+    found by what they say of `adapted` series. `decodings`, `opinions` and `adapted` are one per example, in
+    the order of the prepared ones and of their `folds`.
     """
     learn = _learn if len(folds) >= LEAST_EXAMPLES else _count_alike
-    learned, f1 = learn(prepared, folds, decodings, opinions)
-    if opinions[0].convolutions is None:
-        return learned
-    without = [each._replace(convolutions=None) for each in opinions]
-    learned_without, f1_without = learn(prepared, folds, decodings, without)
-    return learned if f1 > f1_without else learned_without
+    best, most = learn(prepared, folds, decodings, opinions)
+    if opinions[0].convolutions is not None:
+        without = [each._replace(convolutions=None) for each in opinions]
+        learned, f1 = learn(prepared, folds, decodings, without)
+        if f1 >= most:
+            best, most, opinions = learned, f1, without
+    changed = [each._replace(network=own) for each, own in zip(opinions, adapted, strict=True)]
+    learned, f1 = learn(prepared, folds, decodings, changed)
+    return replace(learned, adapts=True) if f1 > most - LEAST_GAIN else best
 
 
 def _count_alike(

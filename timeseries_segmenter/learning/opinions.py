@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from timeseries_segmenter.learning.adaptation import Adaptation, spread_stretches
 from timeseries_segmenter.learning.convolutions import Convolutions
 from timeseries_segmenter.learning.forest import Forest, Lookup, asked_timesteps
 from timeseries_segmenter.learning.pool import Opinions
@@ -41,6 +42,9 @@ class Learned(Protocol):
     @property
     def convolutions(self) -> Convolutions | None: ...
 
+    @property
+    def adapts(self) -> bool: ...
+
 
 def opinions_by_stretch(learned: Learned, values: FloatArray) -> Iterator[Opinions]:
     """All opinions of a series `(T, C)` at the rate that was learned, `(classes, rows)` of one stretch
@@ -70,9 +74,30 @@ class _Series:
         self._features: FloatArray = np.zeros((0, 0), np.float32)
         self._first_mean = 0  # timestep of the means, which are of more timesteps than the features
         self._means: FloatArray = np.zeros((0, 0), np.float32)
+        self._ends = (0, 0)  # of the rows that were asked for last
+        self._asked_for: Stretch = (self._means, None)
+        self._adaptation: Adaptation | None = None
 
     def stretch(self, first: int, end: int) -> Stretch:
-        """Inputs `(inputs, rows)` and features `(features, timesteps)` of some rows."""
+        """Inputs `(inputs, rows)` and features `(features, timesteps)` of some rows, as the network sees
+        them.
+        """
+        learned = self._learned
+        if not learned.adapts:
+            return self._unadapted(first, end)
+        if self._adaptation is None:
+            rows, common = len(self._values), len(learned.standardisation.mean)
+            stretches = [self._unadapted(*each) for each in spread_stretches(rows, learned.window)]
+            self._adaptation = Adaptation.fit(stretches, common, rows / learned.window)
+        return self._adaptation.apply(self._unadapted(first, end))
+
+    def _unadapted(self, first: int, end: int) -> Stretch:
+        """The same as the forest and the convolutions see them."""
+        if self._ends != (first, end):
+            self._ends, self._asked_for = (first, end), self._compute(first, end)
+        return self._asked_for
+
+    def _compute(self, first: int, end: int) -> Stretch:
         rolling, stride = self._learned.rolling, self._stride
         if rolling is None:
             return self._inputs(first, end), None

@@ -218,13 +218,8 @@ def _trial(
     """Of the examples in the folds of the `segmenters`, which have not learned from them."""
     places = [place for place, fold in enumerate(folds) if fold in segmenters]
     held_out, folds_of = prepared.part(places), [folds[place] for place in places]
-    decodings = [segmenters[fold].decoding for fold in folds_of]
-    opinions = [
-        segmenters[fold].opinions(example.values)
-        for example, fold in zip(held_out.examples, folds_of, strict=True)
-    ]
-    learned = learn_from_held_out(held_out, folds_of, decodings, opinions)
-    decodings = [each.at_prices(learned.price_factors) for each in decodings]
+    learned = learn_from_held_out(held_out, folds_of, segmenters)
+    decodings = [segmenters[fold].decoding.at_prices(learned.price_factors) for fold in folds_of]
     found = find(held_out, decodings, learned.probabilities)
     matches = dict(zip(places, match(held_out, found), strict=True))
     return Trial(name, prepared.recipe, matches, row_macro_f1(held_out, found), seconds)

@@ -1,7 +1,7 @@
 """The fitted model of one pair: standardisation, network, decoding and label sets."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +55,8 @@ class Segmenter:
     Beside its network, it needs NumPy alone.
 
     `window` is in rows, at the rate of `sampling`. `label_sets` are those of the network's classes, class 1
-    first; one that was learned both as ranges and as instants is there twice.
+    first; one that was learned both as ranges and as instants is there twice. If it `adapts`, its network
+    sees a series as `learning.adaptation` makes it look like the training series.
     """
 
     network: "Network"
@@ -71,6 +72,7 @@ class Segmenter:
     forest: Forest | None = None
     convolutions: Convolutions | None = None
     pool: Pool = field(default_factory=Pool)
+    adapts: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -149,6 +151,11 @@ class Segmenter:
         )
         return Opinions(np.concatenate([each.T for each in network]), *of_others)
 
+    def adapted_opinion(self, values: FloatArray) -> FloatArray:
+        """What the network says of the same series if the model adapts to it, `(T, classes)`."""
+        alone = replace(self, forest=None, convolutions=None, adapts=True)
+        return alone.opinions(values).network
+
     def parts(self) -> dict[str, Any]:
         """All but the network as plain numbers, strings, lists, dicts and arrays, for `from_parts`."""
         return {
@@ -167,6 +174,7 @@ class Segmenter:
             "forest": self.forest and asdict(self.forest),
             "convolutions": self.convolutions and asdict(self.convolutions),
             "pool": asdict(self.pool),
+            "adapts": self.adapts,
         }
 
     @classmethod
@@ -206,6 +214,7 @@ class Segmenter:
             _forest_from_parts(parts.get("forest")),
             convolutions_from_parts(parts.get("convolutions")),
             Pool(**parts.get("pool", {})),
+            bool(parts.get("adapts", False)),
         )
 
 

@@ -63,6 +63,7 @@ DESCRIPTIONS = {
     "`intercepts` of the linear layer; asked about one timestep in `every`; nothing if there are none. "
     "Absent in older models",
     "pool": "the weights of the opinions of `network`, `forest` and `convolutions`. Absent in older models",
+    "adapts": "whether the network sees a series by moments nearer to its own. Absent in older models",
     "weights": "the network's weights, float32, by the names of their modules",
 }
 
@@ -134,4 +135,4 @@ def _written() -> dict[str, Any]:
 def _kind(value: object) -> str:
     if isinstance(value, torch.Tensor):
         return f"tensor of {str(value.dtype).removeprefix('torch.')}"
-    return {int: "whole number", dict: "dict", list: "list", str: "text"}[type(value)]
+    return {bool: "true or false", int: "whole number", dict: "dict", list: "list", str: "text"}[type(value)]
