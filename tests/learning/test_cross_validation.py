@@ -97,6 +97,12 @@ def test_a_fold_network_does_not_depend_on_the_labels_of_its_fold(
     assert (said[1][0] != said_before[1][0]).any()
 
 
+def test_the_model_adapts_as_its_fold_networks_do(model: Fitted, checked: CrossValidation) -> None:
+    assert checked.adapts
+    assert all(each.adapts for each in checked.segmenters.values())
+    assert checked.improve(model.segmenter).adapts
+
+
 def test_what_is_said_out_of_fold_is_calibrated_by_the_other_folds(
     examples: list[Example], checked: CrossValidation
 ) -> None:
@@ -173,5 +179,6 @@ def test_instants_are_found_out_of_fold(fitted_events: Fitted) -> None:
     examples = [events(seed) for seed in range(4)]
     validation = cross_validate(fitted_events, FOLDS)
     assert validation
+    assert not validation.adapts  # their threshold suits the series as they are
     for example, segmentation in zip(examples, validation.segmentations, strict=True):
         assert [segment.first for segment in segmentation.segments] == pytest.approx(example.instants, abs=2)

@@ -32,7 +32,6 @@ def learn(
 ) -> HeldOut:
     decodings = [Decoding((price, price, price))] * len(prepared.examples)
     opinions = opinions or [Opinions(said(each)) for each in prepared.targets]
-    adapted = adapted or [each.network for each in opinions]
     return weigh(prepared, FOLDS[: len(opinions)], decodings, opinions, adapted)
 
 

@@ -38,16 +38,17 @@ class HeldOut:
 def learn_from_held_out(
     prepared: Prepared, folds: Sequence[int], segmenters: Mapping[int, Segmenter]
 ) -> HeldOut:
-    """What the `segmenters` of the `folds`, which are one per example, teach by their opinions of it."""
+    """What the `segmenters` of the `folds`, which are one per example, teach by their opinions of it.
+
+    With instants, no network adapts: their threshold suits what it says of the training series as they are.
+    """
     of_examples = [segmenters[fold] for fold in folds]
-    values = [example.values for example in prepared.examples]
-    return weigh(
-        prepared,
-        folds,
-        [each.decoding for each in of_examples],
-        [each.opinions(series) for each, series in zip(of_examples, values, strict=True)],
-        [each.adapted_opinion(series) for each, series in zip(of_examples, values, strict=True)],
-    )
+    said = [(each, example.values) for each, example in zip(of_examples, prepared.examples, strict=True)]
+    opinions = [each.opinions(values) for each, values in said]
+    adapted = None
+    if not prepared.lengths.instant_classes:
+        adapted = [each.adapted_opinion(values) for each, values in said]
+    return weigh(prepared, folds, [each.decoding for each in of_examples], opinions, adapted)
 
 
 def weigh(
@@ -55,14 +56,14 @@ def weigh(
     folds: Sequence[int],
     decodings: Sequence[Decoding],
     opinions: Sequence[Opinions],
-    adapted: Sequence[FloatArray],
+    adapted: Sequence[FloatArray] | None = None,
 ) -> HeldOut:
     """Weigh the `opinions` of each example's fold, and find the prices of changes that suit them.
 
     Few examples are too few for that: all opinions count alike, and prices stay. In either case the
     convolutions get a weight only if more segments are found with them. The networks adapt unless fewer are
-    found by what they say of `adapted` series. `decodings`, `opinions` and `adapted` are one per example, in
-    the order of the prepared ones and of their `folds`.
+    found by what they say of `adapted` series, if that is known. `decodings`, `opinions` and `adapted` are
+    one per example, in the order of the prepared ones and of their `folds`.
     """
     learn = _learn if len(folds) >= LEAST_EXAMPLES else _count_alike
     best, most = learn(prepared, folds, decodings, opinions)
@@ -71,6 +72,8 @@ def weigh(
         learned, f1 = learn(prepared, folds, decodings, without)
         if f1 >= most:
             best, most, opinions = learned, f1, without
+    if adapted is None:
+        return best
     changed = [each._replace(network=own) for each, own in zip(opinions, adapted, strict=True)]
     learned, f1 = learn(prepared, folds, decodings, changed)
     return replace(learned, adapts=True) if f1 > most - LEAST_GAIN else best
