@@ -152,23 +152,16 @@ class _Series:
         return self._learned.standardisation.by_input(self._values[first:end], self._own)
 
 
-def opinions_of_prepared(
-    learned: Learned, network: FloatArray, samples: FloatArray, features: FloatArray
-) -> Opinions:
-    """All opinions `(T, classes)` of a whole series; that of the `network`, the standardised `samples`
-    `(T, inputs)` and the `features` of all timesteps, `(timesteps, features)`, are there already.
+def opinions_of_prepared(learned: Learned, network: FloatArray, features: FloatArray) -> Opinions:
+    """All opinions `(T, classes)` of a whole series before held-out predictions give the convolutions a say.
+
+    That of the `network` and the `features` of all timesteps, `(timesteps, features)`, are there already.
     """
-    stride, rows = learned.network.dimensions.stride, len(samples)
-    forest, convolutions = learned.forest, learned.convolutions
-    of_forest = convolved = None
-    if forest:
-        of_forest = interpolate(forest.probabilities(features).T, stride * forest.every)[:, :rows].T
-    if convolutions:
-        every = convolutions.every
-        asked = asked_timesteps(np.arange(-(-len(features) // every)), every, len(features))
-        said = convolutions.probabilities(timestep_means(samples.T, stride), features[asked], asked)
-        convolved = interpolate(said.T, stride * every)[:, :rows].T
-    return Opinions(network, of_forest, convolved)
+    forest = learned.forest
+    if forest is None:
+        return Opinions(network)
+    rows_of_one = learned.network.dimensions.stride * forest.every
+    return Opinions(network, interpolate(forest.probabilities(features).T, rows_of_one)[:, : len(network)].T)
 
 
 def interpolate(steps: FloatArray, rows_of_one: int) -> FloatArray:

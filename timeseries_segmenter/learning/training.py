@@ -135,7 +135,5 @@ def _scores_of_model(model: Segmenter, prepared: Prepared) -> Scores:
 def _pooled(
     segmenter: Segmenter, prepared: Prepared, of_network: Sequence[FloatArray]
 ) -> Sequence[FloatArray]:
-    if not segmenter.pool.convolutions:
-        segmenter = replace(segmenter, convolutions=None)  # what has no say need not be asked
-    series = zip(of_network, prepared.inputs.samples, prepared.inputs.features, strict=True)
+    series = zip(of_network, prepared.inputs.features, strict=True)
     return [segmenter.pool.apply(opinions_of_prepared(segmenter, *each)) for each in series]
