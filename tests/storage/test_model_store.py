@@ -331,12 +331,14 @@ def test_readers_see_whole_models_of_one_version_while_others_are_saved(
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
-    for _ in range(20):
-        writer.save(3, of_one_pair(other, title="Sit"))
-        writer.save(3, of_one_pair(run_walk, title="Run"))
-    ended.set()
-    for reader in readers:
-        reader.join()
+    try:
+        for _ in range(20):
+            writer.save(3, of_one_pair(other, title="Sit"))
+            writer.save(3, of_one_pair(run_walk, title="Run"))
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join()
     assert failures == []
     assert len(seen) > 1
 

@@ -143,10 +143,12 @@ def test_no_process_serves_half_a_file_or_an_older_version_after_a_newer(
 
     with ThreadPoolExecutor(4) as pool:
         readers = [pool.submit(predict) for _ in range(4)]
-        for _ in range(20):
-            saved.append(store.save(3, of_one_pair(run_walk)))
-            time.sleep(0.1)
-        ended.set()
+        try:
+            for _ in range(20):
+                saved.append(store.save(3, of_one_pair(run_walk)))
+                time.sleep(0.1)
+        finally:
+            ended.set()
         seen = [each for reader in readers for each in reader.result()]
     assert len({found for _, _, found in seen}) > 5
     for before, after, found in seen:
@@ -261,7 +263,7 @@ def test_every_line_of_the_log_is_an_object_where_json_is_asked_for(start: Start
     requests.post(f"{url}/webhook", json=START, timeout=60)
     requests.post(f"{url}/setup", json=SETUP, timeout=60)
     requests.post(f"{url}/setup", json={}, timeout=60)
-    wait_for(lambda: "epochs" in log.read_text())
+    wait_for(lambda: '"step": "save"' in log.read_text())
     master.terminate()
     master.wait(180)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
