@@ -96,9 +96,9 @@ class Convolutions:
         mixes = np.stack([_mixes(count, len(means[0]), random) for _ in dilations])
         width = max(3, int(run) | 1)
         biases = _biases(means, dilations, twos, mixes, random)
-        nothing = np.zeros((0, 0), np.float32)
+        weights, intercepts = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
         every = max(1, int(run / ASKED_IN_RUN))
-        return cls(dilations, twos, mixes, biases, width, nothing, nothing[0:0].ravel(), every)
+        return cls(dilations, twos, mixes, biases, width, weights, intercepts, every)
 
     def with_linear(self, rows: FloatArray, truth: IntArray, classes: int) -> "Convolutions":
         """The same with a linear layer, learned from shares and rolling features `(N, features)`."""

@@ -9,7 +9,7 @@ from timeseries_segmenter.learning.metrics import Scores
 from timeseries_segmenter.learning.prepared import Prepared, same_rate
 from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.schedule import LEARNING_RATE, WARMUP, PlannedSchedule
-from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
 
 MOST_GROWTH = 1.5  # of the number of series since the last training from scratch
 STEPS_SHARE = 1 / 6  # of the steps of that training
@@ -45,10 +45,10 @@ def keeps_up(scores: Scores, start: Segmenter, recipe: Recipe) -> bool:
     full = start.full_training
     if recipe.met_by(full) and not recipe.met_by(scores):
         return False
-    return scores.balanced_accuracy + scores.min_f1 >= full.balanced_accuracy + full.min_f1 - SLACK
+    return goes_on(scores, full)
 
 
-def goes_on(scores: Scores, before: Scores) -> bool:
+def goes_on(scores: Scores, before: Scores | FullTraining) -> bool:
     """The same for a run on a part of the series: whether the scores are about as good as those `before` it,
     of the same series, from which that model may have learned or not.
     """
