@@ -2,14 +2,13 @@
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from timeseries_segmenter.errors import RegionError, SeriesError, TimeFormatError
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series
-from timeseries_segmenter.labeling.tables.cells import shown
+from timeseries_segmenter.labeling.tables.cells import plain, shown
 from timeseries_segmenter.labeling.tag import REGION_TYPE
 from timeseries_segmenter.labeling.time.formats import Reading, TimeFormat
 from timeseries_segmenter.segment import LabelSet, Segment
@@ -142,16 +141,12 @@ def _labels(names: object, pair: LabelPair) -> tuple[LabelSet, str]:
 
 def _same_but(unknown: Iterable[object], pair: LabelPair) -> str:
     """A hint at a label that looks the same."""
-    known = {_plain(label): label for label in pair.labels}
+    known = {plain(label): label for label in pair.labels}
     for name in unknown:
-        if isinstance(name, str) and _plain(name) in known:
-            same = _quoted(known[_plain(name)])
+        if isinstance(name, str) and plain(name) in known:
+            same = _quoted(known[plain(name)])
             return f" (which differs from {same} in case, blanks or form of characters alone)"
     return ""
-
-
-def _plain(label: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
 
 
 def _time(value: Mapping[str, object], name: str, pair: LabelPair, series: Series) -> object:

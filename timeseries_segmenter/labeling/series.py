@@ -144,14 +144,28 @@ def _collect(table: Table, form: FileForm, values: Rows, stamps: Rows, *, exact:
         for part in table.parts(numeric, text, exact=exact):
             times = part[time]
             if form.time_format and time in channels:
-                part[time] = ColumnTable({form.time_column: times}, len(stamps)).read([0], [])[0]
+                part[time] = _time_as_channel(form.time_column, times, len(stamps))
             values.append(_values([part[channel] for channel in channels]))
             stamps.append(column.stamps(times))
     except CellError as error:
-        if error.name != table.names[time] or form.time_format:
-            raise
-        raise SeriesError(f"{error.found}; correct the cell, or set the column's timeFormat") from error
+        advice = error.advice
+        if error.name == table.names[time] and not error.is_number_elsewhere:
+            advice = "correct the cell, or set the column's timeFormat"
+        if error.row is not None:
+            advice = table.advice(error.row) or advice
+        raise SeriesError(f"{error.found}; {advice}") from error
     return column.form
+
+
+def _time_as_channel(name: str, times: Floats | Texts, first_row: int) -> Floats | Texts:
+    """Times that are a channel too, some rows of them. Raises SeriesError if they are not numbers."""
+    try:
+        return ColumnTable({name: times}, first_row).read([0], [])[0]
+    except CellError as error:
+        raise SeriesError(
+            f"{error.found}; a channel takes numbers: remove the Channel that is the time from the labeling "
+            "config"
+        ) from error
 
 
 def _values(columns: Sequence[Floats | Texts]) -> NDArray[np.float32]:

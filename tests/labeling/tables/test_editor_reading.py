@@ -226,6 +226,69 @@ def test_columns_are_not_counted_with_a_separator_that_the_editor_miscounts() ->
 
 
 @pytest.mark.parametrize(
+    ("content", "channel", "advice"),
+    [
+        (b"time;ax\n0;1\n", "ax", "Set sep in the config to ';'"),
+        (b"time;ax\n0,5;1\n", "ax", "Set sep in the config to ';'"),
+        (b"time\tax\n0\t1\n", "AX", r"Set sep in the config to '\t'"),
+        (b"# device 7\n\n# 10 Hz\ntime,ax\n0,1\n", "ax", "Line 4 has it: remove the lines above"),
+        (b"sep=;\ntime,ax\n0,1\n", "ax", "Line 2 has it: remove the lines above"),
+        (b"0,1\n1,2\n", "ax", "The file has no header row: add one, or name columns by number"),
+        (b"time,ay\n0,1\n", "ax", "Correct the name in the config, or its sep"),
+        (b"Not found\n1\n", "ax", "Correct the name in the config, or its sep"),
+        (
+            "time,ho\u0308he\n0,1\n".encode(),
+            "h\u00f6he",
+            '("ho\u0308he" differs in blanks or form of characters',
+        ),
+        (b"time,acc  x\n0,1\n", "acc x", '("acc  x" differs in blanks or form of characters alone)'),
+        (b"Not found\n", "ax", "no rows (it begins 'Not found')"),
+    ],
+)
+def test_a_column_that_is_not_there_is_looked_for(content: bytes, channel: str, advice: str) -> None:
+    assert advice in refusal(content, channel)
+
+
+def test_nothing_is_said_of_sep_where_there_is_none() -> None:
+    message = refusal({"acc": [1]}, value_type="json")
+    assert message == 'Task 7: there is no column "ax"; the columns are: acc. Correct the name in the config.'
+    assert "the columns are: none." in refusal({}, value_type="json")
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (
+            b"time,ax,ay\ns,m/s2,m/s2\n0,1,2\n",
+            "line 2 of the file): 'm/s2' is not a number; remove the line if",
+        ),
+        (b"time,ax,ay\n-,g,-\n0,1,2\n", "remove the line if it holds units"),
+        (b"time,ax,ay\n0,1,2\nTIME,ax,ay\n1,3,4\n", "remove the line, which repeats the header"),
+        (
+            b"time,ax,ay\n0,1,2\n,,\n",
+            "line 3 of the file): '' is not a time; remove the line, which has empty",
+        ),
+        (b"time,ax,ay\n0,x,2\n1,3,4\n", "write one, or leave the cell empty"),
+        (b"time,ax,ay\n0,1,2\n1,y,z\n", "write one, or leave the cell empty"),
+        (b'time,ax,ay\n"0,1",1,2\n', "write numbers with a decimal point"),
+        (b"time,ax,ay\n0,1,2\n# end\n1,3,4\n", "remove lines that are not rows"),
+    ],
+)
+def test_a_line_that_is_not_a_row_is_told(content: bytes, advice: str) -> None:
+    assert advice in refusal(content, time="time")
+
+
+def test_rows_that_are_counted_stay_where_the_editor_has_them() -> None:
+    message = refusal(b"ax,ay\ng,g\n1,2\n")  # the editor counts the units as a row
+    assert "write one, or leave the cell empty" in message
+
+
+def test_text_as_time_is_no_channel() -> None:
+    message = refusal(b"time,ax\n2024-05-01,1\n", "time", time="time", time_format="%Y-%m-%d")
+    assert "remove the Channel that is the time" in message
+
+
+@pytest.mark.parametrize(
     ("content", "expected"),
     [(b"ax;ay\n1;2\n3;4", [[1, 3], [2, 4]]), (b"ax\tay\n1\t2\n3\t4", [[1, 3], [2, 4]])],
 )
@@ -262,13 +325,25 @@ def test_a_number_is_what_javascript_takes_for_one(cell: str, number: float) -> 
     assert editor_number(cell) == number
 
 
+NUMBERS_ELSEWHERE = ("1,5", "1.234,5", "1,234.5", "1 234", "1'234", "1_000", "1.234.567,8")
+
+
 @pytest.mark.parametrize(
-    "cell", ["abc", "1 000", "1,5", "1_0", "5-", "1.2.3", "12:30", "true", "0x", "²", "1d5"]
+    "cell", ["abc", "1_0", "5-", "1.2.3", "12:30", "yes", "0x", "²", "1d5", *NUMBERS_ELSEWHERE]
 )
 def test_other_text_is_refused_with_its_column_and_line(cell: str) -> None:
     message = refusal(f"ax;ay\n1;4\n\n{cell};5\n3;6\n", sep=";")
     assert f'column "ax", row 2 (line 4 of the file): {cell!r} is not a number' in message
-    assert ("decimal point" in message) == (cell == "1,5")
+    advised = "with a decimal point, and without a separator of thousands" in message
+    assert advised == (cell in NUMBERS_ELSEWHERE)
+
+
+@pytest.mark.parametrize("other", ["5", "?", ""])
+@pytest.mark.parametrize("yes", ["true", "True", "TRUE"])
+def test_truth_is_one_whatever_other_cells_hold(yes: str, other: str) -> None:
+    no = {"true": "false", "True": "False", "TRUE": "FALSE"}[yes]
+    assert columns(f"ax,ay\n{yes},4\n{no},{other}\n{yes},6\n") == [[1, 0, 1], [4, 5, 6]]
+    assert columns(f"ax,ay\n{yes},4\n{no},5\n1,6\n") == [[1, 0, 1], [4, 5, 6]]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a cell of a series may hold."""
 
 import re
+import unicodedata
 from decimal import Decimal
 
 import numpy as np
@@ -32,7 +33,11 @@ _NUMBER = re.compile(
     r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|infinity)|0x[\da-f]+|0o[0-7]+|0b[01]+",
     re.ASCII | re.IGNORECASE,
 )
+_TRUTHS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}  # as in pandas
 _DECIMAL_COMMA = re.compile(r"[+-]?\d[\d.]*,\d+([eE][+-]?\d+)?", re.ASCII)
+_THOUSANDS = re.compile(
+    r"[+-]?\d{1,3}(?P<mark>[,.'\u2019_ \u00a0\u2009\u202f])\d{3}((?P=mark)\d{3})*([.,]\d+)?"
+)
 
 
 def is_missing(cell: str) -> bool:
@@ -41,14 +46,18 @@ def is_missing(cell: str) -> bool:
     return cell.lower() in _MISSING_IN_ANY_CASE or bool(_NOT_A_NUMBER.fullmatch(cell))
 
 
-def is_decimal_comma(cell: object) -> bool:
-    """Whether a cell would be a number with a decimal point in place of its comma."""
-    return isinstance(cell, str) and bool(_DECIMAL_COMMA.fullmatch(cell.strip(BLANKS)))
+def is_number_elsewhere(cell: object) -> bool:
+    """Whether a cell is a number to people who write a decimal comma, or separate thousands: `1 234.5`."""
+    if not isinstance(cell, str):
+        return False
+    return any(form.fullmatch(cell.strip(BLANKS)) for form in (_DECIMAL_COMMA, _THOUSANDS))
 
 
 def number_of(cell: str) -> float | None:
-    """A cell as a number, NaN if missing, None if it is neither."""
+    """A cell as a number, 1 or 0 if it is true or false, NaN if missing, None if it is none of these."""
     cell = cell.strip(BLANKS)
+    if cell in _TRUTHS:
+        return _TRUTHS[cell]
     if _NUMBER.fullmatch(cell):
         return float(int(cell, 0)) if cell[1:2] in tuple("xXoObB") else float(cell)
     return np.nan if is_missing(cell) else None
@@ -72,6 +81,11 @@ def number_text(number: float) -> str:
     if 1e-6 <= abs(number) < 1e21:
         return format(Decimal(repr(number)), "f")
     return re.sub(r"e([+-])0*", r"e\1", repr(number))
+
+
+def plain(name: str) -> str:
+    """A name without what nobody sees of it: case, blanks, and the form of its characters."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def shown(cell: object) -> str:

@@ -95,7 +95,7 @@ class ColumnTable(Table):
         elif isinstance(cell, int | float):
             number = np.inf
         if number is None:
-            raise CellError(self.names[column], self.place(row), cell)
+            raise CellError(self.names[column], self.place(row), cell, row)
         return number
 
 

@@ -216,8 +216,8 @@ class CleanLines:
         row = int(rows[line]) - self._header_rows - 1
         raise SeriesError(
             f"{place_of(row, self._number + line + 1)} has {counts[line] + 1} cells, and the first line "
-            f"{self._cells}; give every row the same number of cells, and look whether sep is "
-            f"{self._separator!r}"
+            f"{self._cells}; give every row the same number of cells, remove lines that are not rows, and "
+            f"look whether sep is {self._separator!r}"
         )
 
 

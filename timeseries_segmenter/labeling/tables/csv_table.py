@@ -47,6 +47,7 @@ from timeseries_segmenter.labeling.tables.table import (
 MAX_COLUMNS = 10_000
 MAX_CELLS = 2_000_000_000  # of those columns that are read
 _SEPARATORS = re.compile(r"[,;\s]")
+_MOST_ABOVE = 100  # lines that are looked at for a header
 _MISCOUNTED = ".|"  # separators by which the editor counts empty columns between the others
 
 
@@ -74,16 +75,19 @@ class CsvTable(Table):
         ]
         if not lines:
             raise SeriesError("the file is empty; it needs a header row and rows of numbers")
-        self._first_line = shown(lines[0])
+        self._first_line = lines[0]
         self._separator = _guess_separator(lines) if separator == "auto" else separator
         first = split_cells(lines[0], self._separator)
         if len(first) > MAX_COLUMNS:
             raise SeriesError(f"the file has {len(first)} columns; use one with at most {MAX_COLUMNS}")
         self._written = [cell.lower() for cell in first]
-        names = [unquoted(cell).lower() for cell in first]
+        names = _names(lines[0], self._separator)
         self._has_header = _is_header(lines, self._separator, [*names, *self._written], expected)
         if self._has_header and len(lines) == 1:
-            raise SeriesError("the file has a header row and no rows; add the series' rows")
+            raise SeriesError(
+                f"the file has a header row and no rows (it begins {shown(self._first_line)}); add the "
+                "series' rows"
+            )
         self.names = names if self._has_header else [str(number) for number in range(len(first))]
 
     @classmethod
@@ -107,9 +111,11 @@ class CsvTable(Table):
         if self._has_header and name.lower() in self._written and (is_time or not name.isdecimal()):
             column = self._written.index(name.lower())
         else:
-            hint = f" (the file begins {self._first_line})" + encoding_hint(self._first_line)
             column = find_column(
-                name, self.names, numbers_first=self.numbers_first and not is_time, hint=hint
+                name,
+                self.names,
+                numbers_first=self.numbers_first and not is_time,
+                advice=lambda: self._column_advice(name),
             )
         if self._has_header and self._written.count(self._written[column]) > 1:
             raise SeriesError(
@@ -238,15 +244,46 @@ class CsvTable(Table):
         bad = {code for code, number in enumerate(numbers) if number is None}
         if bad:
             row = first_row + int(np.argmax(np.isin(codes, list(bad))))
-            raise CellError(self.names[column], self.place(row), self.cell(column, row))
+            raise CellError(self.names[column], self.place(row), self.cell(column, row), row)
         known = np.array([*numbers, np.nan], dtype=np.float64)  # code -1 is a missing cell
         return known[codes]
+
+    def advice(self, row: int) -> str:
+        """See `Table.advice`."""
+        cells = [unquoted(self._as_written(cell)) for cell in self._row(row)[1]]
+        if not any(cells):
+            return "remove the line, which has empty cells alone"
+        if self._has_header and [cell.lower() for cell in cells] == self.names:
+            return "remove the line, which repeats the header"
+        numbers = [number_of(cell) for cell in cells]
+        if self._has_header and row == 0 and all(number is None or np.isnan(number) for number in numbers):
+            return "remove the line if it holds units or the like, or write numbers"
+        return ""
+
+    def _column_advice(self, name: str) -> str:
+        """Where else in the file a name is that no column has."""
+        begins = f" (the file begins {shown(self._first_line)}){encoding_hint(self._first_line)}. "
+        for mark in ",;\t| ":
+            if mark != self._separator and name.lower() in _names(self._first_line, mark):
+                return f"{begins}Set sep in the config to {mark!r}, or correct the name there"
+        lines = lines_with_text(block for block, _ in self._text.blocks())
+        for number, line in islice(lines, 1, _MOST_ABOVE):
+            if name.lower() in _names(line.decode("utf-8", "replace"), self._separator):
+                return f"{begins}Line {number} has it: remove the lines above"
+        if len(self.names) > 1 and not self._has_header and not name.isdecimal():
+            return f"{begins}The file has no header row: add one, or name columns by number in the config"
+        return f"{begins}Correct the name in the config, or its sep if these are not the columns"
 
     def _row(self, row: int) -> tuple[int, list[str]]:
         """A row's line in the file, from 1, and its cells."""
         blocks = (block for block, _ in self._clean_blocks())
         number, line = next(islice(lines_with_text(blocks), row + self._has_header, None))
         return number, line.decode("utf-8", "replace").rstrip("\r").split(self._separator)
+
+
+def _names(line: str, separator: str) -> list[str]:
+    """The cells of a line as names of columns."""
+    return [unquoted(cell).lower() for cell in split_cells(line.strip(BLANKS), separator)]
 
 
 def _guess_separator(lines: Sequence[str]) -> str:

@@ -6,7 +6,14 @@ from io import BufferedReader
 from typing import Protocol
 
 from timeseries_segmenter.errors import SeriesError
-from timeseries_segmenter.labeling.tables.cells import Floats, Texts, encoding_hint, is_decimal_comma, shown
+from timeseries_segmenter.labeling.tables.cells import (
+    Floats,
+    Texts,
+    encoding_hint,
+    is_number_elsewhere,
+    plain,
+    shown,
+)
 
 FileContent = bytes | memoryview | BufferedReader  # in memory, mapped, or open
 Content = FileContent | Mapping[str, Sequence[object]] | Sequence[object]
@@ -55,6 +62,10 @@ class Table(Protocol):
     def cell(self, column: int, row: int) -> object:
         """A cell as it is written."""
 
+    def advice(self, row: int) -> str:  # noqa: ARG002
+        """What to do about a row that may not be meant as one; empty if nothing speaks for that."""
+        return ""
+
 
 class FileForm(Protocol):
     """How a series is written, as a `LabelPair` says it."""
@@ -89,19 +100,27 @@ class OddCellsError(Exception):
 
 
 class CellError(SeriesError):
-    """A cell of the column `name`, at a `place`, that is neither a number nor missing."""
+    """A cell of the column `name`, at a `place`, that is neither a number nor missing; and its `row`."""
 
-    def __init__(self, name: str, place: str, cell: object) -> None:
+    def __init__(self, name: str, place: str, cell: object, row: int | None = None) -> None:
         self.name = name
+        self.row = row
         self.found = f'column "{name}", {place}: {shown(cell)} is not a number{encoding_hint(cell)}'
-        advice = "write one, or leave the cell empty"
-        if is_decimal_comma(cell):
-            advice = "write numbers with a decimal point, and without a separator of thousands"
-        super().__init__(f"{self.found}; {advice}")
+        self.is_number_elsewhere = is_number_elsewhere(cell)
+        self.advice = "write one, or leave the cell empty"
+        if self.is_number_elsewhere:
+            self.advice = "write numbers with a decimal point, and without a separator of thousands"
+        super().__init__(f"{self.found}; {self.advice}")
 
 
-def find_column(name: str, names: Sequence[str], *, numbers_first: bool, hint: str = "") -> int:
-    """The column of that name, in any case, or of that number; `hint` ends the list in an error.
+def find_column(
+    name: str,
+    names: Sequence[str],
+    *,
+    numbers_first: bool,
+    advice: Callable[[], str] = lambda: ". Correct the name in the config",
+) -> int:
+    """The column of that name, in any case, or of that number; an error ends with the `advice`.
 
     Raises:
         SeriesError: there is none.
@@ -117,8 +136,7 @@ def find_column(name: str, names: Sequence[str], *, numbers_first: bool, hint: s
         return lower.index(name.lower())
     if number < len(names):
         return number
-    listed = ", ".join(names[:20])[:1000] + (", …" if len(names) > 20 else "")
-    raise SeriesError(
-        f'there is no column "{name}"; the columns are: {listed}{hint}. Correct the name in the config, '
-        "or its sep if these are not the columns"
-    )
+    listed = ", ".join(names[:20])[:1000] + (", …" if len(names) > 20 else "") or "none"
+    alike = [other for other in names if plain(other) == plain(name)]
+    same = f' ("{alike[0]}" differs in blanks or form of characters alone)' if alike else ""
+    raise SeriesError(f'there is no column "{name}"; the columns are: {listed}{same}{advice()}')

@@ -16,9 +16,19 @@ from timeseries_segmenter.labeling.tables.cells import (
     shown,
 )
 from timeseries_segmenter.labeling.tables.table import Table
+from timeseries_segmenter.labeling.time.directives import MS_PER_DAY, Unit
 from timeseries_segmenter.labeling.time.formats import Reading, TimeFormat, TimeTextError
+from timeseries_segmenter.labeling.time.rollover import missing_unit
 from timeseries_segmenter.labeling.time.text import as_bytes
 
+# what a format lacks that writes the same again after a unit
+_ADDED = {
+    **{Unit.SECOND: "seconds", Unit.MINUTE: "minutes", Unit.HOUR: "hours", Unit.HALF_DAY: "AM or PM"},
+    **{Unit.DAY: "the date", Unit.MONTH: "the month", Unit.YEAR: "the year"},
+    Unit.CENTURY: "all digits of the year",
+}
+_SORT = "sort the rows by time"
+_HOUR = Unit.HOUR.value[0]  # ms
 _IN_NUMBERS = frozenset("0123456789+-.eE" + BLANKS)
 _WIDTH = 16  # bytes of whole numbers that are printed with all of their digits, and one more
 _WHOLE = re.compile(r"[1-9]\d{0,14}", re.ASCII)
@@ -34,7 +44,7 @@ class TimeColumn:
         self._table = table
         self._column = column
         self._rows = 0
-        self._last = -np.inf
+        self._first = self._last = -np.inf
 
     def stamps(self, times: Floats | Texts) -> Floats:
         """What the numbers of the next rows, or their texts in the format, are on a `TimeAxis`.
@@ -48,23 +58,49 @@ class TimeColumn:
         if missing.any():
             row = self._rows + int(np.argmax(missing))
             cell = table.cell(column, row)
+            advice = "write one in every row, or take timeColumn out of the labeling config"
             raise SeriesError(
-                f"{_where(table, column, row)}: {shown(cell)} is not a time{encoding_hint(cell)}; write one "
-                "in every row, or take timeColumn out of the labeling config"
+                f"{_where(table, column, row)}: {shown(cell)} is not a time{encoding_hint(cell)}; "
+                f"{table.advice(row) or advice}"
             )
         form = self.form
         stamps = _read(form, table, column, times, self._rows) if form else times.astype(np.float64)
+        if not self._rows and len(stamps):
+            self._first = float(stamps[0])
         falls = np.flatnonzero(stamps < np.concatenate([[self._last], stamps[:-1]])[: len(stamps)])
         if len(falls):
             row = self._rows + int(falls[0])
             before, after = table.cell(column, row - 1), table.cell(column, row)
+            above = stamps[falls[0] - 1] if falls[0] else self._last
+            advice = self._advice(float(above), float(stamps[falls[0]]), row)
             raise SeriesError(
-                f"{_where(table, column, row)}: the time falls from {shown(before)} to {shown(after)}; sort "
-                f"the rows by time{_number_hint(after, form, table)}"
+                f"{_where(table, column, row)}: the time falls from {shown(before)} to {shown(after)}; "
+                f"{advice}{_number_hint(after, form, table)}"
             )
         self._rows += len(stamps)
         self._last = stamps[-1] if len(stamps) else self._last
         return stamps
+
+    def _advice(self, above: float, stamp: float, row: int) -> str:
+        """What to do about a time that falls: sorting is right only if the rows are out of order."""
+        fall = above - stamp
+        lacking = missing_unit(self.form) if self.form else None
+        if lacking and fall > (lacking.value[0] or lacking.value[1] * 30 * MS_PER_DAY) / 2:
+            return f"if the clock starts anew there, write {_ADDED[lacking]} too; otherwise {_SORT}"
+        if self.form and _is_local(self.form) and _HOUR / 2 <= fall <= _HOUR:
+            return (
+                "if summer time ends there, write the times in UTC, or with their offsets (%Z); otherwise "
+                f"{_SORT}"
+            )
+        if row > 1 and stamp <= self._first:
+            return f"if another recording begins there, make it a task of its own; otherwise {_SORT}"
+        return _SORT
+
+
+def _is_local(form: TimeFormat) -> bool:
+    """Whether a format has hours, which may be those of a place, and no offset from UTC."""
+    parts = {directive.part for directive in form.directives}
+    return "hour" in parts and "zone" not in parts
 
 
 def _are_missing(cells: Floats | Texts) -> NDArray[np.bool_]:
@@ -82,7 +118,8 @@ def _read(form: TimeFormat, table: Table, column: int, times: Floats | Texts, fi
         cell = table.cell(column, row)
         raise SeriesError(
             f'{_where(table, column, row)}: {shown(cell)} is not a time of the form "{form.text}"'
-            f"{encoding_hint(cell)}; correct the cell, or timeFormat{_number_hint(cell, form, table)}"
+            f"{encoding_hint(cell)}; {table.advice(row) or 'correct the cell, or timeFormat'}"
+            f"{_number_hint(cell, form, table)}"
         ) from error
     return read.astype(np.float64)
 

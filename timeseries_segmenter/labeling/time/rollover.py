@@ -19,7 +19,7 @@ def written_alike(form: TimeFormat, stamp: float, first: float, last: float) -> 
     writes 62:50 as `02:50`.
     """
     text = form.format(stamp)
-    missing = _first_missing_unit(form)
+    missing = missing_unit(form)
     if missing is None:
         return [stamp] if first <= stamp <= last else []
     step, months = missing.value
@@ -29,7 +29,7 @@ def written_alike(form: TimeFormat, stamp: float, first: float, last: float) -> 
 
 def shortest_gap(form: TimeFormat) -> float:
     """No two times that are written alike lie closer than this, in ms; infinite if no two are."""
-    missing = _first_missing_unit(form)
+    missing = missing_unit(form)
     if missing is None:
         return np.inf
     step, months = missing.value
@@ -38,7 +38,7 @@ def shortest_gap(form: TimeFormat) -> float:
     return (28 * MS_PER_DAY if has_day else 0) if months else step
 
 
-def _first_missing_unit(form: TimeFormat) -> Unit | None:
+def missing_unit(form: TimeFormat) -> Unit | None:
     """The unit after which the format writes the same again: above the finest it has, the first it lacks."""
     written = {unit for directive in form.directives for unit in directive.units}
     from_finest = dropwhile(lambda unit: unit not in written, Unit)
