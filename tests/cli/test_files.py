@@ -398,6 +398,17 @@ def test_instants_among_rows_of_one_time_are_drawn_and_counted_at_their_time(
     assert metrics["instants"] == {"true": 5, "predicted": 5}
 
 
+def test_a_setting_that_nobody_knows_is_named_by_every_command(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder.path / "config.xml").write_text(CONFIG.replace('name="label"', 'name="label" model_epoch="3"'))
+    assert folder.run("train", [GOOD | {"id": 1}]) == 0
+    assert folder.run("predict", [GOOD], "--output", str(folder.path / "p.json")) == 0
+    assert folder.run("evaluate", [GOOD]) == 0
+    said = "the labeling config has model_epoch, which this service doesn't know; it knows model_"
+    assert capsys.readouterr().err.count(said) == 3
+
+
 def test_a_pair_that_can_not_be_learned_is_named_by_every_command(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,19 @@ def test_tags_that_can_not_be_learned_are_named_where_others_can() -> None:
     assert parse_label_config(view(LABELS, series())).unusable == ()
 
 
+def test_tags_that_are_passed_over_beside_those_that_are_learned_are_named() -> None:
+    walk = LABELS.replace("Run", "Walk")
+    lost = series(channels='<Channel column="a"/><Channel name="b"/>')
+    config = parse_label_config(view(LABELS, walk, lost, series(channels='<Channel column="c"/>')))
+    (pair,) = config.pairs
+    assert (pair.channels, "Run" in pair.labels) == (("a",), True)
+    assert [sentence.split(";")[0] for sentence in config.unusable] == [
+        'TimeSeries "ts" has a Channel without a column, which is not read',
+        'TimeSeries "ts" is there twice, and only the first is read',
+        'TimeSeriesLabels "label" is there twice, and only the first is read',
+    ]
+
+
 REPEATED = (
     '<Repeater on="$all" indexFlag="{{idx}}"><TimeSeriesLabels name="label_{{idx}}" toName="ts_{{idx}}">'
     '<Label value="Run"/></TimeSeriesLabels>' + series(name="ts_{{idx}}") + "</Repeater>"
@@ -254,7 +267,11 @@ def test_takes_the_time_series_of_several_names() -> None:
     [
         ("", "is empty"),
         ("<View>", "not usable XML"),
-        ('<!DOCTYPE x [<!ENTITY a "b">]><View>&a;</View>', "not usable XML"),
+        ('<View a="x & y"/>', "a plain & is written &amp;"),
+        (
+            '<!DOCTYPE x [<!ENTITY a "b">]><View>&a;</View>',
+            "not usable XML: it has a DOCTYPE, which is not read",
+        ),
         (view(series()), "no TimeSeriesLabels"),
         (view(LABELS), 'toName="ts", which is not a TimeSeries; the config\'s TimeSeries names: none'),
         (view(LABELS, series(name="wave")), 'TimeSeries names: "wave"'),
@@ -287,6 +304,14 @@ def test_finds_the_value_in_the_data(value: str, data: dict[str, Any], found: st
     assert with_value(value).find_value(data) == found
 
 
+def test_a_key_without_its_dollar_is_no_address() -> None:
+    with pytest.raises(
+        SeriesError, match=r'value="csv_url", which is itself an address; write value="\$csv_url"'
+    ):
+        with_value("csv_url").find_value({"csv_url": "a.csv"})
+    assert with_value("csv_url").find_value({"csv": "a.csv"}) == "csv_url"
+
+
 def test_without_a_value_the_whole_task_is_the_json_series() -> None:
     data = {"time": [0, 1], "value": [1, 2]}
     assert with_value("", "json").find_value(data) is data
@@ -298,6 +323,7 @@ def test_a_missing_value_names_the_key_and_those_there_are(data: dict[str, Any])
         with_value("$csv_url").find_value(data)
     assert '"csv_url"' in str(raised.value)
     assert '"other"' in str(raised.value)
+    assert "Correct the key in the config" in str(raised.value)
 
 
 def test_labels_of_two_time_series_are_a_pair_with_each() -> None:

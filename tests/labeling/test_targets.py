@@ -204,7 +204,7 @@ def test_what_is_no_region_of_ours_is_passed_over(passed_over: object) -> None:
         (region(1, 2, "Run", from_name="new"), 'only "label", "old", "skipped"'),
         (region(1, 2, "Run", from_name="new", to_name="wave"), 'is of "new"'),
         (region(1, 2, "Run", to_name="wave"), 'is on "wave", which TimeSeriesLabels "label" does not label'),
-        (region(1, 2, "Run", from_name=None), "is of null"),
+        (region(1, 2, "Run", from_name=None), 'no from_name; write "label", and "ts" as its to_name'),
         (region(1, 2, "Run", type="labels", from_name="new"), 'is of "new"'),
         (region(1, 2, "Run", value="text"), "has 'text' as its value"),
         (region(1, 2, "Run", value={"end": 3, "timeserieslabels": ["Run"]}), "has no start"),
@@ -212,7 +212,11 @@ def test_what_is_no_region_of_ours_is_passed_over(passed_over: object) -> None:
             region(1, 2, "Run", value={"start": 1, "end": 3, "timeserieslabels": "Run"}),
             "has 'Run' in place of",
         ),
-        (region(1, 2, type="labels", value={"start": 1, "end": 3, "labels": ["Run"]}), "in place of a list"),
+        (
+            region(1, 2, type="labels", value={"start": 1, "end": 3, "labels": ["Run"]}),
+            'has its labels under "labels"; call the key "timeserieslabels"',
+        ),
+        (region(1, 2, type="labels", value={"start": 1, "end": 3}), "has null in place of a list"),
         ("text", "Result 'text' is not a region"),
         (None, "Result null is not a region"),
         ([1, 2, "Run"], "Result [1, 2, 'Run'] is not a region"),
@@ -248,7 +252,8 @@ def test_a_region_of_a_tag_in_a_repeater_is_not_one_of_a_renamed_tag() -> None:
     [
         ((20, 49), "its times look like row numbers"),
         ((1714550402000, 1714550404000), "another unit (1000 to 1)"),
-        ((17, 20.5), "to 1714550519; correct its times"),
+        ((17, 20.5), "its times look as if they counted from the start of the series"),
+        ((17, 2000.5), "to 1714550519; correct its times"),
     ],
 )
 def test_what_times_outside_the_series_may_be_is_guessed(times: tuple[float, float], guess: str) -> None:
@@ -289,6 +294,42 @@ def test_an_unknown_label_beside_a_known_one_is_named() -> None:
     assert read.remarks == [
         'Region "r1" (Swim, Run, 1 to 2) is learned as Run: the labeling config has no label "Swim"'
     ]
+
+
+def test_a_label_that_is_not_learned_beside_another_one_is_named() -> None:
+    read = read_annotation({"result": [region(1, 2, "Walk", "Run")]}, PAIR, index_series())
+    (remark,) = read.remarks
+    assert 'Region "r1" (Walk, Run, 1 to 2) is learned as Walk alone, of "Walk", "Run"' in remark
+    assert 'choice="multiple"' in remark
+    for several in (PAIR, replace(PAIR, multiple=True)):
+        labels = ("Run", "Run") if several is PAIR else ("Run", "Walk")
+        assert read_annotation({"result": [region(1, 2, *labels)]}, several, index_series()).remarks == []
+
+
+@pytest.mark.parametrize(
+    ("regions", "covered"),
+    [
+        ([(5, 9, "Run"), (5, 9, "Walk")], '(Run, 5 to 9) teaches nothing, since "Walk" has all of its rows'),
+        ([(5, 9, "Run"), (5, 7, "Walk"), (8, 9, "Walk")], '(Run, 5 to 9) teaches nothing, since "Walk" has'),
+        ([(5, 9, "Run"), (5, 8, "Walk")], None),
+        ([(5, 9, "Run"), (5, 9, "Run")], None),
+        ([(5, 9, "Run"), (10, 14, "Walk")], None),
+        ([(5, 5, "Run"), (5, 5, "Walk")], None),  # instants have no rows
+    ],
+)
+def test_a_region_that_others_cover_is_named(
+    regions: list[tuple[int, int, str]], covered: str | None
+) -> None:
+    result = [region(*each) for each in regions]
+    read = read_annotation({"result": result}, PAIR, index_series())
+    assert len(read.segments) == len(regions)
+    assert [covered in remark if covered else remark for remark in read.remarks] == [True] * bool(covered)
+
+
+def test_a_region_that_background_covers_is_named() -> None:
+    result = {"result": [region(5, 9, "Run"), region(5, 9, "Walk")]}
+    (remark,) = read_annotation(result, replace(PAIR, background=("Walk",)), index_series()).remarks
+    assert "since background has all of its rows" in remark
 
 
 def test_a_label_that_the_tasks_own_list_no_longer_has_is_learned_where_lists_are_the_tasks() -> None:

@@ -33,6 +33,8 @@ def read_label_config(path: Path | None, model: Model | None = None) -> LabelCon
         raise ExportError("the model holds no labeling config; name its file with --config")
     for reason in config.unusable:
         logger.warning("passed over: %s", reason)
+    if config.settings_remark:
+        logger.warning("%s", config.settings_remark)
     return config
 
 

@@ -36,6 +36,10 @@ def belongs_to(result: object, pair: LabelPair) -> bool:
     known = [(of, on) for of, on in pair.label_tags if _is_named(control, of)]
     if not pair.label_tags or not _is_region(result, pair):
         return False
+    if control is None:
+        raise RegionError(
+            f"has no from_name; write {_quoted(pair.from_name)}, and {_quoted(pair.to_name)} as its to_name"
+        )
     targets = {on for _, on in pair.label_tags}
     if not known and (target == pair.to_name or not any(_is_named(target, on) for on in targets)):
         raise RegionError(
@@ -81,6 +85,8 @@ def place(region: Mapping[str, object], pair: LabelPair, series: Series) -> tupl
     value = region.get("value")
     if not isinstance(value, Mapping):
         raise RegionError(f"has {shown(value)} as its value; draw it again")
+    if REGION_TYPE not in value and "labels" in value:
+        raise RegionError(f'has its labels under "labels"; call the key "{REGION_TYPE}"')
     labels, remark = _labels(value.get(REGION_TYPE), pair)
     start, end = (_time(value, name, pair, series) for name in ("start", "end"))
     try:
@@ -136,6 +142,13 @@ def _labels(names: object, pair: LabelPair) -> tuple[LabelSet, str]:
     if unknown:
         learned = " + ".join(labels)
         return labels, f"is learned as {learned}: the labeling config has no label {_listed(unknown)}"
+    known = dict.fromkeys(label for name in names for label in pair.label_set([name]))
+    if len(known) > len(labels):
+        return labels, (
+            f'is learned as {labels[0]} alone, of {_listed(known)}: write choice="multiple" into '
+            f"TimeSeriesLabels {_quoted(pair.from_name)} of the labeling config if a region may have several "
+            "labels"
+        )
     return labels, ""
 
 
@@ -223,6 +236,8 @@ def _guess(stamps: tuple[float, float], series: Series) -> str:
     for factor in UNITS:
         if low <= start / factor <= end / factor <= high or low <= start * factor <= end * factor <= high:
             return f"; its times look as if they were in another unit ({factor:.0f} to 1)"
+    if start >= 0 and max(start, end * (UNITS[0] if series.time.time_format else 1)) <= high - low:
+        return "; its times look as if they counted from the start of the series"
     return ""
 
 

@@ -47,7 +47,7 @@ class LabelConfig:
 
     Each `TimeSeriesLabels` makes a pair with each `TimeSeries` that its `toName` lists.
     `unknown_settings` are its `model_…` attributes that this service doesn't know, `unusable` says why
-    other pairs can't be learned.
+    other pairs can't be learned, and which tags of the learned ones are passed over.
     """
 
     pairs: tuple[LabelPair, ...]
@@ -88,10 +88,12 @@ def parse_label_config(xml: str) -> LabelConfig:
     try:
         root = fromstring(xml.strip(), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as error:
-        raise LabelConfigError(f"The labeling config is not usable XML: {error}.") from error
+        raise LabelConfigError(f"The labeling config is not usable XML: {_xml_problem(error)}.") from error
     all_series: dict[str, Tag] = {}
+    twice: list[LabelConfigError] = []
     for series in find(root, TIME_SERIES):
-        all_series.setdefault(series["name"], series)
+        if all_series.setdefault(series["name"], series) is not series:
+            twice.append(_twice(series))
     controls = list(find(root, TIME_SERIES_LABELS))
     if not controls:
         raise LabelConfigError(
@@ -122,7 +124,8 @@ def parse_label_config(xml: str) -> LabelConfig:
                 )
             known = partial(LabelPair, settings=settings, background=background, label_tags=label_tags)
             for pair in _pairs(control, known, all_series, problems):
-                usable.setdefault(pair.name, pair)
+                if usable.setdefault(pair.name, pair) is not pair:
+                    twice.append(_twice(control))
         except LabelConfigError as problem:
             problems.append(problem)
     if problems and not usable:
@@ -134,8 +137,20 @@ def parse_label_config(xml: str) -> LabelConfig:
     if len(starts) > 1:
         named = " and ".join(f'"project:{start}"' for start in starts)
         raise LabelConfigError(f"The labeling config has {PREFIX}start={named}; name one project in it.")
-    unusable = tuple(dict.fromkeys(map(str, problems)))
+    unusable = tuple(dict.fromkeys(map(str, [*problems, *twice])))
     return LabelConfig(tuple(usable.values()), tuple(dict.fromkeys(unknown)), unusable)
+
+
+def _xml_problem(error: Exception) -> str:
+    if isinstance(error, DefusedXmlException):
+        return "it has a DOCTYPE, which is not read; remove it"
+    return f"{error}; correct it there (a plain & is written &amp;, and < in a value &lt;)"
+
+
+def _twice(tag: Tag) -> LabelConfigError:
+    return LabelConfigError(
+        f"{tag.called} is there twice, and only the first is read; give each a name of its own."
+    )
 
 
 def _targets(control: Tag) -> list[str]:
@@ -197,6 +212,14 @@ def _pairs(
             usable.append(_pair(known, all_series[target]))
         except LabelConfigError as problem:
             refused.append(problem)
+            continue
+        if not all(channel["column"].strip() for channel in find(all_series[target].element, CHANNEL)):
+            problems.append(
+                LabelConfigError(
+                    f"{all_series[target].called} has a Channel without a column, which is not read; write "
+                    "the name of its column."
+                )
+            )
     if not usable:
         raise refused[0]
     problems.extend(refused)

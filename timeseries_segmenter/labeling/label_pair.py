@@ -71,6 +71,11 @@ class LabelPair:
         """
         if not self.value:
             return data
+        if self.value in data:
+            raise SeriesError(
+                f'TimeSeries "{self.to_name}" has value="{self.value}", which is itself an address; write '
+                f'value="${self.value}" for what the task has under that key'
+            )
         if self.value.startswith("$") and data.get(self.value[1:]) is not None:
             return data[self.value[1:]]
         if whole := _VARIABLE.fullmatch(self.value):
@@ -129,5 +134,8 @@ def _look_up(data: Mapping[str, object], path: str) -> object:
                 found = None
     if found is None:
         keys = ", ".join(f'"{key}"' for key in data) or "none"
-        raise SeriesError(f'The task\'s data has no value for "{path}"; its keys: {keys}.')
+        raise SeriesError(
+            f'The task\'s data has no value for "{path}"; its keys: {keys}. Correct the key in the config, '
+            "or the task."
+        )
     return found

@@ -18,7 +18,7 @@ from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import Unlabeled
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.tables.cells import shown
-from timeseries_segmenter.segment import LabelSet, Segment, class_by_row
+from timeseries_segmenter.segment import LabelSet, Segment, class_by_row, label_set_name
 
 MOST_REGIONS = 200_000  # of one annotation: two days of heartbeats
 MOST_LABEL_SETS = 1000  # that one network learns: each is a column of its output, as long as the series
@@ -102,6 +102,7 @@ def read_annotation(annotation: Mapping[str, object], pair: LabelPair, series: S
     series = replace(series, time=series.time.having_read(_texts(results, pair)))
     segments: list[Segment] = []
     background: list[Segment] = []
+    named: dict[int, object] = {}  # results by their segments
     remarks: dict[str, list[str]] = {}
     problems: dict[str, list[str]] = {}
     for result in results:
@@ -116,13 +117,40 @@ def read_annotation(annotation: Mapping[str, object], pair: LabelPair, series: S
             left = tuple(label for label in segment.labels if label not in pair.background)
             segment = replace(segment, labels=left)
         (segments if segment.labels else background).append(segment)
+        named[id(segment)] = result
         if remark:
             remarks.setdefault(remark, []).append(region_name(result))
     if problems:
         raise RegionError("; ".join(_sentences(problems)))
     ordered = sorted(segments, key=lambda segment: (segment.first, segment.last))
+    for region, others in _covered([*ordered, *background], len(series)):
+        remark = (
+            f"teaches nothing, since {others} has all of its rows (of regions that overlap, the shorter has "
+            'them); give one region both labels, with choice="multiple" in the labeling config, or use a '
+            "TimeSeriesLabels for each"
+        )
+        remarks.setdefault(remark, []).append(region_name(named[id(region)]))
     known = known_rows([*ordered, *background], len(series), pair.settings.unlabeled)
     return AnnotatedSegments(ordered, list(_sentences(remarks)), background, known)
+
+
+def _covered(regions: Sequence[Segment], length: int) -> Iterator[tuple[Segment, str]]:
+    """The ranges without a row of their own, since others have them all, and by which labels."""
+    ranges = sorted((region for region in regions if not region.instant), key=lambda region: region.first)
+    ends = itertools.accumulate((region.last for region in ranges), max)
+    if all(after.first > end for end, after in zip(ends, ranges[1:], strict=False)):
+        return
+    numbers = {id(region): number for number, region in enumerate(ranges, start=1)}
+    owners = class_by_row(ranges, lambda region: numbers[id(region)], length)
+    seen = set(np.unique(owners).tolist())
+    for region in ranges:
+        if numbers[id(region)] in seen:
+            continue
+        rows = owners[region.first : region.last + 1]
+        labels = {ranges[number - 1].labels for number in np.unique(rows).tolist()}
+        if labels != {region.labels}:
+            names = sorted(f'"{label_set_name(each)}"' if each else "background" for each in labels)
+            yield region, " and ".join(names)
 
 
 def known_rows(regions: Sequence[Segment], length: int, unlabeled: Unlabeled) -> NDArray[np.bool_]:

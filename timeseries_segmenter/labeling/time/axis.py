@@ -62,7 +62,7 @@ class TimeAxis:
             stamp = float(time) if abs(time) < 1e300 else np.nan
         if not np.isfinite(stamp):
             form = f'time of the form "{self.time_format.text}"' if self.time_format else "number"
-            raise SeriesError(f"{shown(time)} is not a {form}; draw the region again")
+            raise SeriesError(f"{shown(time)} is not a {form}; write it so, or draw the region again")
         return stamp
 
     def rows(self, start: object, end: object) -> tuple[int, int] | None:
