@@ -259,9 +259,9 @@ def test_another_port_of_label_studios_host_gets_no_token(
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
-        (401, "LABEL_STUDIO_API_KEY"),
-        (403, "access"),
-        (404, "gone"),
+        (401, "; make the file readable for all, or renew its address"),
+        (403, "; make the file readable for all, or renew its address"),
+        (404, "; the file is gone, or its address is wrong"),
         (429, "fewer requests"),
         (500, "Internal Server Error.*try again later"),
         (206, "Partial Content"),
@@ -276,6 +276,17 @@ def test_a_refusal_names_task_address_and_status(
     other_host.routes["/x.csv"] = lambda _: failure(status, "no")
     with pytest.raises(DownloadError, match=rf"Task 7: {other_host.url}/x\.csv answered {status}.*{advice}"):
         downloader.fetch(f"{other_host.url}/x.csv", 7)
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"), [(401, "check LABEL_STUDIO_API_KEY"), (404, "its storage is not connected")]
+)
+def test_a_refusal_of_label_studio_leads_to_its_settings(
+    downloader: Downloader, studio: LabelStudioServer, status: int, advice: str
+) -> None:
+    studio.routes["/data/upload/x.csv"] = lambda _: failure(status, "no")
+    with pytest.raises(DownloadError, match=rf"Task 7: .*answered {status}.*{advice}"):
+        downloader.fetch("/data/upload/x.csv", 7)
 
 
 def test_a_file_is_asked_for_again_with_another_access_token_where_one_is_refused(
@@ -591,6 +602,38 @@ def test_a_name_that_does_not_resolve_or_a_closed_port_is_a_download_error(downl
         downloader.fetch(address, 1)
 
 
+def test_where_label_studio_is_away_its_address_is_what_may_be_wrong(settings: Settings) -> None:
+    away = make(settings, label_studio_host="http://127.0.0.1:1")
+    with pytest.raises(DownloadError, match="check that Label Studio runs there, or set LABEL_STUDIO_HOST"):
+        away.fetch("/data/local-files/?d=x.csv", 1)
+
+
+def test_a_coding_that_can_not_be_unpacked_is_the_servers_matter(
+    downloader: Downloader, other_host: HttpServer
+) -> None:
+    address = other_host.serve("/x.csv", SERIES, Content_Encoding="br")
+    with pytest.raises(DownloadError, match=r"\(DecodeError\); have its server send it as it is"):
+        downloader.fetch(address, 1)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("azure://bucket/x.csv", "ftp://host/x.csv", "file:///etc/passwd", "data:text/csv;base64,AA"),
+        *("blob:http://host/1", "//host/x.csv", "FILE:///x.csv"),
+    ],
+)
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_an_address_of_a_kind_that_is_not_read_names_those_that_are(
+    settings: Settings, tmp_path: Path, address: str, has_folder: bool
+) -> None:
+    downloader = make(settings, local_files_dir=tmp_path if has_folder else None)
+    with pytest.raises(
+        DownloadError, match=r"Task 1: .* begins with \S+, which is not read; .*azure-blob://"
+    ):
+        downloader.fetch(address, 1)
+
+
 def test_redirects_without_end_are_a_download_error(downloader: Downloader, other_host: HttpServer) -> None:
     other_host.routes["/x"] = lambda _: Reply(status=302, headers={"Location": "/x"})
     with pytest.raises(DownloadError, match="TooManyRedirects"):
@@ -642,9 +685,7 @@ def test_nothing_outside_the_allowed_folder_is_read(settings: Settings, tmp_path
         make(settings, local_files_dir=allowed).fetch(path, 1)
 
 
-@pytest.mark.parametrize(
-    "path", ["series.csv", "/etc/passwd", "file:///etc/passwd", "ftp://host/x.csv", "C:\\x.csv"]
-)
+@pytest.mark.parametrize("path", ["series.csv", "/etc/passwd", "C:\\x.csv"])
 def test_without_the_setting_no_path_is_read(settings: Settings, path: str) -> None:
     with pytest.raises(DownloadError, match="LOCAL_FILES_DIR, which is not set"):
         make(settings, local_files_dir=None).fetch(path, 1)

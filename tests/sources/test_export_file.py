@@ -74,6 +74,12 @@ def test_completions_of_old_exports_are_annotations(tmp_path: Path) -> None:
     [
         ('{"id": 1, "data": {}}', r"but one task; write \[ \] around tasks"),
         ('{"tasks": [], "total": 0}', 'an object with the keys "tasks", "total"'),
+        (
+            '{"total": 1, "tasks": [{"data": {}}]}',
+            'an object that has one under "tasks"; write that list alone',
+        ),
+        ('[{"data": {"a": 1}},]', "column 21 .*; it is cut off or damaged there: correct it, or export"),
+        ('[{"data": {"a": 1}}, {"da', "it is cut off or damaged there"),
         ("{}", "an object with the keys none"),
         ("3", "but 3; export the project as JSON"),
         (
@@ -85,13 +91,24 @@ def test_completions_of_old_exports_are_annotations(tmp_path: Path) -> None:
         ("id,csv,label\n1,s.csv,[]\n", "looks like CSV"),
         ("<View></View>", "looks like a labeling config"),
         ("[" * 100_000, "is nested too deeply"),
-        ("", "is not JSON"),
+        ("", "is not JSON: .*; it is empty: export the project as JSON"),
+        (" \n", "it is empty"),
     ],
 )
 def test_what_is_no_export_is_called_by_what_it_is(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "tasks.json"
     path.write_text(content)
     with pytest.raises(ExportError, match=message):
+        read_tasks(path)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"), [("utf-16", "is UTF-16 text"), ("cp1252", "is not text in UTF-8")]
+)
+def test_a_file_in_another_encoding_is_to_be_saved_anew(tmp_path: Path, encoding: str, named: str) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text('[{"data": {"place": "Köln"}}]', encoding=encoding)
+    with pytest.raises(ExportError, match=rf"tasks.json {named}.*; save it as UTF-8$"):
         read_tasks(path)
 
 

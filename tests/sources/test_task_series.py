@@ -48,6 +48,12 @@ def test_a_list_of_columns_has_them_by_number(settings: Settings) -> None:
         ([[1, 2]], "", 'expects the address of a file; write valueType="json"'),
         ([{"ax": 1}, {"ax": 2}], 'valueType="json"', "(a list of rows); write a set of columns"),
         ([1, 2, 3], 'valueType="json"', "$ts is [1, 2, 3]; write a set of columns"),
+        (["s.csv"], "", """expected; write value="$ts[0]" for the first"""),
+        (
+            {"url": "s.csv"},
+            "",
+            """$ts is {'url': 's.csv'}, where the address of a file is expected; write value="$ts.url\"""",
+        ),
         (7, "", "$ts is 7; it should be the address of a file"),
         ("", 'valueType="json"', "$ts is ''; it should be a set of columns"),
     ],
@@ -64,6 +70,33 @@ def test_a_packed_file_is_called_by_its_kind(settings: Settings) -> None:
     (settings.local_files_dir / "s.csv.gz").write_bytes(gzip.compress(CSV.encode()))
     with pytest.raises(SeriesError, match=r"Task 7: 's.csv.gz' is a gzip file; .* unpack it"):
         read(settings, "s.csv.gz")
+
+
+@pytest.mark.parametrize(
+    ("path", "correction"),
+    [
+        ("S.csv", "; it has 's.csv': write it like that"),
+        ("my%20run/s%2B.csv", "; it has 'my run/s+.csv': write it like that"),
+        ("my run\\S+.CSV", "; it has 'my run/s+.csv': write it like that"),
+        ("none.csv", "; correct the path, or write the whole address, as in https://host/file.csv"),
+        ("none/s.csv", "; correct the path"),
+        ("%00", "; correct the path"),
+        ("../%2e%2e/files/s.csv%2f..%2f..%2fx", "; correct the path"),
+        ("www.example.com/s.csv", "; correct the path, or write the whole address"),
+    ],
+)
+def test_a_path_of_no_file_is_corrected(settings: Settings, path: str, correction: str) -> None:
+    assert settings.local_files_dir
+    (settings.local_files_dir / "my run").mkdir()
+    (settings.local_files_dir / "my run" / "s+.csv").write_text(CSV)
+    if path.startswith(".."):
+        path = path.removeprefix("../")
+    with pytest.raises(SegmenterError) as raised:
+        read(settings, path)
+    folder = settings.local_files_dir
+    assert f"Task 7: {path!r} can't be read: there is no such file in {folder}{correction}" in str(
+        raised.value
+    )
 
 
 def test_a_path_beside_the_folder_names_the_folder_that_is_allowed(settings: Settings) -> None:

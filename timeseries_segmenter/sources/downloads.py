@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ LONGEST_SHOWN = 300  # characters of an address in a message
 MOST_REDIRECTS = 5
 STORAGE_SCHEMES = ("s3", "gs", "azure-blob")
 REMOTE_SCHEMES = ("http", "https", *STORAGE_SCHEMES)
+OTHER_ADDRESS = re.compile(r"[a-z][a-z\d+.-]+://|(data|blob|file):|//", re.ASCII | re.IGNORECASE)
 TRANSPORT_ERRORS = (
     requests.ConnectionError,
     requests.Timeout,
@@ -145,6 +147,12 @@ class Downloader:
         address = self._studio.of(source)
         if address:
             return self._get(address, source, download)
+        if other := OTHER_ADDRESS.match(source):
+            *all_but_last, last = (f"{scheme}://" for scheme in REMOTE_SCHEMES)
+            raise DownloadError(
+                f"Task {task}: {source!r:.300} begins with {other[0]}, which is not read; name the file by "
+                f"an address with {', '.join(all_but_last)} or {last}, or by its path"
+            )
         return self._local_files.find(source, task)
 
     def spill(self) -> BinaryIO:
@@ -260,8 +268,8 @@ class Downloader:
                     error, requests.exceptions.SSLError
                 )
                 failure = (PassingDownloadError if passes else DownloadError)(
-                    f"Task {task}: {shown} can't be fetched ({type(error).__name__}); check that this "
-                    "service can reach it"
+                    f"Task {task}: {shown} can't be fetched ({type(error).__name__}); "
+                    f"{self._remedy(error, url)}"
                 )
                 if passes and (download.insists or not download.stalled):
                     raise TemporaryError(failure) from error
@@ -303,10 +311,8 @@ class Downloader:
             return None
         if status not in (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION):
             download.patience.answered(host)
-            failure = DownloadError(
-                f"Task {task}: {shown} answered {status} {_phrase(status)}"
-                f"{_without_token(download) or _advice(status)}"
-            )
+            advice = _without_token(download) or _advice(status, ours=self._studio.owns(shown))
+            failure = DownloadError(f"Task {task}: {shown} answered {status} {_phrase(status)}{advice}")
             if status in STATUSES:
                 raise TemporaryError(failure, response.headers.get("Retry-After"))
             raise failure
@@ -340,6 +346,14 @@ class Downloader:
         download.patience.answered(host)
         return body, response.headers
 
+    def _remedy(self, error: Exception, url: str) -> str:
+        """What to do about an address that can't be fetched."""
+        if isinstance(error, urllib3.exceptions.DecodeError):
+            return "have its server send it as it is, or packed by gzip"
+        if self._studio.owns(url):
+            return "check that Label Studio runs there, or set LABEL_STUDIO_HOST to where it does"
+        return "check that this service can reach it"
+
     def _count(self, hit: bool) -> None:
         if self._on_cache:
             self._on_cache(hit)
@@ -371,11 +385,16 @@ def _without_token(download: Download) -> str:
     return f"; it was asked for without the token: {download.withheld}" if download.withheld else ""
 
 
-def _advice(status: int) -> str:
+def _advice(status: int, *, ours: bool) -> str:
+    """What to do about an answer, of Label Studio or of another host, which gets no token."""
     if status in (401, 403):
-        return "; check LABEL_STUDIO_API_KEY, or the access rights of the file"
+        if ours:
+            return "; check LABEL_STUDIO_API_KEY, or the access rights of the file"
+        return "; make the file readable for all, or renew its address if that was signed for some time only"
     if status == 404:
-        return "; the file is gone, or its storage is not connected to the project"
+        if ours:
+            return "; the file is gone, or its storage is not connected to the project"
+        return "; the file is gone, or its address is wrong"
     if status == 429:
         return "; it wants fewer requests: try again later, or raise its limit"
     if status >= 500:

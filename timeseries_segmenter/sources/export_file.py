@@ -87,6 +87,16 @@ def check_writable(path: Path, *inputs: Path) -> None:
 def _listed(content: object, path: Path) -> list[dict[str, Any]]:
     """The tasks of a file. Raises ExportError that says what it holds instead."""
     if isinstance(content, dict):
+        for key, value in content.items():
+            if (
+                isinstance(value, list)
+                and value
+                and all(isinstance(each, dict) and "data" in each for each in value)
+            ):
+                raise ExportError(
+                    f'{path} is not a list of tasks with data, but an object that has one under "{key}"; '
+                    "write that list alone"
+                )
         keys = ", ".join(f'"{key}"' for key in [*content][:5])
         what = "one task" if "data" in content else f"an object with the keys {keys or 'none'}"
         raise ExportError(
@@ -141,6 +151,10 @@ def _hint(text: str) -> str:
     first, *others = _first_lines(text)
     if first.startswith("{") and first.endswith("}") and others and others[0].startswith("{"):
         return "; it has one object a line: write them as one list, with [ ] around it and commas between"
+    if not first:
+        return f"; it is empty: {EXPORT}"
+    if first[0] in "[{":
+        return "; it is cut off or damaged there: correct it, or export the project as JSON again"
     if first.startswith("<"):
         return f"; it looks like a labeling config or a page: {EXPORT}"
     if "," in first or "\t" in first:
@@ -158,4 +172,9 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise ExportError(f"{path} can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ExportError(f"{path} is not text in UTF-8: {error}") from error
+        kind = (
+            "UTF-16 text"
+            if error.object[:2] in (b"\xff\xfe", b"\xfe\xff")
+            else f"not text in UTF-8 ({error})"
+        )
+        raise ExportError(f"{path} is {kind}; save it as UTF-8") from error

@@ -1,7 +1,9 @@
 """Series in the one folder on this machine whose files tasks may name."""
 
 import errno
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from urllib.parse import unquote
 
 from timeseries_segmenter.errors import DownloadError, PassingDownloadError
 from timeseries_segmenter.settings import Settings
@@ -48,8 +50,26 @@ class LocalFiles:
                 file = File.from_open(opened)
                 stack.pop_all()  # who reads the file closes it
                 return file
+        except FileNotFoundError as error:
+            raise DownloadError(
+                f"Task {task}: {source!r:.300} can't be read: there is no such file in {self._folder}"
+                f"{_correction(source, self._folder)}"
+            ) from error
         except OSError as error:
             kind = DownloadError if error.errno in LASTING else PassingDownloadError
             raise kind(f"Task {task}: {source!r:.300} can't be read: {error.strerror}") from error
         except ValueError as error:
             raise DownloadError(f"Task {task}: {source!r:.300} is not a path: {error}") from error
+
+
+def _correction(source: str, folder: Path) -> str:
+    """How the path of a file that is not there is to be written, if another way of writing it is there."""
+    for path in (source, unquote(source), source.replace("\\", "/")):
+        with suppress(OSError, ValueError):  # neither is it a path
+            found = (folder / path).resolve()
+            if not found.is_relative_to(folder.resolve()):
+                continue
+            same = (each for each in found.parent.iterdir() if each.name.casefold() == found.name.casefold())
+            if each := next(same, None):
+                return f"; it has {str(each.relative_to(folder.resolve()))!r:.300}: write it like that"
+    return "; correct the path, or write the whole address, as in https://host/file.csv"

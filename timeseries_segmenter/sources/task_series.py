@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from timeseries_segmenter.errors import LabelStudioError, SegmenterError, SeriesError
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.series import Series, read_series
+from timeseries_segmenter.labeling.tables.cells import shown
 from timeseries_segmenter.project.task import task_name
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.download_cache import File
@@ -72,6 +73,11 @@ class TaskSeries:
         self, value: object, pair: LabelPair, number: int | str
     ) -> File | str | Mapping[str, Sequence[object]]:
         """The series that a task holds or names. Raises SeriesError, DownloadError, LabelStudioError."""
+        if pair.value_type != "json" and (key := _key_of_address(value)) is not None:
+            raise SeriesError(
+                f"{pair.value} is {shown(value)}, where the address of a file is expected; write "
+                f'value="{pair.value}{key}" for the first'
+            )
         if isinstance(value, Mapping):
             return value
         text = value.strip() if isinstance(value, str) else ""
@@ -150,6 +156,15 @@ class TaskSeries:
                 yield from _emptied(waiting)
                 raise
             yield from _emptied(waiting)
+
+
+def _key_of_address(value: object) -> str | None:
+    """The path to the first of a list or an object of texts; None if it is not one."""
+    if isinstance(value, list | tuple) and value and all(isinstance(each, str) for each in value):
+        return "[0]"
+    if isinstance(value, Mapping) and value and all(isinstance(each, str) for each in value.values()):
+        return f".{next(iter(value))}"
+    return None
 
 
 def _columns(listed: Sequence[object], pair: LabelPair) -> dict[str, Sequence[object]]:
