@@ -65,7 +65,7 @@ class LocalFiles:
 def _correction(source: str, folder: Path) -> str:
     """How the path of a file that is not there is to be written, if another way of writing it is there."""
     for path in (source, unquote(source), source.replace("\\", "/")):
-        with suppress(OSError, ValueError):  # neither is it a path
+        with suppress(OSError, ValueError):  # what is not a path has no file
             found = (folder / path).resolve()
             if not found.is_relative_to(folder.resolve()):
                 continue

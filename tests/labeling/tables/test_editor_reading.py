@@ -391,6 +391,15 @@ def test_text_that_is_not_utf8_harms_no_other_column() -> None:
         ("ax,ay\n1,2\n".encode("utf-16"), "UTF-16"),
         ("ax,ay\n1,2\n".encode("utf-16-le"), "UTF-16"),
         (b"\n<!DOCTYPE html><html>", "web page"),
+        (b"<!-- cached -->\n<!DOCTYPE html>\n", "web page"),
+        (b"<head><title>Log in</title></head>\n<body>\n", "web page"),
+        (b"<Error><Code>AccessDenied</Code></Error>", "answer that something is wrong; open the address"),
+        (b"<?xml version='1.0'?>\n<Error><Code>NoSuchKey</Code></Error>", "answer that something is wrong"),
+        (b"<?xml version='1.0'?>\n<gpx></gpx>", "an XML file"),
+        (b"{\\rtf1\\ansi ax,ay\\par 1,2}", "rich text"),
+        (b'[{"ax": 1, "ay": 2}]', "a JSON list; write a dict of columns"),
+        (b"\xef\xbb\xbf [\n [1, 2], [3, 4]]", "a JSON list; write a dict of columns"),
+        (b"\x7fELF\0a\n1\n", "not text at all"),
         (b"PAR1\x15\x04", "Parquet"),
     ],
 )
@@ -398,7 +407,7 @@ def test_a_file_of_another_kind_is_named(content: bytes, word: str) -> None:
     assert word in refusal(content)
 
 
-@pytest.mark.parametrize("name", ["PAR1", "BZh9", "ORC", "ID3"])
+@pytest.mark.parametrize("name", ["PAR1", "BZh9", "ORC", "ID3", "<DATE>", "[s]", "<a> b"])
 def test_a_column_may_be_called_as_other_files_begin(name: str) -> None:
     assert columns(f"{name},ax,ay\n0,1,2\n0,3,4\n") == [[1, 3], [2, 4]]
 
@@ -486,6 +495,15 @@ def test_json_may_be_a_list_of_columns(as_text: bool) -> None:
     series = read(json.dumps(content) if as_text else content, "1", "2", time="0", value_type="json")
     assert series.values.T.tolist() == [[1, 3], [2, 2]]
     assert series.time.stamps.tolist() == [0, 5]
+
+
+def test_a_list_of_rows_is_not_read_as_columns() -> None:
+    rows = [[row, row + 0.5, -row] for row in range(40)]
+    said = "a list of 40 lists of 3 cells, which are its columns, but look like rows; write a dict of columns"
+    assert said in refusal(json.dumps(rows), "1", "2", time="0", value_type="json")
+    assert said in refusal({str(place): row for place, row in enumerate(rows)}, "1", "2", value_type="json")
+    assert len(read({f"a{place}": row for place, row in enumerate(rows)}, "a1", value_type="json")) == 3
+    assert len(read([list(column) for column in zip(*rows, strict=True)], "1", value_type="json")) == 40
 
 
 @pytest.mark.parametrize("content", [[{"ax": 1, "ay": 2}], [1, 2], [], "x", 5, [[1], 2]])

@@ -140,6 +140,10 @@ REFUSED_ALL_THE_SAME = (
         words="counts columns differently",
         kinds=r"sep '\|'",
     ),
+    Difference(
+        "JSON of many lists with a few cells each: the editor takes rows for columns.",
+        words="look like rows",
+    ),
 )
 
 

@@ -15,7 +15,10 @@ from timeseries_segmenter.labeling.tables.table import CellError, Content, FileC
 
 MAX_JSON = 128_000_000  # bytes: as Python objects they take some ten times as much
 MAX_BRACKETS = 1_000_000
-_OBJECT = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
+_OBJECT = re.compile(rb"(\xef\xbb\xbf)?\s*\{(?!\\rtf)")
+_LIST = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*[\[{]")
+_MANY = 10  # times as many columns as rows: they are rows
+_FORM = 'write a dict of columns, such as {"time": [0, 1], "value": [2.5, 3.5]}'
 _MOST = 1e300  # numbers beyond it are infinite
 
 
@@ -40,13 +43,20 @@ class ColumnTable(Table):
         columns: object = content
         if isinstance(content, FileContent):
             beginning = content if isinstance(content, bytes) else beginning_of(content)
+            if form.value_type != "json" and _LIST.match(beginning):
+                raise SeriesError(f"the file is a JSON list; {_FORM}")
             if form.value_type != "json" and not _OBJECT.match(beginning):
                 return None
             columns = _parse(content.read() if isinstance(content, BufferedReader) else bytes(content))
-        if isinstance(columns, Mapping):
-            return cls(columns)
-        if isinstance(columns, list | tuple) and _are_columns(columns):
-            return cls(columns)
+        if isinstance(columns, Mapping) or (isinstance(columns, list | tuple) and _are_columns(columns)):
+            table = cls(columns)
+            if table._are_rows():
+                cells, rows = len(table._cells(0)), len(table.names)
+                raise SeriesError(
+                    f"the series is a list of {rows} lists of {cells} cells, which are its columns, but look "
+                    f"like rows; {_FORM}"
+                )
+            return table
         raise SeriesError(f"the series is {shown(columns)}; write a dict of columns")
 
     def read(self, numeric: Iterable[int], text: Iterable[int]) -> dict[int, Floats | Texts]:
@@ -59,6 +69,18 @@ class ColumnTable(Table):
             listed = ", ".join(f'"{name}" has {length}' for name, length in lengths.items())
             raise SeriesError(f"the columns differ in length: {listed}; make them equally long")
         return read
+
+    def _are_rows(self) -> bool:
+        """Whether numbered columns are many and short."""
+        columns = self._columns
+        if not columns or not all(isinstance(each, list | tuple) for each in columns):
+            return False
+        lengths = {len(each) for each in columns if isinstance(each, list | tuple)}
+        return (
+            len(lengths) == 1
+            and 0 < lengths.pop() * _MANY < len(columns)
+            and self.names == [str(number) for number in range(len(columns))]
+        )
 
     def place(self, row: int) -> str:
         """See `Table.place`."""

@@ -39,8 +39,8 @@ class CsvText:
             if b"\0" in block:
                 line = lines + block.count(b"\n", 0, block.index(b"\0")) + 1
                 raise SeriesError(
-                    f"line {line} of the file has NUL bytes: it is damaged, or UTF-16; remove the line, or "
-                    "save the file as UTF-8"
+                    f"line {line} of the file has NUL bytes: it is damaged, UTF-16, or not text at all; "
+                    "remove the line, save the file as UTF-8, or convert it to CSV"
                 )
             if end < self._end:
                 block = block[: block.rfind(b"\n") + 1]

@@ -1,6 +1,7 @@
 """What a file is that is not a text of columns, by its first bytes."""
 
 import os
+import re
 from io import BufferedReader
 
 ARCHIVES = {
@@ -33,6 +34,7 @@ TABLES = {
     b"\x80\x04\x95": "a Python pickle",
     b"\x80\x05\x95": "a Python pickle",
     b"%PDF-": "a PDF",
+    b"{\\rtf": "a rich text (RTF) file",
     b"\x89PNG\r\n\x1a\n": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
     b"fLaC": "a FLAC recording",
@@ -50,6 +52,8 @@ _EDF_HEADER = 256  # bytes of ASCII
 _LEAST_IN_TEXT = 9  # a tab
 _UNLIKE_TEXT = {signature: kind for signature, kind in (ARCHIVES | TABLES).items() if not signature.isalnum()}
 
+
+_MARKUP = re.compile(rb"<!--|<(\w+)[^<>,;\t]*>[^,;\t]*</", re.ASCII)  # names of columns may be <DATE>,<TIME>
 
 _CONVERT = "Label Studio shows series as CSV or JSON: convert it, and import that"
 _UNPACK = "Label Studio's editor can't open it either: unpack it, and import the CSV in it"
@@ -87,6 +91,8 @@ def unreadable_kind(content: bytes) -> str:
     beginning = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if beginning.startswith((b"<!doctype", b"<html")):
         return "a web page, such as one that asks for a login; open the address, and correct it"
+    if beginning.startswith(b"<") and (b"<error>" in beginning or _MARKUP.match(beginning)):
+        return "a web page, or its server's answer that something is wrong; open the address, and correct it"
     if beginning.startswith(b"<?xml"):
         return f"an XML file; {_CONVERT}"
     return ""
