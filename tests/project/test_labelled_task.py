@@ -90,6 +90,36 @@ def test_what_several_people_say_together_is_learned_and_low_agreement_is_named(
         read(PAIR, settings, recorded.regions((0, 299, "Run")), recorded.regions((0, 299, "Walk")))
 
 
+@pytest.mark.parametrize(
+    ("offset", "scale", "remark"),
+    [
+        (
+            1e9,
+            5,
+            'channel "value" hardly changes beside its values of up to 1e+09, of which steps of 64 are kept',
+        ),
+        (
+            1.7e12,
+            1000,
+            "steps of 1.3e+05 are kept; subtract a constant from it in the file, or remove the channel",
+        ),
+        (48.137, 1e-5, "steps of 3.8e-06 are kept"),
+        (3e7, 0, "steps of 2 are kept"),  # a constant, or what was lost
+        (101_325, 5, None),
+        (9.81, 0, None),
+        (0, 1e-9, None),
+        (1e9, 1e6, None),
+    ],
+)
+def test_a_channel_whose_changes_are_lost_is_named(
+    settings: Settings, offset: float, scale: float, remark: str | None
+) -> None:
+    given = task(recorded.regions((40, 89, "Run")))
+    given["data"]["ts"]["value"] = [offset + scale * (row % 7 - 3) / 3 for row in range(recorded.ROWS)]
+    labelled = need(LabelledTask.read(given, PAIR, TaskSeries.from_settings(settings).of_task(given)))
+    assert [remark is not None and remark in said for said in labelled.remarks] == [True] * bool(remark)
+
+
 def test_remarks_begin_with_how_many_tasks_have_several_annotations(settings: Settings) -> None:
     drawn = recorded.regions((40, 89, "Run"))
     several, single = read(PAIR, settings, drawn, drawn), read(PAIR, settings, drawn)

@@ -29,6 +29,7 @@ __all__ = ["Series", "TimeAxis", "parse_series", "read_series"]
 
 READING = 1  # raise it when files are read as other values or times, so that what was kept is read anew
 READERS: tuple[Reader, ...] = (ColumnTable.from_content, CsvTable.from_content)  # the first that can, reads
+LEAST_STEPS = 32  # of float32 between the smallest and the largest value of a channel
 _ROWS = 1 << 16  # that are looked at at once
 
 
@@ -53,6 +54,24 @@ class Series:
         """The channels without any value in this series."""
         empty = np.isnan(self.values[0])  # what is missing has its neighbour's value, if there is one
         return tuple(name for name, missing in zip(self.channels, empty, strict=True) if missing)
+
+    @property
+    def coarse_channels(self) -> tuple[tuple[str, float, float], ...]:
+        """The channels whose changes are lost in float32: by name, the largest value, and the step there.
+
+        They have fewer than LEAST_STEPS steps between their smallest and their largest value, or are so
+        large that a constant may have been none.
+        """
+        low, high = self.values.min(axis=0), self.values.max(axis=0)
+        largest = np.maximum(np.abs(low), np.abs(high))
+        step = np.spacing(largest)
+        spread = high - low
+        coarse = np.where(spread > 0, spread < LEAST_STEPS * step, step > 1)  # not if it is all NaN
+        return tuple(
+            (name, float(value), float(least))
+            for name, value, least, is_coarse in zip(self.channels, largest, step, coarse, strict=True)
+            if is_coarse
+        )
 
     @property
     def times(self) -> Floats | None:

@@ -84,7 +84,12 @@ class LabelledTask:
             agreement,
             tuple(
                 f"Task {name}: {remark}"
-                for remark in (*_empty_channels(read), *annotated.remarks, *_low_agreement(agreement))
+                for remark in (
+                    *_empty_channels(read),
+                    *_coarse_channels(read),
+                    *annotated.remarks,
+                    *_low_agreement(agreement),
+                )
             ),
         )
 
@@ -237,6 +242,14 @@ def _low_agreement(agreement: Agreement | None) -> Iterator[str]:
 def _empty_channels(series: Series) -> Iterator[str]:
     for channel in series.empty_channels:
         yield f'the channel "{channel}" has no value in any row, and counts as average; correct the file'
+
+
+def _coarse_channels(series: Series) -> Iterator[str]:
+    for channel, value, step in series.coarse_channels:
+        yield (
+            f'the channel "{channel}" hardly changes beside its values of up to {value:g}, of which steps of '
+            f"{step:.2g} are kept; subtract a constant from it in the file, or remove the channel"
+        )
 
 
 def _joined(reasons: Mapping[str, Sequence[str]], pairs: int) -> str:
