@@ -144,7 +144,8 @@ def parse_label_config(xml: str) -> LabelConfig:
 def _xml_problem(error: Exception) -> str:
     if isinstance(error, DefusedXmlException):
         return "it has a DOCTYPE, which is not read; remove it"
-    return f"{error}; correct it there (a plain & is written &amp;, and < in a value &lt;)"
+    marks = " (a plain & is written &amp;, and < in a value &lt;)" if "invalid token" in str(error) else ""
+    return f"{error}; correct it there{marks}"
 
 
 def _twice(tag: Tag) -> LabelConfigError:

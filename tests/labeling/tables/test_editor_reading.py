@@ -235,6 +235,7 @@ def test_columns_are_not_counted_with_a_separator_that_the_editor_miscounts() ->
         (b"sep=;\ntime,ax\n0,1\n", "ax", "Line 2 has it: remove the lines above"),
         (b"0,1\n1,2\n", "ax", "The file has no header row: add one, or name columns by number"),
         (b"time,ay\n0,1\n", "ax", "Correct the name in the config, or its sep"),
+        (b"ax [g],ay\n0,1\n", "ax", "Correct the name in the config, or its sep"),
         (b"Not found\n1\n", "ax", "Correct the name in the config, or its sep"),
         (
             "time,ho\u0308he\n0,1\n".encode(),
@@ -271,6 +272,7 @@ def test_nothing_is_said_of_sep_where_there_is_none() -> None:
         (b"time,ax,ay\n0,x,2\n1,3,4\n", "write one, or leave the cell empty"),
         (b"time,ax,ay\n0,1,2\n1,y,z\n", "write one, or leave the cell empty"),
         (b'time,ax,ay\n"0,1",1,2\n', "write numbers with a decimal point"),
+        (b'time,ax,ay\n"0,1","0,2","0,3"\n', "write numbers with a decimal point"),
         (b"time,ax,ay\n0,1,2\n# end\n1,3,4\n", "remove lines that are not rows"),
     ],
 )

@@ -17,6 +17,7 @@ from timeseries_segmenter.labeling.tables.cells import (
     Texts,
     editor_number,
     encoding_hint,
+    is_number_elsewhere,
     number_of,
     shown,
 )
@@ -255,15 +256,14 @@ class CsvTable(Table):
             return "remove the line, which has empty cells alone"
         if self._has_header and [cell.lower() for cell in cells] == self.names:
             return "remove the line, which repeats the header"
-        numbers = [number_of(cell) for cell in cells]
-        if self._has_header and row == 0 and all(number is None or np.isnan(number) for number in numbers):
+        if self._has_header and row == 0 and not any(map(_may_be_number, cells)):
             return "remove the line if it holds units or the like, or write numbers"
         return ""
 
     def _column_advice(self, name: str) -> str:
         """Where else in the file a name is that no column has."""
         begins = f" (the file begins {shown(self._first_line)}){encoding_hint(self._first_line)}. "
-        for mark in ",;\t| ":
+        for mark in ",;\t| " if len(self.names) == 1 else "":
             if mark != self._separator and name.lower() in _names(self._first_line, mark):
                 return f"{begins}Set sep in the config to {mark!r}, or correct the name there"
         lines = lines_with_text(block for block, _ in self._text.blocks())
@@ -279,6 +279,11 @@ class CsvTable(Table):
         blocks = (block for block, _ in self._clean_blocks())
         number, line = next(islice(lines_with_text(blocks), row + self._has_header, None))
         return number, line.decode("utf-8", "replace").rstrip("\r").split(self._separator)
+
+
+def _may_be_number(cell: str) -> bool:
+    number = number_of(cell)
+    return is_number_elsewhere(cell) or not (number is None or np.isnan(number))
 
 
 def _names(line: str, separator: str) -> list[str]:

@@ -61,8 +61,10 @@ class TimeAxis:
         elif isinstance(time, int | float) and not isinstance(time, bool):
             stamp = float(time) if abs(time) < 1e300 else np.nan
         if not np.isfinite(stamp):
-            form = f'time of the form "{self.time_format.text}"' if self.time_format else "number"
-            raise SeriesError(f"{shown(time)} is not a {form}; write it so, or draw the region again")
+            form, advice = "number", "write one"
+            if self.time_format:
+                form, advice = f'time of the form "{self.time_format.text}"', "write it in that form"
+            raise SeriesError(f"{shown(time)} is not a {form}; {advice}, or draw the region again")
         return stamp
 
     def rows(self, start: object, end: object) -> tuple[int, int] | None:
