@@ -71,6 +71,20 @@ def test_the_training_section_says_which_series_were_brought_to_another_rate(par
     assert brought.sampling in text(section(page(reports.report(brought)), "Training"))
 
 
+def test_the_training_section_says_how_opinions_count_and_whether_the_model_adapts(part: PairReport) -> None:
+    weights = part.model_copy(update={"weights": {"network": 0.321, "forest": 0.5}, "adapts": True})
+    training = text(section(page(reports.report(weights)), "Training"))
+    assert "Opinions, by weight: network 0.32, forest 0.50." in training
+    assert "It adapts" in training
+    fixed = weights.model_copy(update={"adapts": False})
+    assert "It adapts" not in text(section(page(reports.report(fixed)), "Training"))
+
+
+def test_a_report_of_an_earlier_release_says_nothing_of_its_opinions(part: PairReport) -> None:
+    earlier = part.model_copy(update={"weights": {}})
+    assert "Opinions" not in text(section(page(reports.report(earlier)), "Training"))
+
+
 def test_tasks_that_were_left_out_are_named_above_all_metrics(part: PairReport) -> None:
     whole = page(reports.report(part, skipped=[f"Task {number}: {HOSTILE}" for number in range(12)]))
     headings = [text(heading) for heading in whole.iter("h2")]

@@ -74,6 +74,21 @@ def test_a_model_remembers_the_tasks_of_former_runs_until_they_are_gone_or_chang
     assert remembered(settings) == set(tasks) - {deleted, changed}
 
 
+def test_a_model_of_other_windows_says_that_it_remembers_nothing_of_former_runs(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3 * ROOM):
+        studio.add_task(3, INLINE, TRUTH)
+    first = train(settings).card
+    assert not first.remarks
+    caplog.set_level(logging.INFO)
+    second = train(settings.model_copy(update={"sequence_size": 2 * settings.sequence_size})).card
+    anew = f"what earlier runs remembered of {ROOM} other tasks does not suit this model"
+    assert [anew in remark for remark in second.remarks] == [True]
+    assert sum(anew in each.getMessage() for each in caplog.records) == 1
+    assert remembered(settings) == set(second.tasks)
+
+
 def remembered(settings: Settings) -> set[int]:
     """The tasks of which the model of the project remembers something."""
     return set(map(int, ModelStore(settings).load_remembered(3)[PAIR].names))

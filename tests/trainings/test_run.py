@@ -240,6 +240,20 @@ def test_a_training_run_is_a_warm_start_unless_told_otherwise(
     assert not model.card.pairs[PAIR].continued
 
 
+def test_log_and_card_say_how_opinions_count_and_whether_the_model_adapts(
+    settings: Settings, studio: LabelStudioServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        studio.add_task(3, INLINE, TRUTH)
+    with caplog.at_level(logging.INFO):
+        card = train(settings).card.pairs[PAIR]
+    segmenter = need(ModelStore(settings).load(3)).segmenters[PAIR]
+    assert card.adapts == segmenter.adapts
+    assert card.weights == pytest.approx(segmenter.weights, abs=1e-4)
+    assert f"opinions by weight: network {card.weights['network']:.2f}, forest" in caplog.text
+    assert ("; adapts to each series" in caplog.text) == card.adapts
+
+
 def test_a_damaged_model_is_no_start_and_no_obstacle(settings: Settings, studio: LabelStudioServer) -> None:
     studio.add_task(3, INLINE, TRUTH)
     version = train(settings).version

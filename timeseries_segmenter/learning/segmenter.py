@@ -85,6 +85,14 @@ class Segmenter:
         ]
         return ("background", *names)
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """How much each opinion counts in what it predicts, by name."""
+        if self.forest is None and self.convolutions is None:
+            return {"network": 1.0}
+        there = {"network": self.network, "forest": self.forest, "convolutions": self.convolutions}
+        return {name: getattr(self.pool, name) for name, opinion in there.items() if opinion is not None}
+
     def suits(self, channels: Sequence[str], sequence_size: int, stride: int) -> bool:
         """Whether its inputs and rolling features suit series with these channels, of which a window of a
         network spans `sequence_size` timesteps of about `stride` rows.

@@ -201,7 +201,8 @@ class PairCard(Part):
     an example, `folds` the fold of each task in the cross-validation, by its id as text. `training` are
     metrics on the series that were learned from, `held_out` those by networks that never saw the
     series; None if there was one task. `search` is the one that found the recipe. `sampling` says
-    which series were brought to another rate; empty if none was.
+    which series were brought to another rate; empty if none was. `weights` are those of its opinions, by
+    name; if it `adapts`, its network sees a series by the series' own moments, too.
     """
 
     epochs: int = 0
@@ -211,6 +212,8 @@ class PairCard(Part):
     unlearned: list[str] = []
     folds: dict[str, int] = {}
     sampling: str = ""
+    weights: dict[str, Rounded] = {}
+    adapts: bool = False
     training: Metrics | None = None
     held_out: Metrics | None = None
     search: RecipeSearch | None = None

@@ -43,7 +43,7 @@ class Rest:
 class PairTraining:
     """What was learned for one pair from `tasks`, and what networks that never saw a task say about it.
 
-    `search` found the recipe.
+    `search` found the recipe. What was remembered of the tasks `forgotten` did not suit what was learned.
     """
 
     pair: LabelPair
@@ -51,6 +51,7 @@ class PairTraining:
     validated: Validated
     folds: Mapping[str, int]
     search: RecipeSearch | None = None
+    forgotten: int = 0
 
     @property
     def fitted(self) -> Fitted:
@@ -88,7 +89,9 @@ class PairTraining:
 
     @property
     def remarks(self) -> list[str]:
-        """A sentence on each label that is scarce, and on each task whose annotations look incomplete."""
+        """A sentence on each label that is scarce, on each task whose annotations look incomplete, and on
+        what was forgotten.
+        """
         prepared = self.fitted.prepared
         scarce = [
             f'{self.pair.name}: the label "{name}" has {rows} annotated rows, less than a window of '
@@ -104,12 +107,17 @@ class PairTraining:
         doubtful: Counter[TaskId] = Counter()
         for task, rows in zip(self.tasks, self.validated.doubtful, strict=True):
             doubtful[task.task] += int(rows.sum())
-        return scarce + [
+        missing = [
             f"Task {task}: {rows} rows without a region look like those of a label, and were not "
             "learned as background; draw the missing regions"
             for task, rows in doubtful.items()
             if rows
         ]
+        anew = (
+            f"{self.pair.name}: what earlier runs remembered of {self.forgotten} other tasks does not suit "
+            "this model, whose windows, channels or sampling differ; it learns from them again in turns"
+        )
+        return [*([anew] if self.forgotten else []), *scarce, *missing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +220,7 @@ def _train_pair(
     names = [str(task.task) for task in tasks]  # once for each stretch: they are all in one fold
     folds = assign_folds(list(dict.fromkeys(names)), card.folds if card else {})
     of_examples = [folds[name] for name in names]
+    sample = _sample(pair, config, names, of_examples, rest) if rest else None
     validated = fit_and_validate(
         examples,
         label_sets,
@@ -221,9 +230,9 @@ def _train_pair(
         observer,
         start.segmenter(pair, config) if start else None,
         start.folds.get(pair.name) if start else None,
-        _sample(pair, config, names, of_examples, rest) if rest else None,
+        sample,
     )
-    return PairTraining(pair, tasks, validated, folds, searched)
+    return PairTraining(pair, tasks, validated, folds, searched, _count_forgotten(sample, validated.fitted))
 
 
 def _sample(
@@ -236,6 +245,14 @@ def _sample(
     remembered = before.remembered.get(pair.name)
     known = remembered.of_tasks({str(task) for task in rest.tasks}) if remembered else None
     return Sample(names, folds, before.segmenter(pair, config), known)
+
+
+def _count_forgotten(sample: Sample | None, fitted: Fitted) -> int:
+    """The tasks of which something was remembered that says nothing of the inputs that were learned."""
+    known, kept = sample.remembered if sample else None, fitted.prepared.remembered
+    if known is None or (kept and kept.kernels is known.kernels):
+        return 0
+    return len(set(known.names))
 
 
 def _check_distinguishable(examples: Sequence[Example], label_sets: Sequence[LabelSet]) -> None:

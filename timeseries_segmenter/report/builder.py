@@ -9,6 +9,7 @@ from timeseries_segmenter.learning.disagreement import disagreements
 from timeseries_segmenter.learning.observer import Epoch
 from timeseries_segmenter.learning.resampling import usual_interval
 from timeseries_segmenter.learning.segment_metrics import Matches
+from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.training import Fitted
 from timeseries_segmenter.project.card import Card, Metrics, PairCard, RecipeSearch, ReliabilityBin
 from timeseries_segmenter.project.evaluation import Comparison
@@ -97,6 +98,7 @@ def _pair_report(name: str, training: PairTraining) -> PairReport:
         time_name=training.pair.time_column,
         disagreements=_disagreements(training),
         search=training.search,
+        improved=training.segmenter,
     )
 
 
@@ -109,9 +111,13 @@ def pair_report(
     time_name: str | None = None,
     disagreements: Iterable[Disagreement] = (),
     search: RecipeSearch | None = None,
+    improved: Segmenter | None = None,
 ) -> PairReport:
-    """One pair's part of the report; `held_out` is in the order of `tasks`, `time_name` its time column."""
-    segmenter = fitted.segmenter
+    """One pair's part of the report; `held_out` is in the order of `tasks`, `time_name` its time column.
+
+    `improved` is the fitted model as it predicts, if its cross-validation changed it.
+    """
+    segmenter = improved or fitted.segmenter
     classes = Classes.from_segmenter(segmenter)
     on_training = _comparisons(tasks, [each.segments for each in fitted.segmentations()])
     shown, metrics = on_training, None
@@ -135,6 +141,8 @@ def pair_report(
         search=search,
         agreement=_agreement(tasks),
         sampling=_sampling(tasks, fitted),
+        weights=segmenter.weights,
+        adapts=segmenter.adapts,
     )
 
 

@@ -159,7 +159,7 @@ class PairReport(Part):
     `class_names` are those of the network, background first. `held_out` are the metrics on each task by
     a network that never saw it; None if there is one task only. `search` is the one that found the recipe.
     `agreement` is None if no task has several annotations that count.
-    `sampling` as in the card.
+    `sampling`, `weights` and `adapts` as in the card.
     """
 
     name: str
@@ -178,6 +178,8 @@ class PairReport(Part):
     search: RecipeSearch | None = None
     agreement: Agreement | None = None
     sampling: str = ""
+    weights: dict[str, Rounded] = Field(default_factory=dict)
+    adapts: bool = False
 
 
 class PastMetrics(Part):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from timeseries_segmenter.learning.training import Fitted
-from timeseries_segmenter.project.card import Card, Metrics
+from timeseries_segmenter.project.card import Card, Metrics, PairCard
 from timeseries_segmenter.project.training import ModelTraining
 from timeseries_segmenter.segment import label_set_name
 
@@ -36,6 +36,7 @@ def log_model(project: int, version: str, training: ModelTraining, card: Card, s
     """A training run made a model: its pairs, those that are not learned, and the whole."""
     for name, pair in training.pairs.items():
         _log_fitted(project, version, name, pair.fitted, card.pairs[name].held_out)
+        logger.info("project %d: model %s, %s: %s", project, version, name, _opinions(card.pairs[name]))
         if sampling := card.pairs[name].sampling:
             logger.info("project %d: model %s, %s: %s", project, version, name, sampling)
     for name, reason in training.unlearned.items():
@@ -50,6 +51,13 @@ def log_model(project: int, version: str, training: ModelTraining, card: Card, s
     )
     if card.learned_from:
         logger.info("project %d: model %s: %s", project, version, card.learned_from)
+
+
+def _opinions(card: PairCard) -> str:
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in card.weights.items())
+    return f"opinions by weight: {weights}; " + (
+        "adapts to each series" if card.adapts else "does not adapt to a series"
+    )
 
 
 def _log_fitted(project: int, version: str, pair: str, fitted: Fitted, held_out: Metrics | None) -> None:
