@@ -91,3 +91,7 @@ class ReportError(SegmenterError):
 
 class VersionError(SegmenterError):
     """A project has no such version of its model to roll back to."""
+
+
+class StartError(SegmenterError):
+    """A project can't start from another one's model."""

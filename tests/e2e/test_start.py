@@ -69,3 +69,37 @@ def test_regions_are_drawn_before_anybody_has_annotated_and_the_first_model_goes
         assert started.backend(backend)["model_version"] == own
         page.goto(f"{service.url}/projects/{started.id}/report")
         assert own in page.locator("body").inner_text()
+
+
+def test_a_start_that_is_chosen_on_the_dashboard_fills_in_the_tasks_until_it_is_undone(
+    lesson: Lesson, studio: LabelStudio
+) -> None:
+    service, sample = lesson.service, lesson.example.samples[0]
+    project = Project(studio, "Chosen", lesson.example.config_text)
+    try:
+        (task,) = project.import_tasks([{"csv_url": project.upload(sample.path)}])
+        backend = project.connect(service.url)
+        assert project.backend(backend)["model_version"] == "untrained"
+        with chromium() as browser:
+            page = browser.new_page()
+            page.goto(f"{service.url}/projects")
+            card = page.locator(f"#project-{project.id}")
+            card.get_by_text("Start from another project").click()
+            card.get_by_label("Begin with the model of").select_option(str(lesson.project.id))
+            card.get_by_role("button", name="Start").click()
+            card.get_by_text("Started. Its predictions follow.").wait_for()
+            card.get_by_text("predicts until this project has a model of its own").wait_for()
+            service.wait_predicted(project.id, lesson.version, SECONDS)
+            (stored,) = project.predictions(task)
+            assert stored["model_version"] == lesson.version
+            assert stored["result"]
+            assert project.backend(backend)["model_version"] == lesson.version
+
+            page.goto(f"{service.url}/projects")
+            card.get_by_role("button", name="Undo the start").click()
+            card.get_by_text("It starts from no other project").wait_for()
+            service.wait_predicted(project.id, "untrained", SECONDS)
+            assert [each["result"] for each in project.predictions(task)] == [[]]
+            assert project.backend(backend)["model_version"] == "untrained"
+    finally:
+        project.close()

@@ -15,7 +15,7 @@ from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.storage.serving import Serving
 
 CONFIG = recorded.body("predict_json_inline")["label_config"]
-LENDER, HERE = 47, 48
+LENDER, HERE, CHOSEN = 47, 48, 51  # for the last, a person chose the first
 
 Save = Callable[..., str]
 
@@ -31,7 +31,7 @@ def store(settings: Settings) -> ModelStore:
 
 @pytest.fixture
 def serving(store: ModelStore) -> Serving:
-    return Serving(store)
+    return Serving(store, {CHOSEN: LENDER}.get)
 
 
 @pytest.fixture
@@ -108,3 +108,31 @@ def test_a_model_that_is_gone_no_longer_serves(serving: Serving, store: ModelSto
     store.path(LENDER).unlink()
     assert serving.version(HERE, starting()) == "untrained"
     assert serving.load(HERE, starting()) is None
+
+
+def test_a_start_that_a_person_chose_serves_too(serving: Serving, save: Save) -> None:
+    config = parse_label_config(CONFIG)
+    assert serving.start(HERE, config) is None
+    version = save(LENDER)
+    start = need(serving.start(CHOSEN, config))
+    assert (start.project, start.version, start.problem, start.chosen) == (LENDER, version, "", True)
+    assert serving.version(CHOSEN, config) == version
+    assert need(serving.load(CHOSEN, config)).version == version
+
+
+def test_the_labeling_config_goes_before_what_a_person_chose(serving: Serving, save: Save) -> None:
+    save(LENDER)
+    other = save(49)
+    start = need(serving.start(CHOSEN, starting(49)))
+    assert (start.version, start.chosen) == (other, False)
+
+
+def test_what_was_chosen_and_can_not_serve_says_where_it_was_chosen(serving: Serving, save: Save) -> None:
+    config = parse_label_config(CONFIG.replace("Walk", "Sit"))
+    assert "no model of its own" in need(serving.start(CHOSEN, config)).problem
+    save(LENDER)
+    problem = need(serving.start(CHOSEN, config)).problem
+    assert problem.startswith(
+        f"the start from project {LENDER}, chosen on the dashboard, has no effect: model p"
+    )
+    assert problem.endswith("or choose another one")

@@ -194,7 +194,7 @@ def test_without_a_token_or_without_predictions_no_order_is_tried(
         other = Backend(settings.model_copy(update=changed))
         other.set_up(3, parse_label_config(levels.CONFIG))
         other.handle(3, TASKS_CREATED)
-        assert other.policy.queue.projects() == []
+        assert other.policy.queue.read(3).prediction is None
     client.post("/setup", json={**body, "project": ""})
     assert backend.policy.queue.projects() == []
     assert client.post("/webhook", json=event).get_json() == {"job": prediction_of(backend.policy).id}

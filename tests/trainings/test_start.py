@@ -273,3 +273,44 @@ def test_a_config_that_names_nothing_or_two_is_refused_with_400(client: FlaskCli
         answer = client.post("/setup", json={"project": "4.1", "schema": config})
         assert answer.status_code == 400
         assert reason in answer.get_json()["detail"]
+
+
+def test_a_start_that_a_person_chose_is_as_good_as_one_in_the_config(
+    client: FlaskClient,
+    policy: TrainingPolicy,
+    runner: JobRunner,
+    store: ModelStore,
+    studio: LabelStudioServer,
+    lent: str,
+) -> None:
+    studio.configs[HERE] = levels.CONFIG
+    assert set_up(client, levels.CONFIG) == "untrained"
+    assert runner.run(HERE)  # the tasks are put in an order
+    assert client.post(f"/projects/{HERE}/start", json={"project": LENDER}).status_code == 200
+    assert runner.run(HERE)
+    assert need(job_of(policy).predicted).version == lent
+    assert versions(studio) == {(lent,)}
+    assert set_up(client, levels.CONFIG) == lent
+    assert not policy.queue.read(HERE).queued  # once for a version
+
+    annotate(studio, 7)
+    own = trained(policy, runner, store, HERE)
+    assert store.card(HERE, own).start == lent
+    assert store.card(HERE, own).pairs[PAIR].continued
+    assert set_up(client, levels.CONFIG) == own
+    assert policy.queue.read(HERE).start is None
+
+
+def test_a_start_that_a_person_took_back_leaves_none_of_its_predictions(
+    client: FlaskClient, policy: TrainingPolicy, runner: JobRunner, studio: LabelStudioServer, lent: str
+) -> None:
+    studio.configs[HERE] = levels.CONFIG
+    set_up(client, levels.CONFIG)
+    assert client.post(f"/projects/{HERE}/start", json={"project": LENDER}).status_code == 200
+    assert runner.run(HERE)
+    assert versions(studio) == {(lent,)}
+    assert client.post(f"/projects/{HERE}/start", json={}).get_json() == {"start": None}
+    assert runner.run(HERE)
+    assert versions(studio) == {("untrained",)}
+    assert set_up(client, levels.CONFIG) == "untrained"
+    assert not policy.queue.read(HERE).queued

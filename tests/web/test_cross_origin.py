@@ -63,7 +63,7 @@ def test_a_page_of_another_site_may_not(
 ) -> None:
     sent = {"Host": HOST} | headers
     version = trained.store.version(3)
-    for path in ("train", "rollback", "training/cancel"):
+    for path in ("train", "rollback", "start", "training/cancel"):
         answer = client.post(f"/projects/3/{path}", headers=sent)
         assert answer.status_code == 403, path
         assert "another site" in answer.get_json()["detail"]

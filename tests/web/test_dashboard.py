@@ -11,6 +11,7 @@ from lxml import html
 from pydantic import SecretStr
 
 import _wsgi
+from tests.support import recorded
 from tests.support.models import of_one_pair, unpack_former
 from tests.support.need import need
 from tests.support.processes import small_disk
@@ -28,6 +29,7 @@ from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import Candidate, Job, Predicted, Progress, State
 from timeseries_segmenter.trainings.pauses import AFTER_FAILURE
 from timeseries_segmenter.web.backend import Backend
+from timeseries_segmenter.web.project_overview import MOST_OFFERED
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
 HOSTILE = "<script>alert('1')</script>\" onload=\"x{{ 1234 * 1234 }}"
@@ -659,12 +661,13 @@ def test_cancel_takes_a_training_back(client: FlaskClient, backend: Backend) -> 
 def test_roll_back_serves_the_version_that_is_chosen(
     client: FlaskClient, backend: Backend, versions: list[str]
 ) -> None:
-    form = card(look(client), 47).xpath(".//details[@class='rollback']//form")[0]
+    form = card(look(client), 47).xpath(".//details[contains(@class, 'rollback')]//form")[0]
     options = form.xpath(".//option/@value")
     assert options == [versions[1], versions[0]]
     page = follow(client, form.action, version=versions[0])
     assert "which is v1 again" in text(card(page, 47))
-    assert "Rolled back" in text(page.get_element_by_id("news"))
+    # nothing predicts without a token
+    assert "Rolled back. Retrieve predictions" in text(page.get_element_by_id("news"))
     assert backend.store.card(47, backend.store.version(47)).restored == versions[0]
     again = card(page, 47).xpath(".//option/@value")
     assert again == [versions[2], versions[1]]  # none is before v1; v1 itself is served
@@ -899,3 +902,111 @@ def test_a_damaged_model_costs_only_its_project(
         path.write_bytes(b"damaged")
     assert names(look(client, "?search=title")) == ["Title 5"]
     assert names(look(client)) == ["Title 5"]
+
+
+LENT = recorded.body("predict_json_inline")["label_config"]
+
+
+def lent(backend: Backend, run_walk: Segmenter, project: int, **more: Any) -> str:
+    """The version of a project from whose model others with that labeling config may start."""
+    known = about(0.75) | {"label_config": LENT, "title": f"Lender {project}"} | more
+    return backend.store.save(project, of_one_pair(run_walk, **known))
+
+
+def set_up(client: FlaskClient, project: int, config: str = LENT) -> str:
+    answer = client.post("/setup", json={"project": f"{project}.1", "schema": config})
+    assert answer.status_code == 200, answer.text
+    return str(answer.get_json()["model_version"])
+
+
+def test_a_project_without_a_model_starts_from_one_that_is_chosen_until_that_is_undone(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+) -> None:
+    versions = {project: lent(backend, run_walk, project) for project in (3, 5)}
+    lent(backend, run_walk, 4, label_config=LENT.replace("Walk", "Sit"))
+    assert set_up(client, 47) == UNTRAINED
+    page = look(client)
+    assert not card(page, 3).find_class("start-from")  # it has a model of its own
+    (offer,) = card(page, 47).find_class("start-from")
+    assert [text(option) for option in offer.iter("option")] == [
+        f"Lender {project} ({project}), v1, macro F1 0.75" for project in (5, 3)
+    ]
+    page = follow(client, offer.xpath(".//form")[0].action, project="3")
+    assert "Started. Retrieve predictions" in text(page.get_element_by_id("news"))
+    shown = card(page, 47)
+    assert "v1 of project 3 predicts until this project has a model of its own" in text(shown)
+    assert not shown.find_class("start-from")
+    assert set_up(client, 47) == versions[3]
+    body = recorded.body("predict_json_inline") | {"project": "47.1"}
+    assert client.post("/predict", json=body).get_json()["model_version"] == versions[3]
+
+    page = follow(client, buttons(card(look(client), 47))["Undo"])
+    assert "It starts from no other project." in text(page.get_element_by_id("news"))
+    assert card(page, 47).find_class("start-from")
+    assert set_up(client, 47) == UNTRAINED
+
+
+def test_programs_choose_a_start_and_read_which_projects_suit(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+) -> None:
+    version = lent(backend, run_walk, 3)
+    set_up(client, 47)
+    projects = {each["project"]: each for each in client.get("/projects").get_json()["projects"]}
+    assert projects["47"]["lenders"] == [{"project": "3", "title": "Lender 3", "version": version}]
+    assert projects["3"]["lenders"] == []
+    answer = client.post("/projects/47/start", json={"project": 3})
+    assert answer.get_json() == {"start": {"project": 3, "version": version, "problem": "", "chosen": True}}
+    assert client.post("/projects/47/start").get_json() == {"start": None}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "words"),
+    [
+        (4, 409, "knows the label Sit, which label:ts lacks; choose another one"),
+        (47, 409, "project 47 has no model to start from"),
+        (99, 409, "project 99 has no model to start from"),
+        ("x", 400, "project"),
+    ],
+)
+def test_a_start_that_can_not_be_says_why(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter, wanted: object, code: int, words: str
+) -> None:
+    lent(backend, run_walk, 4, label_config=LENT.replace("Walk", "Sit"))
+    set_up(client, 47)
+    answer = client.post("/projects/47/start", json={"project": wanted})
+    assert (answer.status_code, words in answer.get_json()["detail"]) == (code, True), answer.text
+    assert backend.policy.queue.read(47).chosen_start is None
+
+
+def test_a_start_is_for_known_projects_without_a_model(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+) -> None:
+    for project in (3, 5):
+        lent(backend, run_walk, project)
+    assert client.post("/projects/47/start", json={"project": 3}).status_code == 404
+    answer = client.post("/projects/5/start", json={"project": 3})
+    assert (answer.status_code, "has a model of its own" in answer.get_json()["detail"]) == (409, True)
+
+
+def test_the_labeling_configs_start_can_not_be_overruled(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+) -> None:
+    versions = {project: lent(backend, run_walk, project) for project in (3, 5)}
+    config = LENT.replace('toName="ts">', 'toName="ts" model_start="project:3">')
+    assert set_up(client, 47, config) == versions[3]
+    shown = card(look(client), 47)
+    assert not shown.find_class("start-from")
+    assert "Undo" not in buttons(shown)
+    answer = client.post("/projects/47/start", json={"project": 5})
+    assert (answer.status_code, "change it there" in answer.get_json()["detail"]) == (409, True)
+
+
+def test_only_some_of_many_projects_to_start_from_are_offered(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+) -> None:
+    for project in range(1, MOST_OFFERED + 4):
+        lent(backend, run_walk, project)
+    set_up(client, 47)
+    (offer,) = card(look(client), 47).find_class("start-from")
+    assert len(list(offer.iter("option"))) == MOST_OFFERED
+    assert "3 more projects have one that does" in text(offer)

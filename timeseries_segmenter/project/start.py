@@ -1,15 +1,13 @@
-"""A start from another project: whether its model suits a labeling config, and what came of it."""
+"""A start from another project: what came of it, and what the first training run makes of its model."""
 
 from collections.abc import Sequence
 
 from pydantic import Field
 
-from timeseries_segmenter.errors import LabelConfigError
-from timeseries_segmenter.labeling.config import LabelConfig, parse_label_config
-from timeseries_segmenter.labeling.label_pair import LabelPair
+from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.regions import predicted_segments
 from timeseries_segmenter.learning.cross_validation import MOST_FOLDS
-from timeseries_segmenter.project.card import Card, PairCard, Part
+from timeseries_segmenter.project.card import PairCard, Part
 from timeseries_segmenter.project.evaluation import evaluate
 from timeseries_segmenter.project.model import UNTRAINED, Model
 from timeseries_segmenter.project.prediction import pair_segmenters
@@ -18,13 +16,16 @@ from timeseries_segmenter.segment import Segment
 
 
 class Start(Part):
-    """What came of a labeling config's `model_start`: a project without a model of its own has its tasks
+    """What came of a start from another project: a project without a model of its own has its tasks
     predicted by `version` of another `project`, or `problem` says why not.
+
+    `chosen`: a person chose it on the dashboard; else the labeling config's `model_start` says so.
     """
 
     project: int = Field(ge=1)
     version: str = UNTRAINED
     problem: str = ""
+    chosen: bool = False
 
 
 def lent(model: Model, config: LabelConfig) -> Model:
@@ -75,45 +76,3 @@ def _corrections(pair: PairTraining, predicted: Sequence[Sequence[Segment]]) -> 
     compared = [task.compare(segments) for task, segments in zip(pair.tasks, predicted, strict=True)]
     metrics = evaluate(compared, pair.fitted.segmenter.label_sets)
     return float(metrics["corrections"]["per_region"] or 0.0)
-
-
-def misfit(lender: Card, config: LabelConfig) -> str:
-    """Why the model with this card can't predict what another project's labeling config asks for.
-
-    In words that follow the model's name; empty if it can. Each pair that the model has needs one with its
-    channels and labels, which may have more. Pairs are the same by name, or by being the only ones.
-    """
-    try:
-        known = parse_label_config(lender.label_config).pairs
-    except LabelConfigError:
-        return "does not say from which labeling config it learned"
-    known = tuple(pair for pair in known if pair.name in lender.pairs)
-    here = {pair.name: pair for pair in config.pairs}
-    if len(known) == len(here) == 1:
-        here[known[0].name] = config.pairs[0]
-    reasons = (_pair_misfit(pair, lender.pairs[pair.name].unlearned, here.get(pair.name)) for pair in known)
-    return "; ".join(filter(None, reasons))
-
-
-def _pair_misfit(known: LabelPair, unlearned: Sequence[str], pair: LabelPair | None) -> str:
-    if pair is None:
-        return f"knows {known.name}, which the labeling config lacks"
-    channels = {channel.strip().lower() for channel in pair.channels}
-    others = dict(pair.other_names)
-    labels = [
-        name
-        for name in known.predicted_labels
-        if name not in unlearned and others.get(name, name) not in pair.predicted_labels
-    ]
-    lacking = {
-        "channel": [name for name in known.channels if name.strip().lower() not in channels],
-        "label": [] if pair.labels_value else labels,  # tasks may bring them
-    }
-    sentences = [
-        f"knows the {what}{'s' if len(names) > 1 else ''} {', '.join(names)}, which {pair.name} lacks"
-        for what, names in lacking.items()
-        if names
-    ]
-    if known.multiple and not pair.multiple:
-        sentences.append(f'gives a region several labels, and {pair.name} has no choice="multiple"')
-    return "; ".join(sentences)

@@ -124,16 +124,25 @@ class ModelStore:
 
     def title(self, project: int) -> str:
         """The project's title at the training run of its served version; empty if it has none."""
+        served = self.served_summary(project)
+        return served.title if served else ""
+
+    def served_summary(self, project: int, *, at_hand: bool = False) -> VersionSummary | None:
+        """That of a project's current model; None if there is none, or if it is not in memory and has to be
+        `at_hand`.
+        """
         path = self.path(project)
         with suppress(ModelFileError, OSError):  # it is in the log
             found = signature(path)
-            if found and (known := self._known_summary(path, found)):
-                return known.title
+            if found is None or at_hand:
+                return self._summaries.get(path, found) if found else None
+            if known := self._known_summary(path, found):
+                return known
             if served := self._current.served(project):
-                if found and served is self._current.memory.get(path, found):
+                if served is self._current.memory.get(path, found):
                     self._keep_summary(path, found, served)
-                return served.title
-        return ""
+                return served
+        return None
 
     def projects(self) -> list[int]:
         """Projects that have a model."""

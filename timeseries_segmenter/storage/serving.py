@@ -1,6 +1,7 @@
 """Which model predicts a project's tasks: its own, or at first that of the project that it starts from."""
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 
 from timeseries_segmenter.errors import ModelFileError
@@ -8,12 +9,13 @@ from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.pair_settings import PREFIX
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.model import UNTRAINED, Model
-from timeseries_segmenter.project.start import Start, misfit
+from timeseries_segmenter.project.outline import Outline, given_by, misfit, taken_by
+from timeseries_segmenter.project.start import Start
 from timeseries_segmenter.storage.model_store import ModelStore
 
 logger = logging.getLogger(__name__)
 
-MOST_CARDS = 100  # of models that others start from; each takes milliseconds to read
+MOST_OUTLINES = 100  # of models that others start from; each takes milliseconds to read
 
 
 class Serving:
@@ -23,10 +25,12 @@ class Serving:
     project's own model: nothing is borrowed twice.
     """
 
-    def __init__(self, store: ModelStore) -> None:
+    def __init__(self, store: ModelStore, chosen: Callable[[int], int | None]) -> None:
+        """`chosen` names the project that a person had a project start from; None for none."""
         self._store = store
+        self._chosen = chosen
         self._log_once = OnceLogger(logger)
-        self._card = lru_cache(MOST_CARDS)(store.card)
+        self._given = lru_cache(MOST_OUTLINES)(self._read_given)
 
     def version(self, project: int, config: LabelConfig) -> str:
         """The version that predicts the project's tasks, or UNTRAINED. What `load` gives has its name."""
@@ -41,16 +45,20 @@ class Serving:
             return None
         model = self._store.load(start.project)
         # another version may have been saved meanwhile
-        return model if model and not misfit(model.card, config) else None
+        return model if model and not misfit(given_by(model.card), taken_by(config)) else None
 
     def start(self, project: int, config: LabelConfig) -> Start | None:
-        """What comes of the config's `model_start`; None if it has none, or the project has its own model.
+        """What comes of the config's `model_start`, or else of a person's choice; None if there is neither,
+        or the project has its own model.
 
         A problem is in the log, once.
         """
-        if config.start is None or self._store.path(project).exists():
+        if self._store.path(project).exists():
             return None
-        start = self._start(project, config.start, config)
+        lender = config.start or self._chosen(project)
+        if lender is None:
+            return None
+        start = self._start(project, lender, config)
         if not start.problem:
             self._log_once.forget(project)
         elif self._log_once.is_news(project, start.problem):
@@ -58,24 +66,34 @@ class Serving:
         return start
 
     def _start(self, project: int, lender: int, config: LabelConfig) -> Start:
-        named = f'{PREFIX}start="project:{lender}"'
+        chosen = config.start is None
+        name = "choose" if chosen else "name"
+        named = (
+            f"the start from project {lender}, chosen on the dashboard,"
+            if chosen
+            else f'{PREFIX}start="project:{lender}"'
+        )
+
+        def without(problem: str) -> Start:
+            return Start(project=lender, problem=f"{named} {problem}", chosen=chosen)
+
         if lender == project:
-            return Start(project=lender, problem=f"{named} names the project itself; name another one")
+            return without(f"names the project itself; {name} another one")
         version = self._store.version(lender)
         if version == UNTRAINED:
-            return Start(
-                project=lender,
-                problem=f"{named} has no effect: that project has no model of its own; train it, or name "
-                "another one",
+            return without(
+                f"has no effect: that project has no model of its own; train it, or {name} another one"
             )
         try:
-            reason = misfit(self._card(lender, version), config)
+            reason = misfit(self._given(lender, version), taken_by(config))
         except ModelFileError as error:
-            return Start(project=lender, problem=f"{named} has no effect: {error}")
+            return without(f"has no effect: {error}")
         if reason:
-            return Start(
-                project=lender,
-                problem=f"{named} has no effect: model {version} {reason}; give both projects the same "
-                "channels and labels, or name another one",
+            return without(
+                f"has no effect: model {version} {reason}; give both projects the same channels and labels, "
+                f"or {name} another one"
             )
-        return Start(project=lender, version=version)
+        return Start(project=lender, version=version, chosen=chosen)
+
+    def _read_given(self, lender: int, version: str) -> Outline:
+        return given_by(self._store.card(lender, version))

@@ -15,6 +15,7 @@ from timeseries_segmenter import __version__
 from timeseries_segmenter.learning.network import ARCHITECTURE
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.card import Card, Quality
+from timeseries_segmenter.project.outline import Outline, given_by, shortened_outline
 from timeseries_segmenter.storage.files import give_to_folder_owner, make_folder
 from timeseries_segmenter.storage.known_files import Signature
 from timeseries_segmenter.storage.model_file import FILE_FORMAT
@@ -32,7 +33,8 @@ class VersionSummary:
     """`tasks` and `skipped` count; `annotated` are all of the project, if `tasks` are a part of them, else 0.
     `restored` is the version that this one is again, after a rollback. `corrections` say what people
     corrected in predictions, empty if nobody began with one. `start` is the version of another project that
-    it began with, empty for none.
+    it began with, empty for none. `given` is what it predicts, for projects that may start from it; empty if
+    that is not known.
 
     `unreadable` says why the version can't be served; None where it can.
     """
@@ -44,6 +46,7 @@ class VersionSummary:
     skipped: int
     quality: Quality | None
     restored: str | None
+    given: Outline
     unreadable: str | None = None
     annotated: int = 0
     corrections: str = ""
@@ -60,6 +63,7 @@ class VersionSummary:
             len(card.skipped),
             card.quality,
             card.restored,
+            shortened_outline(given_by(card)),
             unreadable,
             card.selection.annotated if card.learned_from else 0,
             card.newest_corrections,

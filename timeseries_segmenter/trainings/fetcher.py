@@ -45,6 +45,7 @@ from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.storage.serving import Serving
 from timeseries_segmenter.trainings.log import log_news
+from timeseries_segmenter.trainings.queue import JobQueue
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ class Fetcher:
     def __init__(self, settings: Settings, store: ModelStore) -> None:
         self._settings = settings
         self._store = store
-        self._serving = Serving(store)
+        self._serving = Serving(store, JobQueue(settings.model_dir).chosen_start)
         self._label_studio = LabelStudioClient(settings, LONG)
         self._known_tasks = KnownTasks(settings, self._label_studio)
         downloader = Downloader(settings, self._label_studio, studio_policy=LONG)
@@ -263,9 +264,9 @@ class Fetcher:
             return None
 
     def _start(self, project: int, config: LabelConfig) -> Model | None:
-        """Another project's model for the first run to start from, if the labeling config names one."""
+        """Another project's model for the first run to start from, if the config or a person names one."""
         try:
-            model = self._serving.load(project, config) if config.start else None
+            model = self._serving.load(project, config) if self._serving.start(project, config) else None
             return lent(model, config) if model else None
         except ModelFileError as error:
             logger.warning("project %d: training starts from scratch: %s", project, error)

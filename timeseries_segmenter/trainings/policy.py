@@ -12,6 +12,7 @@ from filelock import Timeout
 from timeseries_segmenter.errors import StateError
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.model import NO_PROJECT
+from timeseries_segmenter.project.outline import Outline
 from timeseries_segmenter.project.start import Start
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.files import writing_to
@@ -102,21 +103,36 @@ class TrainingPolicy:
                 )
                 return None
 
-    def note_start(self, project: int, start: Start | None, *, predict: bool) -> None:
-        """Keep what comes of a start from another project. If a model serves that did not before, `predict`
-        has it predict the project's tasks. Raises QueueError as `count` does.
+    def note_start(self, project: int, start: Start | None, outline: Outline, *, predict: bool) -> None:
+        """Keep what comes of a start from another project, and what the labeling config takes from one.
+
+        If another model serves than before, `predict` has it predict the project's tasks. Raises QueueError
+        as `count` does.
         """
-        if project == NO_PROJECT or self.queue.look(project).start == start:
+        known = self.queue.look(project)
+        if project == NO_PROJECT or (known.start, known.outline) == (start, outline):
             return
-        planned = None
         with writing_to(self._model_dir), suppress(Timeout):  # the next look at the project does it then
-            self._room.check(project)
-            with self.queue.change(project, PATIENCE) as trainings:
-                trainings.start = start
-                if start and not start.problem and predict:
-                    planned = trainings.plan_prediction()
-        if planned and start:
-            logger.info("project %d: starts from project %d, %s", project, start.project, start.version)
+            self._begin_with(project, start, predict=predict, outline=outline)
+
+    def choose_start(self, project: int, start: Start | None, *, predict: bool) -> None:
+        """Keep a person's choice of a start from another project; None takes it back.
+
+        `predict` is as for `note_start`. Raises QueueError as `count` does, and if the state is locked.
+        """
+        chosen = start.project if start else None
+        with writing_to(self._model_dir):
+            self._begin_with(project, start, predict=predict, chosen_start=chosen)
+
+    def _begin_with(self, project: int, start: Start | None, *, predict: bool, **kept: object) -> None:
+        self._room.check(project)
+        with self.queue.change(project, PATIENCE) as trainings:
+            for name, value in kept.items():
+                setattr(trainings, name, value)
+            planned = trainings.begin_with(start, predict=predict)
+        if planned:
+            whose = f"project {start.project}, {start.version}" if start else "no other"
+            logger.info("project %d: starts from %s", project, whose)
             self.workers.wake(project)
 
     def cancel(self, project: int) -> list[Job]:

@@ -32,6 +32,7 @@ from timeseries_segmenter.storage.serving import Serving
 from timeseries_segmenter.trainings.annotate_next import LookedAt
 from timeseries_segmenter.trainings.job import Predicted
 from timeseries_segmenter.trainings.labeling_order import LAST, LabelingOrder
+from timeseries_segmenter.trainings.queue import JobQueue
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class PredictionRun:
         self._label_studio = PredictionsClient(settings)
         self._series = TaskSeries.from_settings(settings)
         self._store = ModelStore(settings)
-        self._serving = Serving(self._store)
+        self._serving = Serving(self._store, JobQueue(settings.model_dir).chosen_start)
         self._order = LabelingOrder(settings, self._label_studio, self._series)
 
     def run(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pydantic import BaseModel, Field, PrivateAttr
 
 from timeseries_segmenter.project.card import SEARCH_GROWTH, RecipeSearch
+from timeseries_segmenter.project.model import UNTRAINED
+from timeseries_segmenter.project.outline import Outline
 from timeseries_segmenter.project.start import Start
 from timeseries_segmenter.trainings.job import (
     CANCELLED,
@@ -31,9 +33,11 @@ class ProjectTrainings(BaseModel):
 
     `outcomes` counts all jobs that ended, by outcome, including those that are no longer kept; `seconds`
     is the time they took together. `prediction` is the last job that predicted tasks, and `search` the last
-    search for a better recipe: they are none of `jobs` and in no count of them. `start` is what came of the
-    labeling config's `model_start` when Label Studio last opened the project; None if that has none, or the
-    project had its own model.
+    search for a better recipe: they are none of `jobs` and in no count of them.
+
+    While the project has no model of its own: `chosen_start` is the project that a person had it start from,
+    `start` what came of that, or of the labeling config's `model_start`, when Label Studio last opened the
+    project, and `outline` what its labeling config takes from another project's model, by pair.
     """
 
     format: int = FORMAT
@@ -45,6 +49,8 @@ class ProjectTrainings(BaseModel):
     prediction: Job | None = None
     search: Job | None = None
     start: Start | None = None
+    chosen_start: int | None = None
+    outline: Outline = ()
     _problem: str | None = PrivateAttr(None)
 
     @classmethod
@@ -167,6 +173,16 @@ class ProjectTrainings(BaseModel):
             return job  # and does not wait longer, however many events come
         self.prediction = Job.planned(self.project, PREDICTION, seconds)
         return self.prediction
+
+    def begin_with(self, start: Start | None, *, predict: bool) -> Job | None:
+        """Keep what comes of a start from another project; None for no start any longer.
+
+        If another model serves than before, `predict` has it predict the tasks, or without one has them put
+        in an order; returns the job then.
+        """
+        before, self.start = self.start, start
+        versions = {each.version if each else UNTRAINED for each in (before, start)}
+        return self.plan_prediction() if predict and len(versions) > 1 else None
 
     def end_prediction(self, job: Job, predicted: Predicted) -> None:
         """Record what was predicted; queue another job if one was asked for meanwhile."""

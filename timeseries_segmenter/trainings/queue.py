@@ -86,6 +86,10 @@ class JobQueue:
                 self._seen[project] = known
         return known[1]
 
+    def chosen_start(self, project: int) -> int | None:
+        """The project that a person had this one start from; None for none."""
+        return self.look(project).chosen_start
+
     @contextmanager
     def change(self, project: int, patience: float = PATIENCE) -> Iterator[ProjectTrainings]:
         """A project's jobs to change in place; saved at the end, by one process at a time.

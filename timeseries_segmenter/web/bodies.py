@@ -108,6 +108,14 @@ class RollBack(BaseModel):
     version: str | None = None
 
 
+class StartFrom(BaseModel):
+    """`POST /projects/{id}/start`: the project to start from; absent, null or empty: none any longer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    project: ProjectNumber = NO_PROJECT
+
+
 def read_body(model: type[AnyBody], *, form: bool = False) -> AnyBody:
     """The current request's body; with `form`, one without a body or from an HTML form is taken too.
 

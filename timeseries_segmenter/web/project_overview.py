@@ -11,6 +11,7 @@ from timeseries_segmenter.learning.observer import Step
 from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.project.start import Start
 from timeseries_segmenter.project.versions import version_number
+from timeseries_segmenter.storage.lenders import Lender
 from timeseries_segmenter.storage.version_summary import VersionSummary
 from timeseries_segmenter.trainings.job import Job, Kind, Progress, State
 from timeseries_segmenter.trainings.project_trainings import ProjectTrainings
@@ -36,6 +37,7 @@ SHOWN_OF_SEARCH = {"state", "step", "candidate", "searched", "version", "error",
 SHOWN_OF_PREDICTION = {"state", "predicted", "error", "started_at", "ended_at"}
 BEHIND = {Kind.PREDICTION: Status.PREDICTING, Kind.SEARCH: Status.SEARCHING}
 PAGE = 50  # projects
+MOST_OFFERED = 20  # projects to start from
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def status_of(trainings: ProjectTrainings, *, served: bool) -> Status:
 class ProjectOverview:
     """`versions` are newest first, `version` is the one that is served, `trouble` why that is not the newest.
 
-    `each` is START_TRAINING_EACH_N_UPDATES.
+    `each` is START_TRAINING_EACH_N_UPDATES. `lenders` are those that a project without a model may start
+    from.
     """
 
     project: int
@@ -95,6 +98,7 @@ class ProjectOverview:
     trouble: str | None
     trainings: ProjectTrainings
     each: int
+    lenders: Sequence[Lender] = ()
 
     @property
     def title(self) -> str:
@@ -110,6 +114,18 @@ class ProjectOverview:
     def start(self) -> Start | None:
         """What came of a start from another project, if there is no model of its own."""
         return None if self.served else self.trainings.start
+
+    @property
+    def offered(self) -> Sequence[Lender]:
+        """The first of the `lenders`: thousands would make a page of megabytes."""
+        return self.lenders[:MOST_OFFERED]
+
+    @property
+    def start_mark(self) -> str:
+        """What a page shows of a start, for a script that looks if it is still so."""
+        start = self.start
+        shown = f"{start.project} {start.version} {start.problem} " if start else ""
+        return shown + " ".join(each.summary.version for each in self.offered)
 
     @property
     def job(self) -> Job | None:
@@ -223,6 +239,15 @@ class ProjectOverview:
             else None,
             "predicted": self.predicted,
             "start": self.start.model_dump(mode="json") if self.start else None,
+            "start_mark": self.start_mark,
+            "lenders": [
+                {
+                    "project": str(each.project),
+                    "title": each.summary.title,
+                    "version": each.summary.version,
+                }
+                for each in self.offered
+            ],
             "behind_mark": self.behind_mark,
             "attempts": job.get("attempts", 0),
             "progress": self.progress.model_dump() if self.progress else None,

@@ -9,13 +9,13 @@ from flask import Blueprint, abort, jsonify, make_response, request, send_file, 
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import IntegerConverter, Map
 
-from timeseries_segmenter.errors import ModelFileError, ReportError, VersionError
+from timeseries_segmenter.errors import ModelFileError, ReportError, StartError, VersionError
 from timeseries_segmenter.project.model import NO_PROJECT, UNTRAINED
 from timeseries_segmenter.project.versions import shorten_version
 from timeseries_segmenter.report.page import PALETTE
 from timeseries_segmenter.trainings.job import START_TRAINING, State
 from timeseries_segmenter.web.backend import current_backend
-from timeseries_segmenter.web.bodies import PROJECT_DIGITS, RollBack, read_body
+from timeseries_segmenter.web.bodies import PROJECT_DIGITS, RollBack, StartFrom, read_body
 from timeseries_segmenter.web.pages import REPORT, done, page, wants_page
 from timeseries_segmenter.web.project_overview import (
     PAGE,
@@ -120,12 +120,7 @@ def training(project: int) -> ResponseReturnValue:
 @dashboard.post("/projects/<project:project>/train")
 def train(project: int) -> ResponseReturnValue:
     """Queue a training run, from scratch, as `START_TRAINING` does."""
-    if project == NO_PROJECT or not current_backend.knows(project):
-        abort(
-            404,
-            f"project {project} is not known here: connect this service in Label Studio (project, Settings, "
-            "Model) and submit an annotation",
-        )
+    _check_known(project)
     answer = current_backend.handle(project, START_TRAINING)
     return done("train", project) if wants_page() else (jsonify(answer), 201)
 
@@ -163,6 +158,20 @@ def roll_back(project: int) -> ResponseReturnValue:
     return jsonify({"version": version, "restored": restored})
 
 
+@dashboard.post("/projects/<project:project>/start")
+def start(project: int) -> ResponseReturnValue:
+    """Start from another project's model: `project`, in a form or as JSON; without it, no longer."""
+    wanted = read_body(StartFrom, form=True).project
+    _check_known(project)
+    try:
+        chosen = current_backend.choose_start(project, wanted or None)
+    except StartError as error:
+        abort(409, str(error))
+    if wants_page():
+        return done("start" if chosen else "no-start", project)
+    return jsonify({"start": chosen.model_dump(mode="json") if chosen else None})
+
+
 @dashboard.get("/projects/<project:project>/report")
 def report(project: int) -> ResponseReturnValue:
     """The training report of a version, by default the one that is served, as a page."""
@@ -197,6 +206,15 @@ def _without_report(title: str, detail: str) -> ResponseReturnValue:
     return jsonify({"detail": f"{title}: {detail}"}), 404
 
 
+def _check_known(project: int) -> None:
+    if project == NO_PROJECT or not current_backend.knows(project):
+        abort(
+            404,
+            f"project {project} is not known here: connect this service in Label Studio (project, Settings, "
+            "Model) and submit an annotation",
+        )
+
+
 def _matches(project: int, search: str) -> bool:
     """Whether a search names the project's number, or a part of its title."""
     if search == str(project):
@@ -208,14 +226,22 @@ def _overviews(projects: Sequence[int]) -> list[ProjectOverview]:
     store, queue = current_backend.store, current_backend.policy.queue
     summaries = store.summaries_by_project(projects)
     each = current_backend.settings.start_training_each_n_updates
+    states = {project: queue.read(project) for project in projects}
+    free = {
+        project: trainings.outline
+        for project, trainings in states.items()
+        if trainings.start is None and not store.path(project).exists()
+    }
+    lenders = current_backend.lenders.fitting(free)
     return [
         ProjectOverview(
             project,
             summaries[project],
             store.version(project),
             store.trouble(project),
-            queue.read(project),
+            states[project],
             each,
+            lenders.get(project, []),
         )
         for project in projects
     ]

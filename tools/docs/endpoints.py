@@ -16,7 +16,7 @@ from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.policy import TASKS_CREATED, TRAINING_EVENTS
 from timeseries_segmenter.web.app import REPLACED
 from timeseries_segmenter.web.backend import current_backend
-from timeseries_segmenter.web.bodies import JobStatus, Predict, Project, RollBack, Setup, Webhook
+from timeseries_segmenter.web.bodies import JobStatus, Predict, Project, RollBack, Setup, StartFrom, Webhook
 from timeseries_segmenter.web.security import SECRET_HEADER, Security
 from tools.docs.markdown import kind, paragraph, table
 
@@ -27,6 +27,7 @@ BODIES: dict[str, type[BaseModel]] = {
     "POST /webhook": Webhook,
     "POST /job_status": JobStatus,
     "POST /projects/{id}/rollback": RollBack,
+    "POST /projects/{id}/start": StartFrom,
 }
 NOWHERE = Path(gettempdir()) / "no-models-for-the-documentation"  # nothing that is shown writes there
 SHOWN = ("/health", "/ready", "/versions?project=47", "/projects/47/training", "/projects")

@@ -26,8 +26,8 @@ function localMoments(root) {
 function mark(project) {
   const version = project.version === "untrained" ? "" : project.version;
   const waits = project.waits_behind ? "waits" : "";
-  const { status, job, updates, attempts, trouble, behind_mark: behind } = project;
-  return [status, job ?? "", version, updates, waits, attempts, trouble ?? "", behind].join(" ");
+  const { status, job, updates, attempts, trouble, start_mark: start, behind_mark: behind } = project;
+  return [status, job ?? "", version, updates, waits, attempts, trouble ?? "", start, behind].join(" ");
 }
 
 function showProgress(card, project) {
