@@ -156,6 +156,45 @@ def test_the_lowest_score_is_that_of_the_task_which_adds_most_to_the_annotated_o
     assert {stored[0]["score"] for stored in studio.predictions(3).values()} == {1.0}
 
 
+def test_tasks_that_come_later_are_placed_among_those_that_have_a_score_already(
+    policy: TrainingPolicy, runner: JobRunner, studio: LabelStudioServer, serve: Callable[[], str]
+) -> None:
+    serve()
+    assert runner.run(3)
+    scores = {task: stored[0]["score"] for task, stored in studio.predictions(3).items()}
+    rows = np.arange(recorded.ROWS)
+    odd = studio.add_task(3, {"ts": {"time": rows.tolist(), "value": (9 * np.sin(rows)).tolist()}})
+    like_others = studio.add_task(3, levels.data(99))
+    studio.requests.clear()
+    policy.count(3, ROLLED_BACK)  # predicts what lacks predictions, as new tasks do
+    assert runner.run(3)
+    after = {task: stored[0]["score"] for task, stored in studio.predictions(3).items()}
+    assert {task: after[task] for task in scores} == scores
+    assert changes(studio) == [("POST", IMPORT)]
+    assert 0 < after[odd] < min(scores.values())  # it adds most
+    assert after[odd] < after[like_others] < 1
+
+
+@pytest.mark.parametrize(
+    ("order", "kept", "scores"),
+    [
+        ([4, 5, 6], {}, [0.25, 0.5, 0.75]),
+        ([4, 5, 6], {4: 0.25, 5: 0.5, 6: 0.75}, [0.25, 0.5, 0.75]),
+        ([7, 4, 5, 6], {4: 0.4, 5: 0.5, 6: 0.75}, [0.2, 0.4, 0.5, 0.75]),
+        ([4, 7, 8, 5], {4: 0.2, 5: 0.5}, [0.2, 0.3, 0.4, 0.5]),
+        ([5, 7, 4], {4: 0.2, 5: 0.6}, [0.6, 0.4, 0.2]),  # the order has changed, their scores have not
+        ([4, 7], {4: 1.0}, [1.0, 1.0]),
+        ([], {4: 0.5}, []),
+    ],
+)
+def test_new_tasks_come_after_as_many_of_the_others_as_the_order_has_before_them(
+    order: list[int], kept: dict[int, float], scores: list[float]
+) -> None:
+    found = labeling_order.place_between(order, kept)
+    assert list(found) == order
+    assert list(found.values()) == pytest.approx(scores)
+
+
 def test_before_there_is_a_model_tasks_have_an_order_and_no_regions(
     client: FlaskClient, backend: Backend, settings: Settings, studio: LabelStudioServer, run_walk: Segmenter
 ) -> None:
@@ -196,7 +235,8 @@ def test_without_a_token_or_without_predictions_no_order_is_tried(
         other.handle(3, TASKS_CREATED)
         assert other.policy.queue.read(3).prediction is None
     client.post("/setup", json={**body, "project": ""})
-    assert backend.policy.queue.projects() == []
+    assert backend.policy.queue.projects() == [3]
+    assert backend.policy.queue.read(3).prediction is None
     assert client.post("/webhook", json=event).get_json() == {"job": prediction_of(backend.policy).id}
 
 

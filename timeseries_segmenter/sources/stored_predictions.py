@@ -22,10 +22,13 @@ REFUSED, FORBIDDEN, NOT_FOUND = 400, 403, 404
 
 @dataclass(frozen=True, slots=True)
 class StoredPrediction:
-    """A prediction in Label Studio; `version` is what its model called itself, empty if it did not."""
+    """A prediction in Label Studio; `version` is what its model called itself, empty if it did not. Its
+    `score` is None if it has none.
+    """
 
     id: int
     version: str
+    score: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,10 @@ class UnlabelledTask:
     def lacks(self, version: str) -> bool:
         """Whether it has no prediction by that version."""
         return all(each.version != version for each in self.predictions)
+
+    def score(self, version: str) -> float | None:
+        """That of the first prediction by that version; None if there is none."""
+        return next((each.score for each in self.predictions if each.version == version), None)
 
 
 class PredictionsClient(LabelStudioClient):
@@ -127,5 +134,8 @@ def _why_not(project: int, status: int) -> LabelStudioError:
 
 def _task(item: Any) -> UnlabelledTask:
     found = [as_plain(each) for each in item.predictions or []]
-    predictions = [StoredPrediction(int(each["id"]), str(each["model_version"] or "")) for each in found]
+    predictions = [
+        StoredPrediction(int(each["id"]), str(each["model_version"] or ""), each.get("score"))
+        for each in found
+    ]
     return UnlabelledTask(item.id, item.data, tuple(sorted(predictions, key=lambda each: each.id)))

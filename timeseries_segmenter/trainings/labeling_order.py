@@ -4,7 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from timeseries_segmenter.learning.coverage import Described, order_by_coverage
@@ -34,19 +34,22 @@ class LabelingOrder:
         self._series = series
 
     def scores(
-        self, project: int, label_config: str, pairs: Sequence[Describes], until: float
+        self, project: int, label_config: str, pairs: Sequence[Describes], version: str, until: float
     ) -> dict[int, float]:
         """The places of the first PREDICT_AFTER_TRAINING tasks without annotations, evenly from 0 to LAST.
 
         The lowest one is that of the task which adds most to what the annotated tasks hold, the next one that
-        of the task which then adds most. What can't be read within SECONDS, and before `until` by the
-        monotonic clock, is left out. Raises LabelStudioError.
+        of the task which then adds most. Tasks that `version` gave a score keep it, and the others come
+        between them: to rewrite all scores would take a request for each. What can't be read within SECONDS,
+        and before `until` by the monotonic clock, is left out. Raises LabelStudioError.
         """
         began = time.monotonic()
         until = min(until, began + SECONDS)
         annotated = self._annotated(project, label_config)
         covered = self._described(annotated, pairs, until)
-        waiting = self._described(islice(self._unlabelled(project), self._most), pairs, until)
+        stored: dict[int, float | None] = {}
+        unlabelled = islice(self._unlabelled(project, version, stored), self._most)
+        waiting = self._described(unlabelled, pairs, until)
         tasks = list(waiting)
         order = list(order_by_coverage(list(waiting.values()), list(covered.values())))
         logger.info(
@@ -57,7 +60,8 @@ class LabelingOrder:
             time.monotonic() - began,
             extra={"project": project, "seconds": round(time.monotonic() - began, 4)},
         )
-        return {tasks[place]: number / (len(tasks) + 1) for number, place in enumerate(order, 1)}
+        kept = {task: score for task, score in stored.items() if score is not None}
+        return place_between([tasks[place] for place in order], kept)
 
     def _annotated(self, project: int, label_config: str) -> Iterator[dict[str, Any]]:
         """Some of the annotated tasks, by chance."""
@@ -65,14 +69,19 @@ class LabelingOrder:
         some = random.Random(self._seed).sample(ids, min(len(ids), MOST_COVERED))
         return self._known_tasks.read(project, some)
 
-    def _unlabelled(self, project: int) -> Iterator[dict[str, Any]]:
+    def _unlabelled(
+        self, project: int, version: str, stored: dict[int, float | None]
+    ) -> Iterator[dict[str, Any]]:
+        """Those tasks; the score by the version goes to `stored`."""
         last = 0
         while True:
             most = min(TASKS_AT_ONCE, self._most)
             tasks, _ = self._label_studio.unlabelled_after(project, last, most)
             if not tasks:
                 return
-            yield from ({"id": task.id, "data": task.data} for task in tasks)
+            for task in tasks:
+                stored[task.id] = task.score(version)
+                yield {"id": task.id, "data": task.data}
             last = tasks[-1].id
 
     def _described(
@@ -90,3 +99,23 @@ class LabelingOrder:
             if time.monotonic() >= until:
                 break
         return found
+
+
+def place_between(order: Sequence[int], kept: Mapping[int, float]) -> dict[int, float]:
+    """Scores from 0 to LAST of the tasks in an order: those that are `kept` as they are, and others between.
+
+    A task comes after as many of those that are kept as the order has before it.
+    """
+    ends = [0.0, *sorted(kept[task] for task in order if task in kept), LAST]
+    scores: dict[int, float] = {}
+    before = 0
+    for is_kept, run in groupby(order, key=kept.__contains__):
+        tasks = list(run)
+        if is_kept:
+            scores |= {task: kept[task] for task in tasks}
+            before += len(tasks)
+            continue
+        low, high = ends[before : before + 2]
+        for number, task in enumerate(tasks, 1):
+            scores[task] = low + (high - low) * number / (len(tasks) + 1)
+    return scores

@@ -84,7 +84,7 @@ class PredictionRun:
         until = began + self._settings.predict_seconds - spent
         reached = Predicted(version=model.version)
         known = looked_at[1] if looked_at[0] == model.version else {}
-        scores = self._order.scores(project, label_config, segmenters, until)
+        scores = self._order.scores(project, label_config, segmenters, model.version, until)
         budget, seen, last = self._settings.predict_after_training, 0, 0
         while seen < budget and time.monotonic() < until:
             tasks, left = self._label_studio.unlabelled_after(project, last, min(MOST_AT_ONCE, budget - seen))
@@ -113,7 +113,8 @@ class PredictionRun:
         """Have the first annotations put in an order: predictions without a region carry the scores."""
         began = time.monotonic()
         pairs = [PairWindows(pair) for pair in config.pairs]
-        scores = self._order.scores(project, label_config, pairs, began + self._settings.predict_seconds)
+        until = began + self._settings.predict_seconds
+        scores = self._order.scores(project, label_config, pairs, UNTRAINED, until)
         stored, last = self._stored(project, UNTRAINED), 0
         reached = Predicted(version=UNTRAINED, most=len(scores))
         while reached.tasks < reached.most:
