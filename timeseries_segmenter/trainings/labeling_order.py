@@ -47,8 +47,8 @@ class LabelingOrder:
         until = min(until, began + SECONDS)
         annotated = self._annotated(project, label_config)
         covered = self._described(annotated, pairs, until)
-        stored: dict[int, float | None] = {}
-        unlabelled = islice(self._unlabelled(project, version, stored), self._most)
+        kept: dict[int, float] = {}
+        unlabelled = islice(self._unlabelled(project, version, kept), self._most)
         waiting = self._described(unlabelled, pairs, until)
         tasks = list(waiting)
         order = list(order_by_coverage(list(waiting.values()), list(covered.values())))
@@ -60,7 +60,6 @@ class LabelingOrder:
             time.monotonic() - began,
             extra={"project": project, "seconds": round(time.monotonic() - began, 4)},
         )
-        kept = {task: score for task, score in stored.items() if score is not None}
         return place_between([tasks[place] for place in order], kept)
 
     def _annotated(self, project: int, label_config: str) -> Iterator[dict[str, Any]]:
@@ -69,10 +68,8 @@ class LabelingOrder:
         some = random.Random(self._seed).sample(ids, min(len(ids), MOST_COVERED))
         return self._known_tasks.read(project, some)
 
-    def _unlabelled(
-        self, project: int, version: str, stored: dict[int, float | None]
-    ) -> Iterator[dict[str, Any]]:
-        """Those tasks; the score by the version goes to `stored`."""
+    def _unlabelled(self, project: int, version: str, kept: dict[int, float]) -> Iterator[dict[str, Any]]:
+        """Those tasks; what scores they have by the version goes to `kept`."""
         last = 0
         while True:
             most = min(TASKS_AT_ONCE, self._most)
@@ -80,7 +77,8 @@ class LabelingOrder:
             if not tasks:
                 return
             for task in tasks:
-                stored[task.id] = task.score(version)
+                if (score := task.score(version)) is not None:
+                    kept[task.id] = score
                 yield {"id": task.id, "data": task.data}
             last = tasks[-1].id
 
