@@ -20,12 +20,12 @@ import torch
 from benchmarks.data_set import DataSet, FindsSegments, argument_parser
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.coverage import COLD_WINDOW, FloatArray, describe, order_by_coverage
-from timeseries_segmenter.learning.decoding import Decoding
-from timeseries_segmenter.learning.forest import Forest
-from timeseries_segmenter.learning.prepared import Prepared
-from timeseries_segmenter.learning.recipe import Recipe
-from timeseries_segmenter.learning.resampling import Times
-from timeseries_segmenter.learning.training import fit
+from timeseries_segmenter.learning.decoding.decoder import Decoding
+from timeseries_segmenter.learning.inputs.resampling import Times
+from timeseries_segmenter.learning.opinions.forest import Forest
+from timeseries_segmenter.learning.training.fit import fit
+from timeseries_segmenter.learning.training.prepared import Prepared
+from timeseries_segmenter.learning.training.recipe import Recipe
 from timeseries_segmenter.segment import Segment
 
 SEEDS = 3

@@ -18,16 +18,20 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.data_set import DataSet, argument_parser
-from timeseries_segmenter.learning.calibration import (
+from timeseries_segmenter.learning.decoding.calibration import (
     Calibration,
     calibration_error,
     expected_calibration_error,
     reliability_of,
 )
-from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds, cross_validate
 from timeseries_segmenter.learning.examples import learned_classes, with_learned_classes
 from timeseries_segmenter.learning.segment_metrics import instant_matches, overlap_matches
-from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+from timeseries_segmenter.learning.training.fit import Fitted, Recipe, fit
+from timeseries_segmenter.learning.validation.cross_validation import (
+    CrossValidation,
+    assign_folds,
+    cross_validate,
+)
 from timeseries_segmenter.project.evaluation import TOLERANCE, evaluate
 from timeseries_segmenter.segment import Segment
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.labeling.label_pair import LabelPair
-from timeseries_segmenter.learning.cross_validation import assign_folds
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.observer import NOBODY, Observer
-from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.validated import Validated, fit_and_validate
+from timeseries_segmenter.learning.training.recipe import Recipe
+from timeseries_segmenter.learning.validation.cross_validation import assign_folds
+from timeseries_segmenter.learning.validation.validated import Validated, fit_and_validate
 from timeseries_segmenter.project.evaluation import evaluate
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.segment import LabelSet, Segment

@@ -17,13 +17,13 @@ from sklearn.ensemble import RandomForestClassifier
 from tqdm import tqdm
 
 from benchmarks.data_set import MAIN, DataSet, argument_parser, means, print_header, print_row
-from timeseries_segmenter.learning.decoding import Decoding
-from timeseries_segmenter.learning.decoding_fit import THRESHOLDS, prepare_instants
+from timeseries_segmenter.learning.decoding.decoder import Decoding
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.lengths import Lengths
-from timeseries_segmenter.learning.prepared import Prepared
-from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.segment_metrics import Matches, instant_matches
+from timeseries_segmenter.learning.training.decoding_fit import THRESHOLDS, prepare_instants
+from timeseries_segmenter.learning.training.lengths import Lengths
+from timeseries_segmenter.learning.training.prepared import Prepared
+from timeseries_segmenter.learning.training.recipe import Recipe
 from timeseries_segmenter.segment import LabelSet, Segment
 
 FloatArray = NDArray[np.float32]

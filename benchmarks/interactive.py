@@ -22,7 +22,7 @@ from flask.testing import FlaskClient
 
 import _wsgi
 from timeseries_segmenter.labeling.tag import REGION_TYPE
-from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.learning.training.fit import Recipe, fit
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.project.model import Model

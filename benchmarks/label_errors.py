@@ -15,9 +15,9 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.data_set import DataSet, argument_parser
-from timeseries_segmenter.learning.cross_validation import assign_folds, cross_validate
-from timeseries_segmenter.learning.disagreement import Disagreement, disagreements
-from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.learning.training.fit import Recipe, fit
+from timeseries_segmenter.learning.validation.cross_validation import assign_folds, cross_validate
+from timeseries_segmenter.learning.validation.disagreement import Disagreement, disagreements
 from timeseries_segmenter.project.evaluation import TOLERANCE
 from timeseries_segmenter.segment import Segment
 

@@ -29,7 +29,7 @@ import torch
 from tests.support import recorded
 from tests.support.label_studio_server import TOKEN, LabelStudioServer
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.learning.training.fit import Recipe, fit
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.settings import Settings

@@ -28,9 +28,9 @@ from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import parse_series
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import fit
+from timeseries_segmenter.learning.training.fit import fit
+from timeseries_segmenter.learning.training.recipe import Recipe
 from timeseries_segmenter.segment import Segment, class_by_row
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.task_series import TaskSeries

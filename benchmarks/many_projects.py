@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.learning.training.fit import Recipe, fit
 from timeseries_segmenter.project.card import Card, Metrics, PairCard
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.settings import Settings

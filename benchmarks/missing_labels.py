@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmarks.data_set import MAIN, DataSet, argument_parser, means, print_header, print_row
 from timeseries_segmenter.labeling.pair_settings import Unlabeled
 from timeseries_segmenter.labeling.targets import known_rows
-from timeseries_segmenter.learning.training import Recipe
+from timeseries_segmenter.learning.training.fit import Recipe
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.segment import Segment
 

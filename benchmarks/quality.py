@@ -24,7 +24,7 @@ from benchmarks import forest
 from benchmarks.data_set import MAIN, DataSet, argument_parser, means, print_header, print_row
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.observer import Observer, Step
-from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.learning.training.fit import Recipe, fit
 
 FIRST = (1, 2, 5)  # training tasks that are annotated
 TRIPLES = 6

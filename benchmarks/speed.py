@@ -22,10 +22,10 @@ import torch
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.regions import to_regions
 from timeseries_segmenter.labeling.series import Series, parse_series
-from timeseries_segmenter.learning.opinions import opinions_by_stretch
+from timeseries_segmenter.learning.inputs.windows import window_starts
+from timeseries_segmenter.learning.opinions.by_stretch import opinions_by_stretch
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Recipe, fit
-from timeseries_segmenter.learning.windows import window_starts
+from timeseries_segmenter.learning.training.fit import Recipe, fit
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.export_file import read_config, read_tasks

@@ -20,7 +20,7 @@ from tests.support.synthetic import LABEL_SETS, events, synthetic
 from timeseries_segmenter.example_settings import NAMES
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+from timeseries_segmenter.learning.training.fit import Fitted, Recipe, fit
 from timeseries_segmenter.segment import LabelSet
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.trainings.policy import TrainingPolicy

@@ -189,7 +189,7 @@ def test_every_command_and_option_exists(page: Page) -> None:
 
 @each_page
 def test_every_file_of_the_project_exists(page: Page) -> None:
-    roots = [Path(), page.path.parent, Path("timeseries_segmenter"), Path("timeseries_segmenter/service")]
+    roots = [Path(), page.path.parent, Path("timeseries_segmenter"), Path("timeseries_segmenter/learning")]
     named = {
         span
         for span in page.spans

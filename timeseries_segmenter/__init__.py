@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from timeseries_segmenter.labeling.series import read_series
     from timeseries_segmenter.labeling.targets import annotated_label_sets, annotation_segments, class_indices
     from timeseries_segmenter.learning.examples import Example
-    from timeseries_segmenter.learning.recipe import Recipe
     from timeseries_segmenter.learning.segmenter import Segmenter
-    from timeseries_segmenter.learning.training import fit
+    from timeseries_segmenter.learning.training.fit import fit
+    from timeseries_segmenter.learning.training.recipe import Recipe
     from timeseries_segmenter.segment import Segment
 
 __version__ = "0.1.0"
@@ -28,7 +28,7 @@ INSTALL = (
 
 _MODULES = {
     "Example": "learning.examples",
-    "Recipe": "learning.recipe",
+    "Recipe": "learning.training.recipe",
     "Segment": "segment",
     "SegmentClassifier": "estimator",
     "Segmenter": "learning.segmenter",
@@ -36,7 +36,7 @@ _MODULES = {
     "annotation_segments": "labeling.targets",
     "class_indices": "labeling.targets",
     "annotated_label_sets": "labeling.targets",
-    "fit": "learning.training",
+    "fit": "learning.training.fit",
     "parse_label_config": "labeling.config",
     "read_series": "labeling.series",
     "to_regions": "labeling.regions",

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from timeseries_segmenter.errors import TrainingError
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
-from timeseries_segmenter.learning.training import Recipe, fit
+from timeseries_segmenter.learning.training.fit import Recipe, fit
 from timeseries_segmenter.segment import LabelSet, Segment, class_by_row, label_set_name
 
 Floats: TypeAlias = npt.NDArray[np.float32]

@@ -10,11 +10,11 @@ from torch import Tensor
 from tests.support.synthetic import LABEL_SETS, synthetic
 from timeseries_segmenter.errors import DeviceError
 from timeseries_segmenter.learning.device import CPU, check_device, choose_device, fork_random, place_on
-from timeseries_segmenter.learning.network import Network
-from timeseries_segmenter.learning.recipe import DeviceName, Recipe
+from timeseries_segmenter.learning.opinions.network import Network
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.segmenter_state import segmenter_from_state, state_of
-from timeseries_segmenter.learning.training import Fitted, fit
+from timeseries_segmenter.learning.training.fit import Fitted, fit
+from timeseries_segmenter.learning.training.recipe import DeviceName, Recipe
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 with_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU")

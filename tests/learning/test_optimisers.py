@@ -13,8 +13,8 @@ TRAINING = """
 import sys
 
 from tests.support.synthetic import LABEL_SETS, synthetic
-from timeseries_segmenter.learning.recipe import Recipe
-from timeseries_segmenter.learning.validated import fit_and_validate
+from timeseries_segmenter.learning.training.recipe import Recipe
+from timeseries_segmenter.learning.validation.validated import fit_and_validate
 
 recipe = Recipe(epochs=1, hidden_size=4, forest=False)
 examples = [synthetic(seed) for seed in range(4)]

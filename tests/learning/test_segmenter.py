@@ -5,9 +5,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.support.synthetic import synthetic
-from timeseries_segmenter.learning.calibration import Calibration
-from timeseries_segmenter.learning.resampling import Sampling
-from timeseries_segmenter.learning.training import Fitted
+from timeseries_segmenter.learning.decoding.calibration import Calibration
+from timeseries_segmenter.learning.inputs.resampling import Sampling
+from timeseries_segmenter.learning.training.fit import Fitted
 
 
 def test_probabilities_sum_to_1_in_every_row(fitted: Fitted, real_values: NDArray[np.float32]) -> None:

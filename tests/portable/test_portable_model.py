@@ -18,13 +18,13 @@ from timeseries_segmenter.cli import main
 from timeseries_segmenter.errors import ModelFileError
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.label_pair import LabelPair
-from timeseries_segmenter.learning.calibration import Calibration
+from timeseries_segmenter.learning.decoding.calibration import Calibration
+from timeseries_segmenter.learning.decoding.landmark import Landmark
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.landmark import Landmark
-from timeseries_segmenter.learning.pool import Pool
-from timeseries_segmenter.learning.recipe import Recipe
+from timeseries_segmenter.learning.opinions.pool import Pool
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Fitted, fit
+from timeseries_segmenter.learning.training.fit import Fitted, fit
+from timeseries_segmenter.learning.training.recipe import Recipe
 from timeseries_segmenter.portable.names import ARRAYS, MODEL, PROGRAM
 from timeseries_segmenter.project.prediction import PairSegmenter
 from timeseries_segmenter.settings import Settings

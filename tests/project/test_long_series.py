@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from tests.support.near import near
 from timeseries_segmenter.labeling.series import Series, TimeAxis
 from timeseries_segmenter.learning.coverage import MOST_WINDOWS, describe
-from timeseries_segmenter.learning.resampling import SAME_ROWS, Sampling
+from timeseries_segmenter.learning.inputs.resampling import SAME_ROWS, Sampling
 from timeseries_segmenter.project.long_series import (
     LONG,
     MOST_STRETCHES,

@@ -8,9 +8,9 @@ import pytest
 from tests.support import levels
 from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.labeling.pair_settings import PairSettings
-from timeseries_segmenter.learning.candidates import Candidate
-from timeseries_segmenter.learning.recipe import Recipe
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.training.recipe import Recipe
+from timeseries_segmenter.learning.validation.candidates import Candidate
 from timeseries_segmenter.project.card import RecipeSearch, RecipeTrial
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.project.recipes import recipe, search_is_due, search_recipes

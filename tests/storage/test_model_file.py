@@ -17,12 +17,12 @@ from tests.support.foreign_models import (
 from tests.support.need import need
 from tests.support.synthetic import LABEL_SETS, synthetic
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError
-from timeseries_segmenter.learning.calibration import Calibration
-from timeseries_segmenter.learning.remembered import Remembered, Sample
-from timeseries_segmenter.learning.resampling import Sampling
+from timeseries_segmenter.learning.decoding.calibration import Calibration
+from timeseries_segmenter.learning.inputs.resampling import Sampling
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.segmenter_state import segmenter_from_state, state_of
-from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+from timeseries_segmenter.learning.training.fit import Fitted, Recipe, fit
+from timeseries_segmenter.learning.training.remembered import Remembered, Sample
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.storage.model_file import (

@@ -25,7 +25,7 @@ from tests.support.models import PAIR, of_one_pair
 from tests.support.need import need
 from tests.support.processes import fill, small_disk
 from timeseries_segmenter.errors import ModelFileError
-from timeseries_segmenter.learning.network import Network
+from timeseries_segmenter.learning.opinions.network import Network
 from timeseries_segmenter.learning.segmenter import Segmenter
 from timeseries_segmenter.learning.segmenter_state import segmenter_from_state, state_of
 from timeseries_segmenter.project.versions import version_number

@@ -8,8 +8,8 @@ import pytest
 
 from tests.support import recorded
 from tests.support.label_studio_server import LabelStudioServer
-from timeseries_segmenter.learning.candidates import Candidate
-from timeseries_segmenter.learning.prepared import Prepared
+from timeseries_segmenter.learning.training.prepared import Prepared
+from timeseries_segmenter.learning.validation.candidates import Candidate
 from timeseries_segmenter.settings import Settings
 
 CONFIG = recorded.body("predict_json_inline")["label_config"]

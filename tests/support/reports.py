@@ -6,7 +6,7 @@ from pathlib import Path
 
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.learning.examples import Example
-from timeseries_segmenter.learning.training import Fitted, Recipe, fit
+from timeseries_segmenter.learning.training.fit import Fitted, Recipe, fit
 from timeseries_segmenter.project.card import ReliabilityBin
 from timeseries_segmenter.project.labelled_task import LabelledTask
 from timeseries_segmenter.report.builder import HeldOut, pair_report

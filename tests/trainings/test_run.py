@@ -20,7 +20,7 @@ from timeseries_segmenter.errors import LabelConfigError, LabelStudioError, Trai
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.series import Series
-from timeseries_segmenter.learning.calibration import Calibration
+from timeseries_segmenter.learning.decoding.calibration import Calibration
 from timeseries_segmenter.learning.metrics import Scores
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
 from timeseries_segmenter.learning.segmenter import Segmenter

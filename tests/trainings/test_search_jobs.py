@@ -14,7 +14,7 @@ from tests.support.label_studio_server import LabelStudioServer
 from tests.support.models import PAIR
 from tests.support.need import need
 from tests.support.processes import kill, wait_for, workers
-from timeseries_segmenter.learning.candidates import Candidate
+from timeseries_segmenter.learning.validation.candidates import Candidate
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.model_store import ModelStore
 from timeseries_segmenter.trainings.job import SEARCH, START_TRAINING, Job, State

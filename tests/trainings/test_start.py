@@ -9,7 +9,7 @@ from tests.support import levels
 from tests.support.label_studio_server import LabelStudioServer
 from tests.support.models import PAIR
 from tests.support.need import need
-from timeseries_segmenter.learning import warm_start
+from timeseries_segmenter.learning.training import warm_start
 from timeseries_segmenter.project import start
 from timeseries_segmenter.report.saved import load_report
 from timeseries_segmenter.settings import Settings

@@ -133,7 +133,7 @@ def _print_outcome(
     found: "Mapping[str, RecipeSearch] | None",
 ) -> None:
     """Print what was learned for each pair, and `found` if a search was asked for."""
-    from timeseries_segmenter.learning.held_out import LEAST_EXAMPLES
+    from timeseries_segmenter.learning.validation.held_out import LEAST_EXAMPLES
 
     for name, each in training.pairs.items():
         fitted, beginning = each.fitted, f"{options.model}, {name}:"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from timeseries_segmenter.learning.decoding import runs_of
+from timeseries_segmenter.learning.runs import runs_of
 from timeseries_segmenter.segment import UNKNOWN, LabelSet
 
 FloatArray = NDArray[np.float32]

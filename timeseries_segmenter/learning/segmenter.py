@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timeseries_segmenter.learning.calibration import Calibration
-from timeseries_segmenter.learning.confidence import Confidence
-from timeseries_segmenter.learning.convolutions import Convolutions
-from timeseries_segmenter.learning.decoding import Decoder, Decoding
-from timeseries_segmenter.learning.forest import Forest
-from timeseries_segmenter.learning.landmark import Landmark
-from timeseries_segmenter.learning.opinions import opinions_by_stretch
-from timeseries_segmenter.learning.pool import Opinions, Pool
-from timeseries_segmenter.learning.resampling import SAME_ROWS, Resampling, Sampling, Times
-from timeseries_segmenter.learning.rolling import RollingFeatures
-from timeseries_segmenter.learning.standardisation import Standardisation
+from timeseries_segmenter.learning.decoding.calibration import Calibration
+from timeseries_segmenter.learning.decoding.confidence import Confidence
+from timeseries_segmenter.learning.decoding.decoder import Decoder, Decoding
+from timeseries_segmenter.learning.decoding.landmark import Landmark
+from timeseries_segmenter.learning.inputs.resampling import SAME_ROWS, Resampling, Sampling, Times
+from timeseries_segmenter.learning.inputs.rolling import RollingFeatures
+from timeseries_segmenter.learning.inputs.standardisation import Standardisation
+from timeseries_segmenter.learning.opinions.by_stretch import opinions_by_stretch
+from timeseries_segmenter.learning.opinions.convolutions import Convolutions
+from timeseries_segmenter.learning.opinions.forest import Forest
+from timeseries_segmenter.learning.opinions.pool import Opinions, Pool
 from timeseries_segmenter.segment import LabelSet, Segment, label_set_name
 
 if TYPE_CHECKING:
-    from timeseries_segmenter.learning.network import Network
+    from timeseries_segmenter.learning.opinions.network import Network
 
 FloatArray = NDArray[np.float32]
 
@@ -50,13 +50,13 @@ class Segmentation:
 
 @dataclass(frozen=True, slots=True)
 class Segmenter:
-    """Predicts segments of series; made by `learning.training.fit`, kept by `storage.model_file`.
+    """Predicts segments of series; made by `learning.training.fit.fit`, kept by `storage.model_file`.
 
     Beside its network, it needs NumPy alone.
 
     `window` is in rows, at the rate of `sampling`. `label_sets` are those of the network's classes, class 1
     first; one that was learned both as ranges and as instants is there twice. If it `adapts`, its network
-    sees a series as `learning.adaptation` makes it look like the training series.
+    sees a series as `learning.inputs.adaptation` makes it look like the training series.
     """
 
     network: "Network"

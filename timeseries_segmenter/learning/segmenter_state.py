@@ -9,9 +9,9 @@ import torch
 
 from timeseries_segmenter.learning.device import CPU, place_on
 from timeseries_segmenter.learning.dimensions import Dimensions
-from timeseries_segmenter.learning.network import Network
-from timeseries_segmenter.learning.remembered import Remembered
+from timeseries_segmenter.learning.opinions.network import Network
 from timeseries_segmenter.learning.segmenter import Segmenter, convolutions_from_parts
+from timeseries_segmenter.learning.training.remembered import Remembered
 
 NO_DEVICE = torch.device("meta")  # tensors there have a shape alone
 

@@ -18,7 +18,7 @@ from timeseries_segmenter.portable.onnx_network import OnnxNetwork
 from timeseries_segmenter.segment import LabelSet, Segment
 
 if TYPE_CHECKING:
-    from timeseries_segmenter.learning.network import Network
+    from timeseries_segmenter.learning.opinions.network import Network
 
 Times = NDArray[np.float64]
 FloatArray = NDArray[np.float32]

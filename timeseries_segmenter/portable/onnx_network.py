@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.dimensions import Dimensions
-from timeseries_segmenter.learning.windows import Stretch, average_of_stretches
+from timeseries_segmenter.learning.inputs.windows import Stretch, average_of_stretches
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -18,7 +18,7 @@ ERRORS_ALONE = 3  # ONNX Runtime's level of the log
 
 
 class OnnxNetwork:
-    """Says what a `learning.network.Network` says, by its weights in a file."""
+    """Says what a `learning.opinions.network.Network` says, by its weights in a file."""
 
     def __init__(self, path: Path, dimensions: Dimensions, threads: int = 1) -> None:
         options = onnxruntime.SessionOptions()

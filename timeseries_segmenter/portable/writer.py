@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 import timeseries_segmenter
 from timeseries_segmenter.errors import ExportError
-from timeseries_segmenter.learning.network import Network
+from timeseries_segmenter.learning.inputs.windows import Stretch
+from timeseries_segmenter.learning.opinions.network import Network
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.windows import Stretch
 from timeseries_segmenter.portable.names import ARRAY, ARRAYS, FORMAT, MODEL, OPSET, PROGRAM, README
 from timeseries_segmenter.project.prediction import PairSegmenter
 from timeseries_segmenter.segment import label_set_name

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.labeling.targets import AnnotatedSegments, class_indices
-from timeseries_segmenter.learning.decoding import runs_of
+from timeseries_segmenter.learning.runs import runs_of
 from timeseries_segmenter.learning.segment_metrics import Matches, instant_matches, match_instants
 from timeseries_segmenter.project.evaluation import TOLERANCE
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, Segment

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.labeling.targets import class_indices
-from timeseries_segmenter.learning.decoding import runs_of
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
+from timeseries_segmenter.learning.runs import runs_of
 from timeseries_segmenter.learning.segment_metrics import (
     Corrections,
     Matches,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from timeseries_segmenter.labeling.series import Series
 from timeseries_segmenter.labeling.time.axis import Time
 from timeseries_segmenter.learning.coverage import Described, FloatArray, middles, order_by_coverage
-from timeseries_segmenter.learning.resampling import Resampling
+from timeseries_segmenter.learning.inputs.resampling import Resampling
 from timeseries_segmenter.project.task import TaskId
 
 Rows = NDArray[np.int64]

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
-from timeseries_segmenter.learning.remembered import Remembered
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.training.remembered import Remembered
 from timeseries_segmenter.project.card import Card
 
 UNTRAINED = "untrained"  # the version of a project without a model

@@ -10,14 +10,14 @@ from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.pair_settings import PairSettings
 from timeseries_segmenter.labeling.targets import annotated_label_sets
-from timeseries_segmenter.learning.candidates import CANDIDATES
-from timeseries_segmenter.learning.cross_validation import assign_folds
-from timeseries_segmenter.learning.held_out import LEAST_EXAMPLES
 from timeseries_segmenter.learning.observer import NOBODY, Observer
-from timeseries_segmenter.learning.recipe import Recipe
-from timeseries_segmenter.learning.schedule import WARMUP
-from timeseries_segmenter.learning.search import SearchResult, search
 from timeseries_segmenter.learning.segmenter import Segmenter
+from timeseries_segmenter.learning.training.recipe import Recipe
+from timeseries_segmenter.learning.training.schedule import WARMUP
+from timeseries_segmenter.learning.validation.candidates import CANDIDATES
+from timeseries_segmenter.learning.validation.cross_validation import assign_folds
+from timeseries_segmenter.learning.validation.held_out import LEAST_EXAMPLES
+from timeseries_segmenter.learning.validation.search import SearchResult, search
 from timeseries_segmenter.project.card import SEARCH_GROWTH, RecipeSearch, RecipeTrial
 from timeseries_segmenter.project.labelled_task import LabelledTask, count_tasks, labels_of
 from timeseries_segmenter.settings import Settings

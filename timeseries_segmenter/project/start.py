@@ -6,7 +6,7 @@ from pydantic import Field
 
 from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.regions import predicted_segments
-from timeseries_segmenter.learning.cross_validation import MOST_FOLDS
+from timeseries_segmenter.learning.validation.cross_validation import MOST_FOLDS
 from timeseries_segmenter.project.card import PairCard, Part
 from timeseries_segmenter.project.evaluation import evaluate
 from timeseries_segmenter.project.model import UNTRAINED, Model

@@ -11,14 +11,14 @@ from timeseries_segmenter.labeling.config import LabelConfig
 from timeseries_segmenter.labeling.label_pair import LabelPair
 from timeseries_segmenter.labeling.targets import annotated_label_sets
 from timeseries_segmenter.learning.coverage import Described, FloatArray, describe
-from timeseries_segmenter.learning.cross_validation import CrossValidation, assign_folds
 from timeseries_segmenter.learning.device import choose_device, lent_memory
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.observer import NOBODY, Observer
-from timeseries_segmenter.learning.remembered import Remembered, Sample
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Fitted
-from timeseries_segmenter.learning.validated import Validated, fit_and_validate
+from timeseries_segmenter.learning.training.fit import Fitted
+from timeseries_segmenter.learning.training.remembered import Remembered, Sample
+from timeseries_segmenter.learning.validation.cross_validation import CrossValidation, assign_folds
+from timeseries_segmenter.learning.validation.validated import Validated, fit_and_validate
 from timeseries_segmenter.project.card import RecipeSearch
 from timeseries_segmenter.project.labelled_task import LabelledTask, labels_of
 from timeseries_segmenter.project.long_series import LongSeries, stretches_around

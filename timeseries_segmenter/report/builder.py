@@ -4,13 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from timeseries_segmenter.learning.calibration import reliability
-from timeseries_segmenter.learning.disagreement import disagreements
+from timeseries_segmenter.learning.decoding.calibration import reliability
+from timeseries_segmenter.learning.inputs.resampling import usual_interval
 from timeseries_segmenter.learning.observer import Epoch
-from timeseries_segmenter.learning.resampling import usual_interval
 from timeseries_segmenter.learning.segment_metrics import Matches
 from timeseries_segmenter.learning.segmenter import Segmenter
-from timeseries_segmenter.learning.training import Fitted
+from timeseries_segmenter.learning.training.fit import Fitted
+from timeseries_segmenter.learning.validation.disagreement import disagreements
 from timeseries_segmenter.project.card import Card, Metrics, PairCard, RecipeSearch, ReliabilityBin
 from timeseries_segmenter.project.evaluation import Comparison
 from timeseries_segmenter.project.labelled_task import LabelledTask, count_tasks

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from timeseries_segmenter.learning.decoding import class_of
+from timeseries_segmenter.learning.decoding.decoder import class_of
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.learning.segment_metrics import Matches, match_instants, overlap_matches
 from timeseries_segmenter.learning.segmenter import Segmenter

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.labeling.series import Series
-from timeseries_segmenter.learning.decoding import runs_of
+from timeseries_segmenter.learning.runs import runs_of
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.report.content import LEVELS, POSITIONS, Sample, SampleChannel, SampleRegion
 from timeseries_segmenter.report.metrics import Classes

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from timeseries_segmenter.learning.network import ARCHITECTURE
+from timeseries_segmenter.learning.opinions.network import ARCHITECTURE
 from timeseries_segmenter.project.card import Card, ClassMetrics, Metrics, PairCard
 
 FORMER_FORMATS = (2, 3, 4)

@@ -13,8 +13,7 @@ import torch
 
 from timeseries_segmenter.errors import ForeignModelError, ModelFileError
 from timeseries_segmenter.learning.device import CPU
-from timeseries_segmenter.learning.network import ARCHITECTURE
-from timeseries_segmenter.learning.remembered import Remembered
+from timeseries_segmenter.learning.opinions.network import ARCHITECTURE
 from timeseries_segmenter.learning.segmenter_state import (
     check_state,
     remembered_from_state,
@@ -22,6 +21,7 @@ from timeseries_segmenter.learning.segmenter_state import (
     state_of,
     state_of_remembered,
 )
+from timeseries_segmenter.learning.training.remembered import Remembered
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import Folds, Model
 from timeseries_segmenter.storage.former_formats import FORMER_FORMATS, upgraded

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from timeseries_segmenter.errors import DamagedModelError, ForeignModelError, ModelFileError, VersionError
 from timeseries_segmenter.learning.device import choose_device
-from timeseries_segmenter.learning.remembered import Remembered
+from timeseries_segmenter.learning.training.remembered import Remembered
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import UNTRAINED, Folds, Model
 from timeseries_segmenter.project.versions import version_number

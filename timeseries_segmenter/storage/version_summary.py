@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from timeseries_segmenter import __version__
-from timeseries_segmenter.learning.network import ARCHITECTURE
+from timeseries_segmenter.learning.opinions.network import ARCHITECTURE
 from timeseries_segmenter.once_logger import OnceLogger
 from timeseries_segmenter.project.card import Card, Quality
 from timeseries_segmenter.project.outline import Outline, given_by, shortened_outline

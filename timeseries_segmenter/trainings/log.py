@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from timeseries_segmenter.learning.training import Fitted
+from timeseries_segmenter.learning.training.fit import Fitted
 from timeseries_segmenter.project.card import Card, Metrics, PairCard
 from timeseries_segmenter.project.training import ModelTraining
 from timeseries_segmenter.segment import label_set_name

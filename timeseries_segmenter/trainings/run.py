@@ -10,8 +10,8 @@ from timeseries_segmenter.errors import (
     TrainingError,
 )
 from timeseries_segmenter.labeling.config import LabelConfig
-from timeseries_segmenter.learning.held_out import LEAST_EXAMPLES
 from timeseries_segmenter.learning.observer import NOBODY, Observer, Step
+from timeseries_segmenter.learning.validation.held_out import LEAST_EXAMPLES
 from timeseries_segmenter.project.card import Card, RecipeSearch
 from timeseries_segmenter.project.labelled_task import (
     count_tasks,

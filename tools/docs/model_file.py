@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from timeseries_segmenter.learning.convolutions import Convolutions
-from timeseries_segmenter.learning.decoding import Decoding
+from timeseries_segmenter.learning.decoding.decoder import Decoding
 from timeseries_segmenter.learning.dimensions import Dimensions
-from timeseries_segmenter.learning.forest import Forest
-from timeseries_segmenter.learning.network import Network
-from timeseries_segmenter.learning.remembered import Remembered
-from timeseries_segmenter.learning.rolling import RollingFeatures
+from timeseries_segmenter.learning.inputs.rolling import RollingFeatures
+from timeseries_segmenter.learning.inputs.standardisation import Standardisation
+from timeseries_segmenter.learning.opinions.convolutions import Convolutions
+from timeseries_segmenter.learning.opinions.forest import Forest
+from timeseries_segmenter.learning.opinions.network import Network
 from timeseries_segmenter.learning.segmenter import FullTraining, Segmenter
-from timeseries_segmenter.learning.standardisation import Standardisation
+from timeseries_segmenter.learning.training.remembered import Remembered
 from timeseries_segmenter.project.card import Card
 from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.storage.model_file import save_model

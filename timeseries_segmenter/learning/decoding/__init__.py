@@ -1,0 +1,1 @@
+"""Class probabilities to segments, and how sure these are."""

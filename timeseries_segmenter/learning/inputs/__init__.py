@@ -1,0 +1,1 @@
+"""What models see of a series: standardised samples, statistics around each timestep, windows."""

@@ -1,0 +1,1 @@
+"""What says which class a row has: the network, the forest and convolutions beside it, and their pool."""
