@@ -214,6 +214,7 @@ def test_before_there_is_a_model_tasks_have_an_order_and_no_regions(
     places = np.arange(1, OTHERS + 1) / (OTHERS + 1)
     assert {each["score"] for each in stored} < set(places.tolist())
     assert (need(prediction_of(backend.policy).predicted).tasks, queue.waiting()) == (OTHERS, [])
+    assert queue.read(3).title == "series"
     studio.requests.clear()
     client.post("/setup", json=body)
     assert (queue.waiting(), studio.requests) == ([], [])

@@ -379,6 +379,25 @@ def test_events_that_do_not_train_yet_are_counted(settings: Settings, app: objec
     assert "3 of 10 annotations" in text(shown)
 
 
+def test_a_project_without_a_model_has_the_title_that_label_studio_named_last(
+    client: FlaskClient, backend: Backend, run_walk: Segmenter
+) -> None:
+    event = {"action": "ANNOTATION_CREATED", "project": {"id": 3, "title": "Heart beats"}}
+    for title in ("Beats", "Heart beats", "", None, ["a list"]):
+        event["project"] = {"id": 3, "title": title}
+        assert client.post("/webhook", json=event).status_code == 201
+    shown = text(card(look(client), 3))
+    assert ("Heart beats" in shown, "Project 3" in shown) == (True, True)
+    assert names(look(client, "?search=heart")) == ["Heart beats"]
+    (told,) = client.get("/projects").get_json()["projects"]
+    assert told["title"] == "Heart beats"
+    event["project"] = {"id": 3, "title": "x" * 10**6}
+    client.post("/webhook", json=event)
+    assert len(backend.policy.queue.read(3).title) < 1000
+    backend.store.save(3, of_one_pair(run_walk, **about(0.5, title="Learned")))
+    assert names(look(client)) == ["Learned"]
+
+
 def test_what_others_wrote_is_text(client: FlaskClient, backend: Backend, run_walk: Segmenter) -> None:
     backend.store.save(3, of_one_pair(run_walk, **about(0.5, title=HOSTILE)))
     backend.store.save(3, of_one_pair(run_walk, **about(0.5, title=HOSTILE)))

@@ -59,11 +59,12 @@ class Candidate(BaseModel):
 class Predicted(BaseModel):
     """How far a prediction job is: `tasks` of the `most` next ones have a prediction by `version`.
 
-    `unreadable` is how many can't be read, and `reason` why the first of them can't. `seconds` are those
-    that the job took so far, in all its tries.
+    `title` is the project's. `unreadable` is how many can't be read, `reason` why the first of them can't.
+    `seconds` are those that the job took so far, in all its tries.
     """
 
     version: str = ""
+    title: str = ""
     tasks: int = 0
     most: int = 0
     unreadable: int = 0

@@ -76,10 +76,11 @@ class TrainingPolicy:
         self._late = LateEvents(self.queue.folder)
         self._log_once = OnceLogger(logger)
 
-    def count(self, project: int, event: str) -> Job | None:
+    def count(self, project: int, event: str, title: str = "") -> Job | None:
         """Count an event; returns the queued job once enough have come, at once for START_TRAINING.
 
-        One of PREDICTION_EVENTS is not counted, but has tasks predicted, or put in an order.
+        One of PREDICTION_EVENTS is not counted, but has tasks predicted, or put in an order. The project's
+        `title` is kept if the event names it.
 
         Events that come during a training run share one job behind it. If another process holds the
         project's lock, the event is kept, and counted within seconds of its release.
@@ -95,7 +96,7 @@ class TrainingPolicy:
         with writing_to(self._model_dir):
             self._room.check(project)
             try:
-                return self._count(project, [event], PATIENCE)
+                return self._count(project, [event], PATIENCE, title)
             except Timeout:
                 self._late.keep(project, event)
                 logger.warning(
@@ -180,13 +181,14 @@ class TrainingPolicy:
         except OSError as error:
             self._log_once(self._late, f"unfinished files in {self._late.folder} stay: {error}")
 
-    def _count(self, project: int, events: Sequence[str], patience: float) -> Job | None:
+    def _count(self, project: int, events: Sequence[str], patience: float, title: str = "") -> Job | None:
         job = None
         with (
             self.queue.locked(project, patience),
             self._late.taken(project) as late,
             self.queue.saved(project) as trainings,
         ):
+            trainings.name(title)
             for event in [*late, *events]:
                 if event in PREDICTION_EVENTS:
                     planned = trainings.plan_prediction(PREDICTION_EVENTS[event])

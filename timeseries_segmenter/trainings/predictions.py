@@ -20,6 +20,7 @@ from timeseries_segmenter.project.prediction import (
 )
 from timeseries_segmenter.project.versions import VERSION
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.sources.label_studio import Project as StudioProject
 from timeseries_segmenter.sources.patience import Patience
 from timeseries_segmenter.sources.stored_predictions import (
     PredictionsClient,
@@ -71,18 +72,19 @@ class PredictionRun:
         no regions. Raises LabelStudioError, LabelConfigError, ModelFileError, TrainingError, OSError.
         """
         began = time.monotonic()
-        label_config = self._label_studio.project(project).label_config
+        studio_project = self._label_studio.project(project)
+        label_config = studio_project.label_config
         config = parse_label_config(label_config)
         model = self._serving.load(project, config)
         if model is None:
-            return self._order_untrained(project, label_config, config, on_progress)
+            return self._order_untrained(project, studio_project, config, on_progress)
         segmenters = pair_segmenters(model, config)
         if not segmenters:
             raise TrainingError(f"{model.version} has learned nothing that the labeling config asks for")
         stored = self._stored(project, model.version)
         spent = before.seconds if before and before.version == model.version else 0.0
         until = began + self._settings.predict_seconds - spent
-        reached = Predicted(version=model.version)
+        reached = Predicted(version=model.version, title=studio_project.title)
         known = looked_at[1] if looked_at[0] == model.version else {}
         scores = self._order.scores(project, label_config, segmenters, model.version, until)
         budget, seen, last = self._settings.predict_after_training, 0, 0
@@ -106,7 +108,7 @@ class PredictionRun:
     def _order_untrained(
         self,
         project: int,
-        label_config: str,
+        studio_project: StudioProject,
         config: LabelConfig,
         on_progress: Callable[[Predicted], None],
     ) -> Predicted:
@@ -114,9 +116,9 @@ class PredictionRun:
         began = time.monotonic()
         pairs = [PairWindows(pair) for pair in config.pairs]
         until = began + self._settings.predict_seconds
-        scores = self._order.scores(project, label_config, pairs, UNTRAINED, until)
+        scores = self._order.scores(project, studio_project.label_config, pairs, UNTRAINED, until)
         stored, last = self._stored(project, UNTRAINED), 0
-        reached = Predicted(version=UNTRAINED, most=len(scores))
+        reached = Predicted(version=UNTRAINED, title=studio_project.title, most=len(scores))
         while reached.tasks < reached.most:
             tasks, _ = self._label_studio.unlabelled_after(project, last, MOST_AT_ONCE)
             if not tasks or self._serving.version(project, config) != UNTRAINED:

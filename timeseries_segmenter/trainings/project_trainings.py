@@ -24,6 +24,7 @@ from timeseries_segmenter.trainings.pauses import AFTER_EVENT, AFTER_FAILURE, pa
 
 FORMAT = 2  # of state files; earlier ones had no number, and are read too
 JOBS_KEPT = 20
+MOST_OF_TITLE = 200  # characters; Label Studio takes 50
 MOST_SEARCHES = 3  # tries; no model depends on it
 MOST_PREDICTIONS = 8  # tries; the next training run asks for one anew
 
@@ -31,6 +32,7 @@ MOST_PREDICTIONS = 8  # tries; the next training run asks for one anew
 class ProjectTrainings(BaseModel):
     """A project's jobs, oldest first, and the events counted since the newest of them was queued.
 
+    `title` is the project's when Label Studio last named it: a model has that of its training run.
     `outcomes` counts all jobs that ended, by outcome, including those that are no longer kept; `seconds`
     is the time they took together. `prediction` is the last job that predicted tasks, and `search` the last
     search for a better recipe: they are none of `jobs` and in no count of them.
@@ -42,6 +44,7 @@ class ProjectTrainings(BaseModel):
 
     format: int = FORMAT
     project: int
+    title: str = ""
     updates: int = 0
     jobs: list[Job] = Field(default_factory=list)
     outcomes: Counter[str] = Field(default_factory=Counter)
@@ -64,6 +67,10 @@ class ProjectTrainings(BaseModel):
     def problem(self) -> str | None:
         """Why the project's state can't be used, so that the project is not trained."""
         return self._problem
+
+    def name(self, title: str) -> None:
+        """Keep the project's title; an empty one says nothing."""
+        self.title = title[:MOST_OF_TITLE] or self.title
 
     def job_in(self, state: State) -> Job | None:
         """The oldest job in a state."""
@@ -187,6 +194,7 @@ class ProjectTrainings(BaseModel):
     def end_prediction(self, job: Job, predicted: Predicted) -> None:
         """Record what was predicted; queue another job if one was asked for meanwhile."""
         job.predicted, job.version = predicted, predicted.version
+        self.name(predicted.title)
         self._end(job, State.FINISHED, 0)
         if job.again and not job.cancelled:
             self.prediction = Job.planned(self.project, PREDICTION)

@@ -56,16 +56,19 @@ class Backend:
         self.once = OnceLogger(logger)
         self.precedence = Precedence()
 
-    def handle(self, project: int, event: str, config: LabelConfig | None = None) -> dict[str, Any]:
+    def handle(
+        self, project: int, event: str, config: LabelConfig | None = None, title: str = ""
+    ) -> dict[str, Any]:
         """Count an event; the answer holds `job` if one is queued.
 
-        `config` is the project's, if the event brings it. Raises QueueError if MODEL_DIR can't be written.
+        `config` and `title` are the project's, if the event brings them. Raises QueueError if MODEL_DIR can't
+        be written.
         """
         if event not in TRAINING_EVENTS and event != TASKS_CREATED:
             return {}
         if event == TASKS_CREATED and not self._looks_at_tasks and self.version(project, config) == UNTRAINED:
             return {}
-        job = self.policy.count(project, event)
+        job = self.policy.count(project, event, title)
         if job is None:
             return {"updates": self.policy.queue.read(project).updates}
         logger.info("project %d: %s, job %s is %s", project, event, job.id, job.state)

@@ -102,8 +102,13 @@ class ProjectOverview:
 
     @property
     def title(self) -> str:
-        """The project's title at its last training run, or its number."""
-        return shown_title(self.project, self.served.title if self.served else "")
+        """The project's title at its last training run, or as far as it is known without; or its number."""
+        return shown_title(self.project, self.known_title)
+
+    @property
+    def known_title(self) -> str:
+        """The project's title; empty if there is none."""
+        return (self.served.title if self.served else "") or self.trainings.title
 
     @property
     def served(self) -> VersionSummary | None:
@@ -224,7 +229,7 @@ class ProjectOverview:
         job = self.job.model_dump(mode="json") if self.job else {}
         return {
             "project": str(self.project),
-            "title": self.served.title if self.served else "",
+            "title": self.known_title,
             "version": self.served.version if self.served else UNTRAINED,
             "trouble": self.trouble,
             "versions": [_version_as_json(each) for each in self.versions],

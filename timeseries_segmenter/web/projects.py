@@ -219,7 +219,8 @@ def _matches(project: int, search: str) -> bool:
     """Whether a search names the project's number, or a part of its title."""
     if search == str(project):
         return True
-    return search.casefold() in shown_title(project, current_backend.store.title(project)).casefold()
+    title = current_backend.store.title(project) or current_backend.policy.queue.look(project).title
+    return search.casefold() in shown_title(project, title).casefold()
 
 
 def _overviews(projects: Sequence[int]) -> list[ProjectOverview]:
