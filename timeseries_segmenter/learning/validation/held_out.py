@@ -61,9 +61,9 @@ def weigh(
     """Weigh the `opinions` of each example's fold, and find the prices of changes that suit them.
 
     Few examples are too few for that: all opinions count alike, and prices stay. In either case the
-    convolutions get a weight only if more segments are found with them. The networks adapt unless fewer are
-    found by what they say of `adapted` series, if that is known. `decodings`, `opinions` and `adapted` are
-    one per example, in the order of the prepared ones and of their `folds`.
+    convolutions get a weight only if more segments are found with them. The networks adapt only if clearly
+    more are found by what they say of `adapted` series, if that is known. `decodings`, `opinions` and
+    `adapted` are one per example, in the order of the prepared ones and of their `folds`.
     """
     learn = _learn if len(folds) >= LEAST_EXAMPLES else _count_alike
     best, most = learn(prepared, folds, decodings, opinions)
@@ -76,7 +76,7 @@ def weigh(
         return best
     changed = [each._replace(network=own) for each, own in zip(opinions, adapted, strict=True)]
     learned, f1 = learn(prepared, folds, decodings, changed)
-    return replace(learned, adapts=True) if f1 > most - LEAST_GAIN else best
+    return replace(learned, adapts=True) if f1 >= most + LEAST_GAIN else best
 
 
 def _count_alike(
