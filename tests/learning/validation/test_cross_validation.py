@@ -101,10 +101,26 @@ def test_a_fold_network_does_not_depend_on_the_labels_of_its_fold(
     assert (said[1][0] != said_before[1][0]).any()
 
 
-def test_the_model_adapts_as_its_fold_networks_do(model: Fitted, checked: CrossValidation) -> None:
-    assert checked.adapts
-    assert all(each.adapts for each in checked.segmenters.values())
-    assert checked.improve(model.segmenter).adapts
+@pytest.mark.parametrize("adapts", [True, False])
+@pytest.mark.parametrize("convolved", [True, False])
+def test_a_warm_start_keeps_the_choice_of_opinions_and_the_model_has_that_of_its_folds(
+    model: Fitted, checked: CrossValidation, adapts: bool, convolved: bool
+) -> None:
+    convolutions = model.segmenter.convolutions
+    assert convolutions
+    earlier = {
+        fold: replace(each, adapts=adapts, convolutions=convolutions if convolved else None)
+        for fold, each in checked.segmenters.items()
+    }
+    again = cross_validate(replace(model, warm_started=True), FOLDS, earlier)
+    assert again
+    improved = again.improve(model.segmenter)
+    for each in (improved, *again.segmenters.values()):
+        assert (each.adapts, bool(each.convolutions), each.pool.convolutions > 0) == (
+            adapts,
+            convolved,
+            convolved,
+        )
 
 
 def test_what_is_said_out_of_fold_is_calibrated_by_the_other_folds(

@@ -23,6 +23,8 @@ from timeseries_segmenter.segment import LabelSet
 
 FloatArray = NDArray[np.float32]
 
+MOST_COMPARED = 64  # series by which a model is compared with the one before
+
 __all__ = ["Fitted", "Recipe", "fit"]
 
 
@@ -91,7 +93,10 @@ def fit(
         if start and (suited := warm_start.suit(prepared, start)):
             fitted = _fit(suited, warm_start.plan(start), observer, start)
             if prepared.remembered:
-                keeps_up = warm_start.goes_on(fitted.deciding, _scores_of_model(start, suited))
+                some = _some_examples(suited)
+                keeps_up = warm_start.goes_on(
+                    *(_scores_of_model(each, some) for each in (fitted.segmenter, start))
+                )
             else:
                 keeps_up = warm_start.keeps_up(fitted.deciding, start, recipe)
             if keeps_up:
@@ -123,6 +128,13 @@ def _fit(
         _pooled(segmenter, prepared, of_network),
         warm_started=start is not None,
     )
+
+
+def _some_examples(prepared: Prepared) -> Prepared:
+    """As many of the examples as it takes to compare two models."""
+    random = np.random.default_rng(prepared.recipe.seed)
+    places = random.permutation(len(prepared.examples))[:MOST_COMPARED]
+    return prepared.part(sorted(places.tolist()))
 
 
 def _scores_of_model(model: Segmenter, prepared: Prepared) -> Scores:

@@ -108,7 +108,8 @@ def cross_validate(
 ) -> CrossValidation | None:
     """Held-out predictions for the examples of `fitted`, `folds` in their order; None for a single fold.
 
-    Fold networks begin with the weights of `earlier` ones if the model itself was warm-started.
+    If the model itself was warm-started, fold networks begin with the weights of `earlier` ones, and choose
+    the same opinions.
     """
     names = sorted(set(folds))
     if len(names) < 2:
@@ -133,7 +134,7 @@ def cross_validate(
             segmenters[fold] = replace(
                 fit_decoding(network, rest), full_training=start.full_training if start else full
             )
-    learned = learn_from_held_out(prepared, folds, segmenters)
+    learned = learn_from_held_out(prepared, folds, segmenters, next(iter(earlier.values()), None))
     for fold in names:
         others = [place for place, other in enumerate(folds) if other != fold]
         segmenters[fold] = replace(

@@ -36,19 +36,30 @@ class HeldOut:
 
 
 def learn_from_held_out(
-    prepared: Prepared, folds: Sequence[int], segmenters: Mapping[int, Segmenter]
+    prepared: Prepared,
+    folds: Sequence[int],
+    segmenters: Mapping[int, Segmenter],
+    before: Segmenter | None = None,
 ) -> HeldOut:
     """What the `segmenters` of the `folds`, which are one per example, teach by their opinions of it.
 
     With instants, no network adapts: their threshold suits what it says of the training series as they are.
+    After a warm start, whether networks adapt and whether convolutions have a say stays as in a fold's
+    segmenter `before`: a few series more seldom say otherwise, and asking costs as much as all the rest.
     """
     of_examples = [segmenters[fold] for fold in folds]
+    if before:
+        of_examples = [each.choosing_as(before) for each in of_examples]
     said = [(each, example.values) for each, example in zip(of_examples, prepared.examples, strict=True)]
     opinions = [each.opinions(values) for each, values in said]
+    decodings = [each.decoding for each in of_examples]
+    if before:
+        learned, _ = _learn(prepared, folds, decodings, opinions)
+        return replace(learned, adapts=before.adapts)
     adapted = None
     if not prepared.lengths.instant_classes:
         adapted = [each.adapted_opinion(values) for each, values in said]
-    return weigh(prepared, folds, [each.decoding for each in of_examples], opinions, adapted)
+    return weigh(prepared, folds, decodings, opinions, adapted)
 
 
 def weigh(
@@ -65,17 +76,16 @@ def weigh(
     more are found by what they say of `adapted` series, if that is known. `decodings`, `opinions` and
     `adapted` are one per example, in the order of the prepared ones and of their `folds`.
     """
-    learn = _learn if len(folds) >= LEAST_EXAMPLES else _count_alike
-    best, most = learn(prepared, folds, decodings, opinions)
+    best, most = _learn(prepared, folds, decodings, opinions)
     if opinions[0].convolutions is not None:
         without = [each._replace(convolutions=None) for each in opinions]
-        learned, f1 = learn(prepared, folds, decodings, without)
+        learned, f1 = _learn(prepared, folds, decodings, without)
         if f1 >= most:
             best, most, opinions = learned, f1, without
     if adapted is None:
         return best
     changed = [each._replace(network=own) for each, own in zip(opinions, adapted, strict=True)]
-    learned, f1 = learn(prepared, folds, decodings, changed)
+    learned, f1 = _learn(prepared, folds, decodings, changed)
     return replace(learned, adapts=True) if f1 >= most + LEAST_GAIN else best
 
 
@@ -94,6 +104,8 @@ def _learn(
     prepared: Prepared, folds: Sequence[int], decodings: Sequence[Decoding], opinions: Sequence[Opinions]
 ) -> tuple[HeldOut, float]:
     """What all these opinions say, and the F1 of the segments that are found by it."""
+    if len(folds) < LEAST_EXAMPLES:
+        return _count_alike(prepared, folds, decodings, opinions)
     pools, equal = {}, Pool.equal(*opinions[0].beside)
     for fold in sorted(set(folds)):
         others = [place for place, other in enumerate(folds) if other != fold]
