@@ -15,6 +15,7 @@ from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.learning.training.fit import Recipe, fit
 from timeseries_segmenter.segment import LabelSet, Segment, class_by_row, label_set_name
+from timeseries_segmenter.words import counted
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -280,11 +281,14 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         if not _is_segments(target):
             labels: npt.NDArray[Any] = column_or_1d(target, warn=True)
             if len(labels) != length:
-                raise ValueError(f"a series of {length} rows has {len(labels)} labels in y: inconsistent")
+                raise ValueError(
+                    f"a series of {counted(length, 'row')} has {counted(len(labels), 'label')} in y: "
+                    "inconsistent"
+                )
             return labels
         for each in target:
             if not 0 <= each.first <= each.last < length:
-                raise ValueError(f"{each} lies outside its series of {length} rows")
+                raise ValueError(f"{each} lies outside its series of {counted(length, 'row')}")
         label_sets = list(dict.fromkeys(each.labels for each in target))
         names = np.array(
             [

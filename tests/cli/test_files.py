@@ -266,7 +266,7 @@ def test_a_task_that_can_not_be_learned_is_left_out_and_named(
 ) -> None:
     assert folder.run("train", [GOOD | {"id": 1}, bad | {"id": 2}]) == 0
     printed = capsys.readouterr()
-    assert "1 annotated tasks were left out" in printed.out
+    assert "1 annotated task left out" in printed.out
     assert printed.err.count(reason) == 1
     assert folder.report().tasks == [1]
     (skipped,) = folder.report().skipped
@@ -276,7 +276,7 @@ def test_a_task_that_can_not_be_learned_is_left_out_and_named(
     assert folder.run("evaluate", [GOOD | {"id": 1}, bad | {"id": 2}], "--json") == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["label:ts"]["tasks"] == 1
-    assert "1 annotated tasks were left out of these metrics" in printed.err
+    assert "1 annotated task left out of these metrics" in printed.err
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_predict_says_how_many_it_could_not_read(of_good: Folder, capsys: pytest
     tasks = [{"id": 7, "data": {"csv": "none.csv"}}, {"id": 8, "data": {"csv": "s.csv"}}]
     assert of_good.run("predict", tasks, "--output", str(of_good.path / "some.json")) == 0
     printed = capsys.readouterr()
-    assert "1 tasks could not be read" in printed.out
+    assert "1 task could not be read" in printed.out
     assert "Task 7" in printed.err
 
 

@@ -157,7 +157,7 @@ def test_dates_are_written_as_dates() -> None:
 
 def test_curves_of_one_epoch_and_of_many_can_be_drawn() -> None:
     one = CurvePoint(epoch=1, loss=0.0, balanced_accuracy=0.5, min_f1=0.0)
-    assert "over 1 epochs" in plots.learning_curve([one]).alt
+    assert "over 1 epoch" in plots.learning_curve([one]).alt
     curve = [one.model_copy(update={"epoch": number, "loss": 1 / number}) for number in range(1, 200)]
     assert "the loss ends at 0.005" in plots.learning_curve(curve).alt
 

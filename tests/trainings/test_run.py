@@ -554,7 +554,7 @@ def test_a_pair_without_a_region_leaves_the_others_their_model(
     studio.configs[3] = BOTH
     studio.add_task(3, INLINE | {"b": INLINE["ts"]}, TRUTH)
     assert list(train(settings).segmenters) == [PAIR]
-    assert "nothing is predicted for tag:b yet: 1 annotated tasks, but no region" in caplog.text
+    assert "nothing is predicted for tag:b yet: 1 annotated task, but no region" in caplog.text
 
 
 def test_regions_of_several_labels_are_learned_as_such(settings: Settings, studio: LabelStudioServer) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from timeseries_segmenter.cli.options import Commands, add_command
 from timeseries_segmenter.errors import ExportError
+from timeseries_segmenter.words import counted
 
 if TYPE_CHECKING:
     from timeseries_segmenter.project.labelled_task import LabelledTask
@@ -53,7 +54,7 @@ def evaluate(options: argparse.Namespace, settings: "Settings") -> None:
     else:
         print("\n\n".join(f"{name}\n{table(measured)}" for name, measured in metrics.items()))
     if left_out:
-        sys.stderr.write(f"{len(left_out)} annotated tasks were left out of these metrics, see above\n")
+        sys.stderr.write(f"{counted(len(left_out), 'annotated task')} left out of these metrics, see above\n")
 
 
 def _measure(segmenter: "PairSegmenter", tasks: "Sequence[LabelledTask]", tolerance: int) -> dict[str, Any]:

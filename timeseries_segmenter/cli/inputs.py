@@ -19,6 +19,7 @@ from timeseries_segmenter.sources.export_file import read_config, read_split, re
 from timeseries_segmenter.sources.task_series import TaskSeries
 from timeseries_segmenter.storage.model_file import load_model
 from timeseries_segmenter.storage.model_store import ModelStore
+from timeseries_segmenter.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def read_annotated(
     labelled = read_labelled_tasks(listed, config, series, (SegmenterError,), left_out)
     if not any(labelled.values()):
         raise ExportError(
-            f"none of {len(listed)} tasks is annotated and can be read: {_why(listed, reasons)}"
+            f"none of {counted(len(listed), 'task')} is annotated and can be read: {_why(listed, reasons)}"
         )
     return labelled, reasons
 

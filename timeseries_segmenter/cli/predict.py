@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from timeseries_segmenter.cli.options import Commands, add_command, add_task_choice, add_tasks
 from timeseries_segmenter.errors import ExportError
+from timeseries_segmenter.words import counted
 
 if TYPE_CHECKING:
     from timeseries_segmenter.settings import Settings
@@ -87,11 +88,11 @@ def _predict_tasks(options: argparse.Namespace, settings: "Settings") -> None:
     if not tasks:
         raise ExportError(f"{options.tasks} holds no task to predict")
     if len(unread) == len(tasks):
-        raise ExportError(f"none of {len(tasks)} tasks could be read: {unread[0]}")
+        raise ExportError(f"none of {counted(len(tasks), 'task')} could be read: {unread[0]}")
     try:
         options.output.write_text(json.dumps(predicted, allow_nan=False, indent=1), encoding="utf-8")
     except OSError as error:
         raise ExportError(f"{options.output} can't be written: {error.strerror}") from error
     regions = sum(len(task["predictions"][0]["result"]) for task in predicted)
-    failed = f"; {len(unread)} tasks could not be read, see above" if unread else ""
-    print(f"{options.output}: {len(predicted)} tasks, {regions} regions{failed}")
+    failed = f"; {counted(len(unread), 'task')} could not be read, see above" if unread else ""
+    print(f"{options.output}: {counted(len(predicted), 'task')}, {counted(regions, 'region')}{failed}")

@@ -21,6 +21,7 @@ from timeseries_segmenter.labeling.series import parse_series
 from timeseries_segmenter.project.prediction import PairSegmenter
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.export_file import check_writable
+from timeseries_segmenter.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -78,12 +79,12 @@ def predict_files(options: argparse.Namespace, settings: Settings) -> None:
     predicted = [each for path in shown if (each := predictor.predict(path, str(path)))]
     failed = len(options.files) - len(predicted)
     if not predicted:
-        raise ExportError(f"none of {failed} files could be read, see above")
+        raise ExportError(f"none of {counted(failed, 'file')} could be read, see above")
     output.write(predicted)
     regions = sum(len(each.regions) for each in predicted)
-    print(f"{options.output}: {len(predicted)} files, {regions} regions")
+    print(f"{options.output}: {counted(len(predicted), 'file')}, {counted(regions, 'region')}")
     if failed:
-        raise ExportError(f"{failed} of {len(options.files)} files could not be read, see above")
+        raise ExportError(f"{failed} of {counted(len(options.files), 'file')} could not be read, see above")
 
 
 def watch_folder(options: argparse.Namespace, settings: Settings) -> None:
@@ -92,7 +93,10 @@ def watch_folder(options: argparse.Namespace, settings: Settings) -> None:
     check_writable(options.output, *filter(None, (options.config, options.model)))
     predictor = FilePredictor(options, settings)
     folder = WatchedFolder(options.watch, output.resume())
-    print(f"{options.watch}: watched; {options.output} holds {len(folder.done)} files already", flush=True)
+    print(
+        f"{options.watch}: watched; {options.output} holds {counted(len(folder.done), 'file')} already",
+        flush=True,
+    )
     if options.output.resolve().parent == options.watch.resolve():
         folder.done.add(options.output.name)
     with _asked_to_end() as end:
@@ -101,7 +105,7 @@ def watch_folder(options: argparse.Namespace, settings: Settings) -> None:
                 if prediction := predictor.predict(path, path.name):
                     output.append(prediction)
                     folder.done.add(path.name)
-                    print(f"{path.name}: {len(prediction.regions)} regions", flush=True)
+                    print(f"{path.name}: {counted(len(prediction.regions), 'region')}", flush=True)
                 if end.is_set():
                     break
             end.wait(SECONDS_BETWEEN_LOOKS)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from timeseries_segmenter.cli.options import Commands, add_command
 from timeseries_segmenter.errors import ExportError, SettingsError
+from timeseries_segmenter.words import counted
 
 if TYPE_CHECKING:
     from timeseries_segmenter.labeling.config import LabelConfig
@@ -83,7 +84,7 @@ def train(options: argparse.Namespace, settings: "Settings") -> None:
     _warn(labelled, training)
     _print_outcome(options, labelled, training, model.card, found)
     if left_out:
-        print(f"{options.model}: {len(left_out)} annotated tasks were left out; the reasons are above")
+        print(f"{options.model}: {counted(len(left_out), 'annotated task')} left out; the reasons are above")
 
 
 def _card(
@@ -138,7 +139,7 @@ def _print_outcome(
     for name, each in training.pairs.items():
         fitted, beginning = each.fitted, f"{options.model}, {name}:"
         print(
-            f"{beginning} {len(labelled[name])} tasks, {fitted.epochs} epochs"
+            f"{beginning} {counted(len(labelled[name]), 'task')}, {counted(fitted.epochs, 'epoch')}"
             + (f" on top of {options.start}" if fitted.warm_started else "")
             + f"; on these tasks macro F1 {fitted.scores.macro_f1:.3f}, "
             f"worst class {fitted.scores.min_f1:.3f}"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from timeseries_segmenter.project.task import TaskId
+from timeseries_segmenter.words import counted
 
 MOST_NAMED = 3  # tasks in one message
 
@@ -33,5 +34,6 @@ def why_away(left_out: Iterable[LeftOut]) -> str:
     passing = [each.reason for each in left_out if each.passing]
     if not passing:
         return ""
-    tasks = "1 annotated task" if len(passing) == 1 else f"{len(passing)} annotated tasks"
-    return f"{tasks} can't be read for now: {' '.join(passing[:MOST_NAMED])}"
+    return (
+        f"{counted(len(passing), 'annotated task')} can't be read for now: {' '.join(passing[:MOST_NAMED])}"
+    )

@@ -27,6 +27,7 @@ from timeseries_segmenter.project.recipes import recipe
 from timeseries_segmenter.project.task import TaskId
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
 from timeseries_segmenter.settings import Settings
+from timeseries_segmenter.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,8 @@ class PairTraining:
         """
         prepared = self.fitted.prepared
         scarce = [
-            f'{self.pair.name}: the label "{name}" has {rows} annotated rows, less than a window of '
-            f"{prepared.window}: it does not decide when a training run ends; annotate more of it"
+            f'{self.pair.name}: the label "{name}" has {counted(rows, "annotated row")}, less than a window '
+            f"of {prepared.window}: it does not decide when a training run ends; annotate more of it"
             for name, rows, is_scarce in zip(
                 self.fitted.segmenter.class_names[1:],
                 prepared.rows_by_class[1:],
@@ -114,8 +115,9 @@ class PairTraining:
             if rows
         ]
         anew = (
-            f"{self.pair.name}: what earlier runs remembered of {self.forgotten} other tasks does not suit "
-            "this model, whose windows, channels or sampling differ; it learns from them again in turns"
+            f"{self.pair.name}: what earlier runs remembered of {counted(self.forgotten, 'other task')} does "
+            "not suit this model, whose windows, channels or sampling differ; it learns from them again in "
+            "turns"
         )
         return [*([anew] if self.forgotten else []), *scarce, *missing]
 

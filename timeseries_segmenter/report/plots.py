@@ -31,6 +31,7 @@ from timeseries_segmenter.report.picture import (
     short,
     write,
 )
+from timeseries_segmenter.words import counted
 
 LETTER = 0.088  # inches, of a wide one
 MOST_TEXT = 14  # classes of a confusion matrix with numbers in it
@@ -79,7 +80,7 @@ def learning_curve(curve: Sequence[CurvePoint]) -> Picture:
     last = curve[-1]
     return picture(
         fig,
-        f"Learning curve over {last.epoch} epochs: the loss ends at {last.loss:.3f}, "
+        f"Learning curve over {counted(last.epoch, 'epoch')}: the loss ends at {last.loss:.3f}, "
         f"balanced accuracy at {last.balanced_accuracy:.3f}, the F1 of the worst class at {last.min_f1:.3f}.",
     )
 

@@ -25,6 +25,7 @@ from timeseries_segmenter.report.picture import (
     write,
 )
 from timeseries_segmenter.segment import Segment, class_by_row
+from timeseries_segmenter.words import counted
 
 LEFT, RIGHT = 1.05, 0.75  # inches beside the series, at least
 LONGEST_CHANNEL = 20  # columns of its name
@@ -52,8 +53,9 @@ def sample(shown: Sample, class_names: Sequence[str]) -> Picture:
     differs = sum(end - start for start, end in _differences(shown)) / POSITIONS
     return picture(
         fig,
-        f"Task {shown.task}: {len(shown.drawn)} annotated and {len(shown.predicted)} predicted segments on "
-        f"{len(shown.channels)} channels; they differ on {differs:.0%} of the time shown.",
+        f"Task {shown.task}: {len(shown.drawn)} annotated and "
+        f"{counted(len(shown.predicted), 'predicted segment')} on {counted(len(shown.channels), 'channel')}; "
+        f"they differ on {differs:.0%} of the time shown.",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from timeseries_segmenter.project.card import Metrics
 from timeseries_segmenter.report.content import PairReport, PastMetrics
+from timeseries_segmenter.words import counted
 
 GOOD = 0.85  # of mean F1 and of the segments found: most regions can stay as they are
 FAIR = 0.6  # more is right than wrong
@@ -86,7 +87,7 @@ def _measured(metrics: Metrics) -> Iterator[str]:
     if weak:
         yield f"Least to be trusted: {', '.join(weak)} (F1 below {WEAK})."
     if metrics.tasks < FEW_TASKS:
-        yield f"Measured on {metrics.tasks} tasks only: one more may change every metric."
+        yield f"Measured on {counted(metrics.tasks, 'task')} only: one more may change every metric."
 
 
 def _compared(metrics: Metrics, before: PastMetrics | None) -> Iterator[str]:
@@ -98,7 +99,11 @@ def _compared(metrics: Metrics, before: PastMetrics | None) -> Iterator[str]:
     if then is None or now is None:
         return
     how = "About as good as" if abs(now - then) < SAME else "Better than" if now > then else "Worse than"
-    tasks = "" if before.tasks == metrics.tasks else f", on {metrics.tasks} tasks instead of {before.tasks}"
+    tasks = (
+        ""
+        if before.tasks == metrics.tasks
+        else f", on {counted(metrics.tasks, 'task')} instead of {before.tasks}"
+    )
     yield f"{how} the version before: {name} {then:.2f} then, {now:.2f} now{tasks}."
 
 
@@ -131,7 +136,7 @@ def next_steps(pair: PairReport, skipped: int) -> list[str]:
     if pair.held_out is None:
         steps.append("Annotate a second task, so that the model can be checked on one that it hasn't seen.")
     if skipped:
-        steps.append(f"Mend {_tasks(skipped)} that couldn't be learned from; the reasons are above.")
+        steps.append(f"Mend {counted(skipped, 'task')} that couldn't be learned from; the reasons are above.")
     disputed = pair.agreement.labels[:1] if pair.agreement else []
     if disputed and disputed[0].lowest < DISPUTED:
         steps.append(
@@ -143,7 +148,7 @@ def next_steps(pair: PairReport, skipped: int) -> list[str]:
     if pair.unlearned:
         steps.append(f"Draw some regions with {_listed(pair.unlearned)}: there are none yet.")
     if pair.few:
-        few = (f"{each.name} ({each.regions} in {_tasks(each.tasks)})" for each in pair.few)
+        few = (f"{each.name} ({each.regions} in {counted(each.tasks, 'task')})" for each in pair.few)
         steps.append(f"Draw more regions with few so far: {', '.join(few)}.")
     confused = next(
         (
@@ -163,10 +168,6 @@ def next_steps(pair: PairReport, skipped: int) -> list[str]:
             "Nothing stands out. Annotate next what is listed so: what adds most to the annotated series."
         )
     return steps
-
-
-def _tasks(count: int) -> str:
-    return f"{count} task{'' if count == 1 else 's'}"
 
 
 def _listed(names: list[str]) -> str:

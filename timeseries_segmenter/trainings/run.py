@@ -39,6 +39,7 @@ from timeseries_segmenter.trainings.annotate_next import (
 )
 from timeseries_segmenter.trainings.fetcher import Fetched, Fetcher
 from timeseries_segmenter.trainings.log import log_model, log_news, log_step
+from timeseries_segmenter.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class TrainingRun:
         project, known = fetched.project, fetched.card_before
         log_news(project, "left out of the training", fetched.skipped, known.skipped)
         log_news(project, "learned as far as possible", fetched.remarks, known.remarks)
-        what = f"{len(fetched.tasks)} tasks, {len(fetched.left_out)} left out"
+        what = f"{counted(len(fetched.tasks), 'task')}, {len(fetched.left_out)} left out"
         log_step(project, "fetch", what, fetched.seconds)
         began = time.monotonic()
         try:
@@ -189,7 +190,7 @@ class TrainingRun:
         log_news(project, "learned as far as possible", shortened(training.remarks), known.remarks)
         epochs = sum(each.fitted.epochs for each in training.pairs.values())
         folds = sum(map(len, training.folds.values()))
-        log_step(project, "fit", f"{epochs} epochs", time.monotonic() - began - training.check_seconds)
+        log_step(project, "fit", counted(epochs, "epoch"), time.monotonic() - began - training.check_seconds)
         log_step(project, "check", f"{folds} folds", training.check_seconds)
         return training
 
@@ -221,7 +222,9 @@ class TrainingRun:
         before = fetched.before.card if fetched.before else None
         model = reported(training, card, before, unlabelled, stretches)
         reported_at = time.monotonic()
-        log_step(project, "report", f"{len(unlabelled)} tasks to annotate next", reported_at - trained)
+        log_step(
+            project, "report", f"{counted(len(unlabelled), 'task')} to annotate next", reported_at - trained
+        )
         observer.on_step(Step.SAVING)
         version = self._store.save(project, model)
         log_step(project, "save", version, time.monotonic() - reported_at, version=version)

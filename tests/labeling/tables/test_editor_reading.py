@@ -128,8 +128,8 @@ def test_a_last_line_that_was_cut_off_is_a_row_with_missing_cells(end: bytes) ->
     ("content", "messages"),
     [
         (b"time,ax,ay\n0,1,2\n10,3,4\n2", ["line 4", "falls from '10' to '2'"]),
-        (b"ax,ay\n1,2\n3\n5,6", ["row 2 (line 3 of the file) has 1 cells"]),
-        (b"ax,ay\n1,2\n# made by x\n5,6", ["row 2 (line 3 of the file) has 1 cells"]),
+        (b"ax,ay\n1,2\n3\n5,6", ["row 2 (line 3 of the file) has 1 cell"]),
+        (b"ax,ay\n1,2\n# made by x\n5,6", ["row 2 (line 3 of the file) has 1 cell"]),
         (b"ax,ay\n1,2\r3,4\n5,6\n", ["row 1 (line 2 of the file) has 3 cells"]),
         (b"ax,ay\n1,2\n3\0,4\n5,6\n", ["line 3 of the file has NUL bytes"]),
         (

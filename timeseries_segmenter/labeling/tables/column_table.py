@@ -12,6 +12,7 @@ from timeseries_segmenter.errors import SeriesError
 from timeseries_segmenter.labeling.tables.cells import MISSING, Floats, Texts, number_of, shown
 from timeseries_segmenter.labeling.tables.file_kind import beginning_of
 from timeseries_segmenter.labeling.tables.table import CellError, Content, FileContent, FileForm, Table
+from timeseries_segmenter.words import counted
 
 MAX_JSON = 128_000_000  # bytes: as Python objects they take some ten times as much
 MAX_BRACKETS = 1_000_000
@@ -53,8 +54,8 @@ class ColumnTable(Table):
             if table._are_rows():
                 cells, rows = len(table._cells(0)), len(table.names)
                 raise SeriesError(
-                    f"the series is a list of {rows} lists of {cells} cells, which are its columns, but look "
-                    f"like rows; {_FORM}"
+                    f"the series is a list of {counted(rows, 'list')} of {counted(cells, 'cell')}, which are "
+                    f"its columns, but look like rows; {_FORM}"
                 )
             return table
         raise SeriesError(f"the series is {shown(columns)}; write a dict of columns")

@@ -15,6 +15,7 @@ from timeseries_segmenter.labeling.tables.csv_quotes import (
     without_marks,
 )
 from timeseries_segmenter.labeling.tables.csv_text import MAX_LINE, long_line
+from timeseries_segmenter.words import counted
 
 MAX_ROWS = 200_000_000  # lines of a file
 
@@ -213,10 +214,10 @@ class CleanLines:
         missing = self._cells - 1 - int(counts[line])
         if line == len(ends) - 1 and ends[-1] == len(codes) and missing > 0 and rows[line] > 2:
             return missing
-        row = int(rows[line]) - self._header_rows - 1
+        place = place_of(int(rows[line]) - self._header_rows - 1, self._number + line + 1)
         raise SeriesError(
-            f"{place_of(row, self._number + line + 1)} has {counts[line] + 1} cells, and the first line "
-            f"{self._cells}; give every row the same number of cells, remove lines that are not rows, and "
+            f"{place} has {counted(counts[line] + 1, 'cell')}, and the first line {self._cells}; give every "
+            "row the same number of cells, remove lines that are not rows, and "
             f"look whether sep is {self._separator!r}"
         )
 

@@ -21,6 +21,7 @@ from timeseries_segmenter.learning.training.recipe import Recipe
 from timeseries_segmenter.learning.training.remembered import OfSeries, Remembered, Sample
 from timeseries_segmenter.learning.training.training_windows import TrainingWindows
 from timeseries_segmenter.segment import UNKNOWN, LabelSet, label_set_name
+from timeseries_segmenter.words import counted
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -68,7 +69,7 @@ class Prepared:
         if not classes:
             names = ", ".join(map(label_set_name, label_sets))
             raise TrainingError(
-                f"{len(examples)} annotated tasks, but no region with one of the labels {names}: "
+                f"{counted(len(examples), 'annotated task')}, but no region with one of the labels {names}: "
                 "draw at least one"
             )
         if sample:
