@@ -39,11 +39,16 @@ class Serving:
 
     def load(self, project: int, config: LabelConfig) -> Model | None:
         """The model that predicts the project's tasks; None if there is none. Raises ModelFileError."""
-        if (start := self.start(project, config)) is None:
-            return self._store.load(project)
-        if start.problem:
-            return None
-        model = self._store.load(start.project)
+        start = self.start(project, config)
+        return self._lent(start, config) if start else self._store.load(project)
+
+    def load_lent(self, project: int, config: LabelConfig) -> Model | None:
+        """That of the project it starts from; None if there is none. Raises ModelFileError."""
+        start = self.start(project, config)
+        return self._lent(start, config) if start else None
+
+    def _lent(self, start: Start, config: LabelConfig) -> Model | None:
+        model = None if start.problem else self._store.load(start.project)
         # another version may have been saved meanwhile
         return model if model and not misfit(given_by(model.card), taken_by(config)) else None
 

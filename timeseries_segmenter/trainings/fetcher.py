@@ -266,7 +266,7 @@ class Fetcher:
     def _start(self, project: int, config: LabelConfig) -> Model | None:
         """Another project's model for the first run to start from, if the config or a person names one."""
         try:
-            model = self._serving.load(project, config) if self._serving.start(project, config) else None
+            model = self._serving.load_lent(project, config)
             return lent(model, config) if model else None
         except ModelFileError as error:
             logger.warning("project %d: training starts from scratch: %s", project, error)
