@@ -97,5 +97,11 @@ def with_learned_classes(
     )
 
 
+def choose_some(count: int, most: int, seed: int) -> list[int]:
+    """The places of at most so many of `count` examples, drawn at random, in their order."""
+    places = np.random.default_rng(seed).permutation(count)[:most]
+    return sorted(places.tolist())
+
+
 def _number(classes: Sequence[LearnedClass], wanted: LearnedClass) -> int:
     return classes.index(wanted) + 1 if wanted in classes else 0

@@ -159,10 +159,9 @@ class Segmenter:
         )
         return Opinions(np.concatenate([each.T for each in network]), *of_others)
 
-    def choosing_as(self, other: "Segmenter") -> "Segmenter":
-        """The same with the opinions that count in another one, and adapting if that does."""
-        convolutions = self.convolutions if other.convolutions else None
-        return replace(self, convolutions=convolutions, adapts=other.adapts)
+    def with_opinions(self, *, convolutions: bool, adapts: bool) -> "Segmenter":
+        """The same, with convolutions only if they have a say, and adapting or not."""
+        return replace(self, convolutions=self.convolutions if convolutions else None, adapts=adapts)
 
     def adapted_opinion(self, values: FloatArray) -> FloatArray:
         """What the network says of the same series if the model adapts to it, `(T, classes)`."""

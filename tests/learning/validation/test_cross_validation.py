@@ -1,13 +1,17 @@
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.support.synthetic import LABEL_SETS, events, synthetic
+from timeseries_segmenter.learning.decoding.decoder import Decoding
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.metrics import confusion_matrix, scores_of
 from timeseries_segmenter.learning.observer import Observer
+from timeseries_segmenter.learning.opinions.pool import Opinions, Pool
 from timeseries_segmenter.learning.training.fit import Fitted, Recipe, fit
 from timeseries_segmenter.learning.training.prepared import Prepared
 from timeseries_segmenter.learning.validation.cross_validation import (
@@ -15,6 +19,7 @@ from timeseries_segmenter.learning.validation.cross_validation import (
     assign_folds,
     cross_validate,
 )
+from timeseries_segmenter.learning.validation.held_out import HeldOut, weigh
 
 RECIPE = Recipe(hidden_size=16)
 FOLDS = [0, 1, 2, 0]
@@ -101,26 +106,37 @@ def test_a_fold_network_does_not_depend_on_the_labels_of_its_fold(
     assert (said[1][0] != said_before[1][0]).any()
 
 
-@pytest.mark.parametrize("adapts", [True, False])
-@pytest.mark.parametrize("convolved", [True, False])
-def test_a_warm_start_keeps_the_choice_of_opinions_and_the_model_has_that_of_its_folds(
-    model: Fitted, checked: CrossValidation, adapts: bool, convolved: bool
+def test_of_many_series_some_say_which_opinions_count_and_all_how_much(
+    examples: list[Example], model: Fitted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    convolutions = model.segmenter.convolutions
-    assert convolutions
-    earlier = {
-        fold: replace(each, adapts=adapts, convolutions=convolutions if convolved else None)
-        for fold, each in checked.segmenters.items()
-    }
-    again = cross_validate(replace(model, warm_started=True), FOLDS, earlier)
+    held_out = "timeseries_segmenter.learning.validation.held_out"
+    monkeypatch.setattr(f"{held_out}.MOST_CHOOSING", 2)
+    asked: list[int] = []
+
+    def choose(
+        prepared: Prepared,
+        folds: Sequence[int],
+        decodings: Sequence[Decoding],
+        opinions: Sequence[Opinions],
+        adapted: Sequence[NDArray[np.float32]],
+    ) -> HeldOut:
+        asked.append(len(opinions))
+        without = [each._replace(convolutions=None) for each in opinions]
+        assert any((each != other.network).any() for each, other in zip(adapted, opinions, strict=True))
+        return replace(weigh(prepared, folds, decodings, without), adapts=True)
+
+    monkeypatch.setattr(f"{held_out}.weigh", choose)
+    again = cross_validate(model, FOLDS)
     assert again
+    assert asked == [2]
     improved = again.improve(model.segmenter)
     for each in (improved, *again.segmenters.values()):
-        assert (each.adapts, bool(each.convolutions), each.pool.convolutions > 0) == (
-            adapts,
-            convolved,
-            convolved,
-        )
+        assert (each.adapts, each.convolutions, each.pool.convolutions) == (True, None, 0)
+    said = [
+        replace(again.segmenters[fold], pool=again.pool).opinions(example.values)
+        for fold, example in zip(FOLDS, examples, strict=True)
+    ]
+    assert again.pool == Pool.fit(said, model.prepared.targets)
 
 
 def test_what_is_said_out_of_fold_is_calibrated_by_the_other_folds(

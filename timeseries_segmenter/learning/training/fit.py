@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.device import choose_device, fork_random
-from timeseries_segmenter.learning.examples import Example
+from timeseries_segmenter.learning.examples import Example, choose_some
 from timeseries_segmenter.learning.metrics import Scores, scores_of
 from timeseries_segmenter.learning.observer import NOBODY, Epoch, Observer, Step
 from timeseries_segmenter.learning.opinions.by_stretch import opinions_of_prepared
@@ -93,7 +93,7 @@ def fit(
         if start and (suited := warm_start.suit(prepared, start)):
             fitted = _fit(suited, warm_start.plan(start), observer, start)
             if prepared.remembered:
-                some = _some_examples(suited)
+                some = suited.part(choose_some(len(examples), MOST_COMPARED, recipe.seed))
                 keeps_up = warm_start.goes_on(
                     *(_scores_of_model(each, some) for each in (fitted.segmenter, start))
                 )
@@ -128,13 +128,6 @@ def _fit(
         _pooled(segmenter, prepared, of_network),
         warm_started=start is not None,
     )
-
-
-def _some_examples(prepared: Prepared) -> Prepared:
-    """As many of the examples as it takes to compare two models."""
-    random = np.random.default_rng(prepared.recipe.seed)
-    places = random.permutation(len(prepared.examples))[:MOST_COMPARED]
-    return prepared.part(sorted(places.tolist()))
 
 
 def _scores_of_model(model: Segmenter, prepared: Prepared) -> Scores:

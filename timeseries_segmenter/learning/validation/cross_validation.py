@@ -108,8 +108,7 @@ def cross_validate(
 ) -> CrossValidation | None:
     """Held-out predictions for the examples of `fitted`, `folds` in their order; None for a single fold.
 
-    If the model itself was warm-started, fold networks begin with the weights of `earlier` ones, and choose
-    the same opinions.
+    Fold networks begin with the weights of `earlier` ones if the model itself was warm-started.
     """
     names = sorted(set(folds))
     if len(names) < 2:
@@ -134,7 +133,7 @@ def cross_validate(
             segmenters[fold] = replace(
                 fit_decoding(network, rest), full_training=start.full_training if start else full
             )
-    learned = learn_from_held_out(prepared, folds, segmenters, next(iter(earlier.values()), None))
+    learned = learn_from_held_out(prepared, folds, segmenters)
     for fold in names:
         others = [place for place, other in enumerate(folds) if other != fold]
         segmenters[fold] = replace(

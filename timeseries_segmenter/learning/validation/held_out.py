@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries_segmenter.learning.decoding.decoder import Decoding
+from timeseries_segmenter.learning.examples import choose_some
 from timeseries_segmenter.learning.opinions.pool import Opinions, Pool
 from timeseries_segmenter.learning.segment_metrics import Matches
 from timeseries_segmenter.learning.segmenter import Segmenter
@@ -16,6 +17,7 @@ from timeseries_segmenter.learning.validation.prices import fit_price_factors
 
 FloatArray = NDArray[np.float32]
 
+MOST_CHOOSING = 32  # examples by which it is chosen whose opinions count
 LEAST_EXAMPLES = 4  # with fewer, the noise of a difference can't be estimated
 
 
@@ -36,30 +38,38 @@ class HeldOut:
 
 
 def learn_from_held_out(
-    prepared: Prepared,
-    folds: Sequence[int],
-    segmenters: Mapping[int, Segmenter],
-    before: Segmenter | None = None,
+    prepared: Prepared, folds: Sequence[int], segmenters: Mapping[int, Segmenter]
 ) -> HeldOut:
     """What the `segmenters` of the `folds`, which are one per example, teach by their opinions of it.
 
-    With instants, no network adapts: their threshold suits what it says of the training series as they are.
-    After a warm start, whether networks adapt and whether convolutions have a say stays as in a fold's
-    segmenter `before`: a few series more seldom say otherwise, and asking costs as much as all the rest.
+    Of many examples, some say which opinions count, and all how much.
     """
     of_examples = [segmenters[fold] for fold in folds]
-    if before:
-        of_examples = [each.choosing_as(before) for each in of_examples]
+    some = choose_some(len(folds), MOST_CHOOSING, prepared.recipe.seed)
+    chosen = _choose(
+        prepared.part(some), [folds[place] for place in some], [of_examples[place] for place in some]
+    )
+    if len(some) == len(folds):
+        return chosen
+    alike = [
+        each.with_opinions(convolutions=chosen.pool.convolutions > 0, adapts=chosen.adapts)
+        for each in of_examples
+    ]
+    opinions = [each.opinions(example.values) for each, example in zip(alike, prepared.examples, strict=True)]
+    learned, _ = _learn(prepared, folds, [each.decoding for each in of_examples], opinions)
+    return replace(learned, adapts=chosen.adapts)
+
+
+def _choose(prepared: Prepared, folds: Sequence[int], of_examples: Sequence[Segmenter]) -> HeldOut:
+    """With instants, no network adapts: their threshold suits what it says of the training series as they
+    are.
+    """
     said = [(each, example.values) for each, example in zip(of_examples, prepared.examples, strict=True)]
     opinions = [each.opinions(values) for each, values in said]
-    decodings = [each.decoding for each in of_examples]
-    if before:
-        learned, _ = _learn(prepared, folds, decodings, opinions)
-        return replace(learned, adapts=before.adapts)
     adapted = None
     if not prepared.lengths.instant_classes:
         adapted = [each.adapted_opinion(values) for each, values in said]
-    return weigh(prepared, folds, decodings, opinions, adapted)
+    return weigh(prepared, folds, [each.decoding for each in of_examples], opinions, adapted)
 
 
 def weigh(
