@@ -29,6 +29,7 @@ from timeseries_segmenter.project.model import Model
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.sources.export_file import read_config, read_tasks
 from timeseries_segmenter.sources.task_series import TaskSeries
+from timeseries_segmenter.web.backend import EXTENSION, Backend
 
 DATA = Path(__file__).resolve().parent.parent / "examples" / "activity"
 CONFIG = DATA / "config.xml"
@@ -52,7 +53,8 @@ def main() -> None:
             label_studio_api_key="none", model_dir=Path(folder, "models"), local_files_dir=Path(folder)
         )
         app = _wsgi.init_app(settings=settings)
-        app.extensions["timeseries_segmenter"].store.save(PROJECT, _model())
+        backend: Backend = app.extensions[EXTENSION]
+        backend.store.save(PROJECT, _model())
         text = pd.concat([pd.read_csv(path) for path in sorted(DATA.glob("*.csv"))])
         for rows in arguments.rows:
             body = _body(text, rows, Path(folder))

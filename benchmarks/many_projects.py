@@ -1,9 +1,10 @@
 """Pages over many projects: `python -m benchmarks.many_projects`, a table in Markdown.
 
-A MODEL_DIR of thousands of projects with five versions each, in real model files of a tiny network. Each row
-is measured in a process of its own, in CPU seconds, so that other programs do not count: `cold` is its first
-answer after the start, `warm` the median of the next ones. The files were just written and are in the system
-cache: no disk is measured. The status is 1 for a missed target.
+A MODEL_DIR of thousands of projects with five versions each, in real model files of a tiny network, and of
+one without a model, on the first page, which is offered a start from any of them. Each row is measured in a
+process of its own, in CPU seconds, so that other programs do not count: `cold` is its first answer after the
+start, `warm` the median of the next ones. The files were just written and are in the system cache: no disk is
+measured. The status is 1 for a missed target.
 """
 
 import argparse
@@ -19,10 +20,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from timeseries_segmenter.labeling.config import parse_label_config
 from timeseries_segmenter.learning.examples import Example
 from timeseries_segmenter.learning.training.fit import Recipe, fit
 from timeseries_segmenter.project.card import Card, Metrics, PairCard
 from timeseries_segmenter.project.model import Model
+from timeseries_segmenter.project.outline import taken_by
 from timeseries_segmenter.settings import Settings
 from timeseries_segmenter.storage.files import model_path
 from timeseries_segmenter.storage.known_files import signature
@@ -42,6 +45,10 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "ready": ("/ready", {}),
 }
 COLD, WARM = 3.0, 0.3  # seconds, the targets
+CONFIG = (
+    '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/>'
+    '</TimeSeriesLabels><TimeSeries name="ts" value="$csv"><Channel column="value"/></TimeSeries></View>'
+)
 FIRST = datetime(2026, 11, 1, 8, tzinfo=UTC)
 
 
@@ -86,14 +93,14 @@ class Measured:
 
 def measure(folder: Path, name: str, times: int) -> Measured:
     """Ask one page of a service that begins anew, `times` more often than once; or time its start."""
-    from _wsgi import serve  # also the start of a service: its imports are not what is measured
+    from _wsgi import init_app, serve  # also the start of a service: its imports are not what is measured
 
     settings = Settings(model_dir=folder, label_studio_api_key="x", log_level="ERROR")
-    began = time.process_time()
-    app = serve(settings)
     if name == "start":
+        began = time.process_time()
+        serve(settings)
         return Measured(time.process_time() - began, None, 0)
-    app.extensions["timeseries_segmenter"].policy.stop_looking()
+    app = init_app(settings=settings)  # looks for no forgotten jobs meanwhile, which would count
     address, headers = PAGES.get(name, ("/projects", BROWSER))
     client, seconds = app.test_client(), []
     for _ in range(1 + times):
@@ -125,6 +132,8 @@ def fill(folder: Path, projects: int, versions: int) -> None:
         (folder / "training" / f"project_{project}.json").write_text(state.model_dump_json(indent=1))
         for lock in (f"project_{project}.lock", f"project_{project}.training.lock"):
             (folder / "training" / lock).touch()
+    new = ProjectTrainings(project=projects + 1, outline=taken_by(parse_label_config(CONFIG)))
+    (folder / "training" / f"project_{new.project}.json").write_text(new.model_dump_json(indent=1))
     size = path.stat().st_size / 1000
     print(
         f"{projects * versions} files of {size:.0f} KB in {time.process_time() - began:.0f} s",
@@ -138,7 +147,8 @@ def keep_summaries(folder: Path) -> None:
     for path in (*folder.glob("*.pt"), *folder.glob("versions/*.pt")):
         found, name = signature(path), MODEL_NAME.match(path.name)
         assert found, name
-        card = Card(title=f"title {name and name[1]}", created_at=FIRST, tasks=[1, 2, 3])
+        about = {"title": f"title {name and name[1]}", "created_at": FIRST, "tasks": [1, 2, 3]}
+        card = Card(label_config=CONFIG, pairs={"label:ts": PairCard()}, **about)
         files.keep(path, found, VersionSummary.from_card(path.stem, card))
 
 
@@ -152,7 +162,7 @@ def tiny_model() -> Model:
     segmenter = fit([example], (("Run",), ("Walk",)), ("value",), Recipe(epochs=2, hidden_size=4)).segmenter
     metrics = Metrics(macro_f1=0.8, segment_f1={"50": 0.7})
     pairs = {"label:ts": PairCard(epochs=2, training=metrics, held_out=metrics)}
-    return Model(Card(label_config="<View/>", tasks=[1, 2, 3], pairs=pairs), {"label:ts": segmenter})
+    return Model(Card(label_config=CONFIG, tasks=[1, 2, 3], pairs=pairs), {"label:ts": segmenter})
 
 
 def ended_job(project: int, number: int) -> Job:
