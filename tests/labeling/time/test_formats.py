@@ -1,3 +1,4 @@
+import re
 import time
 
 import numpy as np
@@ -135,6 +136,29 @@ def test_texts_of_different_lengths_are_read_together() -> None:
 def test_a_format_that_means_nothing_is_an_error(text: str) -> None:
     with pytest.raises(TimeFormatError, match="timeFormat"):
         TimeFormat(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "translated"),
+    [
+        ("YYYY-MM-DD HH:mm:ss.SSS", "%Y-%m-%d %H:%M:%S.%L"),
+        ("yyyy-MM-dd'T'HH:mm:ssXXX", "%Y-%m-%dT%H:%M:%S%Z"),
+        ("dd.MM.yy hh:mm a", "%d.%m.%y %I:%M %p"),
+        ("DD MMMM YYYY", "%d %B %Y"),
+        ("%Y-%m-%dT%H:%M:%S%z", "%Z"),
+        ("%F %H:%M", "%Y-%m-%d"),
+    ],
+)
+def test_a_format_of_another_language_is_an_error_with_its_translation(text: str, translated: str) -> None:
+    with pytest.raises(TimeFormatError, match=rf"write {re.escape(translated)} instead"):
+        TimeFormat(text)
+
+
+@pytest.mark.parametrize("text", ["seconds", "%E", "HH:mm"])
+def test_what_is_no_format_of_another_language_is_not_translated(text: str) -> None:
+    with pytest.raises(TimeFormatError) as error:
+        TimeFormat(text)
+    assert "instead" not in str(error.value)
 
 
 def test_reads_no_texts() -> None:

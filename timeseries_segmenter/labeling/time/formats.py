@@ -17,6 +17,7 @@ from timeseries_segmenter.labeling.time.directives import (
     Numbers,
     Part,
 )
+from timeseries_segmenter.labeling.time.foreign import STRFTIME, translate_letters
 from timeseries_segmenter.labeling.time.text import TimeTexts, as_bytes
 
 _LIMIT = 8_640_000_000_000_000  # a JavaScript date ends here, in ms on both sides of 1970
@@ -70,8 +71,10 @@ class TimeFormat:
         self.directives = tuple(token[0] for token in self._tokens if not isinstance(token, str))
         self.literals = "".join(token for token in self._tokens if isinstance(token, str))
         if not self.directives:
+            translated = translate_letters(text)
             raise TimeFormatError(
-                f'The time format "{text}" has no directive, such as %Y; correct timeFormat.'
+                f'The time format "{text}" has no directive, such as %Y; correct timeFormat'
+                + (f" (write {translated} instead)." if translated else ".")
             )
         self._width = len(self.literals.encode()) + sum(directive.most for directive in self.directives)
 
@@ -153,9 +156,15 @@ def _tokens(text: str) -> Iterator[_Token]:
         elif directive := DIRECTIVES.get(letter):
             yield directive, {"": directive.padding, "0": "0", "_": " ", "-": ""}[modifier]
         else:
+            translated = STRFTIME.get(letter)
+            advice = (
+                f"write {translated} instead"
+                if translated
+                else "it takes d3's directives, such as %Y-%m-%d %H:%M:%S"
+            )
             raise TimeFormatError(
                 f'The time format "{text}" has the unknown directive "{match[0]}"; '
-                "correct timeFormat (it takes d3's directives, such as %Y-%m-%d %H:%M:%S)."
+                f"correct timeFormat ({advice})."
             )
     if place < len(text):
         yield text[place:]
