@@ -14,12 +14,7 @@ from timeseries_segmenter.project.prediction import PredictionRequest, predict_t
 from timeseries_segmenter.settings import read_settings
 from timeseries_segmenter.sources.request_series import RequestSeries
 from timeseries_segmenter.web.backend import Backend
-from timeseries_segmenter.web.bodies import (
-    first_project,
-    project_number,
-    project_of_tasks,
-    project_title,
-)
+from timeseries_segmenter.web.bodies import first_project, project_number, project_of_tasks
 from timeseries_segmenter.web.client_presence import client_waits
 
 
@@ -110,8 +105,10 @@ class TimeSeriesSegmenter(LabelStudioMLBase):  # type: ignore[misc]  # it brings
         """
         config = self.config if self._label_config else None  # it has to be one that can be learned
         named = data.get("project")
-        project = self.project_id or first_project(named)
-        return self._backend.handle(project, event, config, project_title(named))
+        title = named.get("title") if isinstance(named, dict) else None
+        return self._backend.handle(
+            self.project_id or first_project(named), event, config, title if isinstance(title, str) else ""
+        )
 
     def set_up(self) -> None:
         """Do what is due when Label Studio connects, or opens the project. Raises LabelConfigError."""

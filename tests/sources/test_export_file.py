@@ -78,7 +78,7 @@ def test_completions_of_old_exports_are_annotations(tmp_path: Path) -> None:
             '{"total": 1, "tasks": [{"data": {}}]}',
             'an object that has one under "tasks"; write that list alone',
         ),
-        ('[{"data": {"a": 1}},]', "column 21 .*; it is cut off or damaged there: correct it, or export"),
+        ('[{"data": {"a": 1}},]', "column 2[01] .*; it is cut off or damaged there: correct it, or export"),
         ('[{"data": {"a": 1}}, {"da', "it is cut off or damaged there"),
         ("{}", "an object with the keys none"),
         ("3", "but 3; export the project as JSON"),

@@ -317,7 +317,7 @@ def test_a_damaged_store_is_made_anew(
     listed(settings)
     (path,) = stores(settings)
     if damage == "content":
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE content SET task = x'00' WHERE id = 3150")
     else:
         whole = path.read_bytes()

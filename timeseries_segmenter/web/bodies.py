@@ -41,12 +41,6 @@ def first_project(*named: object) -> int:
     return NO_PROJECT
 
 
-def project_title(named: object) -> str:
-    """The title of a project that an event names; empty if it has none."""
-    title = named.get("title") if isinstance(named, Mapping) else None
-    return title if isinstance(title, str) else ""
-
-
 def project_of_tasks(context: object, tasks: Sequence[Mapping[str, Any]]) -> int:
     """The project of a prediction request that names none itself: its context's, else its first task's.
 
