@@ -116,6 +116,12 @@ def test_epochs_are_bounded_and_observed_one_by_one() -> None:
     assert all(epoch.loss > 0 for epoch in fitted.history)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 7])
+def test_a_recipe_of_very_few_steps_takes_as_many(steps: int) -> None:
+    fitted = fit([synthetic(0)], LABEL_SETS, ("x", "y"), Recipe(hidden_size=4, steps=steps))
+    assert fitted.history[-1].steps == steps
+
+
 def test_training_ends_before_its_bound_once_both_thresholds_are_met() -> None:
     fitted = fit([synthetic(seed) for seed in range(4)], LABEL_SETS, ("x", "y"), Recipe(hidden_size=16))
     assert fitted.thresholds_met

@@ -81,13 +81,13 @@ def _optimise(
             confusion += confusion_matrix(
                 targets[known].cpu().numpy(), predicted.cpu().numpy(), len(confusion)
             )
-            if steps == schedule.ends_at:
+            if steps == schedule.last_step:
                 break
         most = min(recipe.epochs, math.ceil(schedule.last_step / steps_in_epoch))
         epoch = Epoch(number, most, steps, float(np.mean(losses)), scores_of(confusion))
         history.append(epoch)
         observer.on_epoch(epoch)
-        if schedule.ends_at is not None and steps >= schedule.ends_at:
+        if steps >= schedule.last_step:
             break
         confusion[scarce] = 0
         schedule.learn(steps, scores_of(confusion) if confusion.any() else epoch.scores)
