@@ -13,6 +13,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from timeseries_segmenter.learning.examples import choose_some
+
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
@@ -64,16 +66,13 @@ class Convolutions:
         Classes weigh alike.
         """
         random = np.random.default_rng(seed)
-        if len(means) > MOST_SERIES:
-            some = np.sort(random.choice(len(means), MOST_SERIES, replace=False))
-            means, features, targets = (
-                [each[place] for place in some] for each in (means, features, targets)
-            )
-        kernels = cls._kernels(means, run, random)
+        some = choose_some(len(means), MOST_SERIES, seed)
+        chosen = [(means[place], features[place], targets[place]) for place in some]
+        kernels = cls._kernels([of_series for of_series, _, _ in chosen], run, random)
         rows, truth = [], []
-        known = sum(int((each >= 0).sum()) for each in targets)
+        known = sum(int((each >= 0).sum()) for _, _, each in chosen)
         share = min(1.0, MOST_TIMESTEPS / max(1, known))
-        for of_series, beside, each in zip(means, features, targets, strict=True):
+        for of_series, beside, each in chosen:
             places = np.flatnonzero((each >= 0) & (random.random(len(each)) < share))
             rows.append(np.concatenate([kernels.shares(of_series, places), beside[places]], axis=1))
             truth.append(each[places])
@@ -82,10 +81,8 @@ class Convolutions:
     @classmethod
     def fit_kernels(cls, means: Sequence[FloatArray], run: float, seed: int) -> "Convolutions":
         """Those without a linear layer; parameters as for `fit`."""
-        random = np.random.default_rng(seed)
-        if len(means) > MOST_SERIES:
-            means = [means[place] for place in np.sort(random.choice(len(means), MOST_SERIES, replace=False))]
-        return cls._kernels(means, run, random)
+        some = [means[place] for place in choose_some(len(means), MOST_SERIES, seed)]
+        return cls._kernels(some, run, np.random.default_rng(seed))
 
     @classmethod
     def _kernels(cls, means: Sequence[FloatArray], run: float, random: np.random.Generator) -> "Convolutions":
