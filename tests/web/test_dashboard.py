@@ -389,8 +389,8 @@ def test_a_project_without_a_model_has_the_title_that_label_studio_named_last(
     shown = text(card(look(client), 3))
     assert ("Heart beats" in shown, "Project 3" in shown) == (True, True)
     assert names(look(client, "?search=heart")) == ["Heart beats"]
-    (told,) = client.get("/projects").get_json()["projects"]
-    assert told["title"] == "Heart beats"
+    (listed,) = client.get("/projects").get_json()["projects"]
+    assert listed["title"] == "Heart beats"
     event["project"] = {"id": 3, "title": "x" * 10**6}
     client.post("/webhook", json=event)
     assert len(backend.policy.queue.read(3).title) < 1000
