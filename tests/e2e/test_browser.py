@@ -148,7 +148,7 @@ def test_a_person_submits_what_the_model_drew_and_the_model_learns_from_it(
 
     (annotation,) = wait_for(lambda: list(learned.project.client.annotations.list(id=task)))
     drawn = [region["value"] for region in annotation.result]
-    assert sorted(drawn, key=lambda value: float(value["start"])) == learned.predicted(task)
+    assert sorted(drawn, key=lambda value: float(value["start"])) == learned.predicted(task, version)
     wait_for(lambda: len(learned.service.training(learned.project.id)["jobs"]) > len(before))
     newest = learned.service.newest_job(learned.project.id)
     learned.service.wait_trained(learned.project.id, newest, TRAINING_SECONDS)

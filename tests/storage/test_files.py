@@ -173,7 +173,8 @@ from timeseries_segmenter.errors import SegmenterError
 from timeseries_segmenter.web.backend import Backend
 from timeseries_segmenter.settings import Settings
 
-backend = Backend(Settings(model_dir=Path(sys.argv[1])))
+# nothing is predicted: a training process would write to what the test reads to its end
+backend = Backend(Settings(model_dir=Path(sys.argv[1]), predict_after_training=0))
 os.setgid(65534); os.setuid(65534)
 try:
     print(backend.roll_back(3, None))
