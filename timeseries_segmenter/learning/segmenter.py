@@ -159,9 +159,10 @@ class Segmenter:
         )
         return Opinions(np.concatenate([each.T for each in network]), *of_others)
 
-    def with_opinions(self, *, convolutions: bool, adapts: bool) -> "Segmenter":
-        """The same, with convolutions only if they have a say, and adapting or not."""
-        return replace(self, convolutions=self.convolutions if convolutions else None, adapts=adapts)
+    def with_pool(self, pool: Pool, *, adapts: bool) -> "Segmenter":
+        """The same with other weights, and convolutions only if these give them a say; adapting or not."""
+        convolutions = self.convolutions if pool.convolutions else None
+        return replace(self, convolutions=convolutions, pool=pool, adapts=adapts)
 
     def adapted_opinion(self, values: FloatArray) -> FloatArray:
         """What the network says of the same series if the model adapts to it, `(T, classes)`."""

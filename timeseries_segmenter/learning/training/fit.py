@@ -95,7 +95,7 @@ def fit(
             if prepared.remembered:
                 some = suited.part(choose_some(len(examples), MOST_COMPARED, recipe.seed))
                 keeps_up = warm_start.goes_on(
-                    *(_scores_of_model(each, some) for each in (fitted.segmenter, start))
+                    _scores_of_model(fitted.segmenter, some), _scores_of_model(start, some)
                 )
             else:
                 keeps_up = warm_start.keeps_up(fitted.deciding, start, recipe)

@@ -86,10 +86,7 @@ class CrossValidation:
     def improve(self, segmenter: Segmenter) -> Segmenter:
         """The model with what held-out predictions say about pooling, decoding and calibrating its own."""
         return replace(
-            segmenter,
-            convolutions=segmenter.convolutions if self.pool.convolutions else None,
-            pool=self.pool,
-            adapts=self.adapts,
+            segmenter.with_pool(self.pool, adapts=self.adapts),
             decoding=segmenter.decoding.at_prices(self.price_factors),
             calibration=self.calibration,
         )
@@ -137,10 +134,8 @@ def cross_validate(
     for fold in names:
         others = [place for place, other in enumerate(folds) if other != fold]
         segmenters[fold] = replace(
-            segmenters[fold],
-            convolutions=segmenters[fold].convolutions if learned.pool.convolutions else None,
+            segmenters[fold].with_pool(learned.pool, adapts=learned.adapts),
             pool=learned.pools[fold],
-            adapts=learned.adapts,
             decoding=segmenters[fold].decoding.at_prices(learned.price_factors),
             calibration=Calibration.fit(
                 [learned.probabilities[place] for place in others],

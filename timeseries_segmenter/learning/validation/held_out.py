@@ -51,10 +51,7 @@ def learn_from_held_out(
     )
     if len(some) == len(folds):
         return chosen
-    alike = [
-        each.with_opinions(convolutions=chosen.pool.convolutions > 0, adapts=chosen.adapts)
-        for each in of_examples
-    ]
+    alike = [each.with_pool(chosen.pool, adapts=chosen.adapts) for each in of_examples]
     opinions = [each.opinions(example.values) for each, example in zip(alike, prepared.examples, strict=True)]
     learned, _ = _learn(prepared, folds, [each.decoding for each in of_examples], opinions)
     return replace(learned, adapts=chosen.adapts)
